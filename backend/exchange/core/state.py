@@ -1,0 +1,53 @@
+"""The whole state of the exchange: what the journal's commands, applied in order, have made."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from exchange.core.accounts import FIRST_USER_ACCOUNT, SYSTEM_ACCOUNTS, Account
+from exchange.core.book import Book
+from exchange.core.events import WithdrawalRequested
+from exchange.core.markets import Asset, Market
+from exchange.core.orders import Order
+
+
+def _system_accounts() -> dict[int, Account]:
+    return {number: Account(number, owner="", sub_account=0) for number in SYSTEM_ACCOUNTS}
+
+
+@dataclass(slots=True)
+class State:
+    """Mutable, owned by one task. Changed by `apply` only."""
+
+    seq: int = 0
+    time_ns: int = 0
+
+    assets: dict[int, Asset] = field(default_factory=dict)
+    asset_by_symbol: dict[str, Asset] = field(default_factory=dict)
+    asset_by_route: dict[tuple[int, str, str], Asset] = field(default_factory=dict)
+
+    markets: dict[int, Market] = field(default_factory=dict)
+    market_by_symbol: dict[str, Market] = field(default_factory=dict)
+    books: dict[int, Book] = field(default_factory=dict)
+
+    accounts: dict[int, Account] = field(default_factory=_system_accounts)
+    account_by_owner: dict[tuple[str, int], Account] = field(default_factory=dict)
+    next_account_id: int = FIRST_USER_ACCOUNT
+
+    orders: dict[int, Order] = field(default_factory=dict)
+    next_trade_id: int = 1
+    ended_client_orders: deque[tuple[int, int, str]] = field(default_factory=deque)
+    """(forget at time_ns, account id, client order id), oldest first."""
+
+    last_deposit: dict[tuple[int, str], int] = field(default_factory=dict)
+    withdrawals: dict[str, WithdrawalRequested] = field(default_factory=dict)
+    """In flight, by withdrawal id."""
+    final_withdrawals: dict[str, str] = field(default_factory=dict)
+    """Settled or refunded, until no replay of the request can pass its deadline."""
+    final_by_deadline: list[tuple[int, str]] = field(default_factory=list)
+    """Heap of (deadline_s, withdrawal id) over `final_withdrawals`."""
+
+
+def user_account(state: State, account_id: int) -> Account | None:
+    """The account of a user; the system's accounts can not be spoken for."""
+    account = state.accounts.get(account_id)
+    return None if account is None or account_id in SYSTEM_ACCOUNTS else account
