@@ -1,0 +1,78 @@
+"""One row of the journal: a batch of commands with their events, chained to the row before by hash.
+
+Payloads are JSON arrays (msgspec), because its msgpack refuses integers of more than 64 bits. The hash
+covers the payload bytes as stored, so that reading never depends on re-encoding.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from exchange.core.commands import Command
+from exchange.core.events import Event
+
+_ENCODER = msgspec.json.Encoder()
+_COMMANDS = msgspec.json.Decoder(list[Command])
+_EVENTS = msgspec.json.Decoder(list[list[Event]])
+_HEADER = struct.Struct(">QQQQIQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """A committed batch. `events[i]` are those of the command `seq_first + i`."""
+
+    seq_first: int
+    seq_last: int
+    epoch: int
+    time_ns: int
+    rules_version: int
+    commands: list[Command]
+    events: list[list[Event]]
+    hash_prev: bytes
+    hash: bytes
+
+
+def encode_payload(payload: list[Command] | list[list[Event]]) -> bytes:
+    """Bytes of a row's commands or events."""
+    return _ENCODER.encode(payload)
+
+
+def row_hash(
+    hash_prev: bytes,
+    seq_first: int,
+    seq_last: int,
+    epoch: int,
+    time_ns: int,
+    rules_version: int,
+    commands: bytes,
+    events: bytes,
+) -> bytes:
+    """SHA-256 over the previous hash, every column and both payloads, each length-prefixed."""
+    digest = hashlib.sha256(hash_prev)
+    digest.update(
+        _HEADER.pack(seq_first, seq_last, epoch, time_ns, rules_version, len(commands), len(events))
+    )
+    digest.update(commands)
+    digest.update(events)
+    return digest.digest()
+
+
+def decode_row(record: Any) -> JournalRow:
+    """A JournalRow from a database record. Raises msgspec.DecodeError for bytes that are no payload."""
+    return JournalRow(
+        seq_first=record["seq_first"],
+        seq_last=record["seq_last"],
+        epoch=record["epoch"],
+        time_ns=record["time_ns"],
+        rules_version=record["rules_version"],
+        commands=_COMMANDS.decode(record["commands"]),
+        events=_EVENTS.decode(record["events"]),
+        hash_prev=record["hash_prev"],
+        hash=record["hash"],
+    )
+
+
+ROW_COLUMNS = "seq_first, seq_last, epoch, time_ns, rules_version, commands, events, hash_prev, hash"

@@ -1,0 +1,55 @@
+"""The tail: committed rows in order, for everything that follows the journal at its own pace.
+
+Followers keep their own cursor (the last seq they have dealt with) and are never waited for. The engine's
+process wakes them after each commit; polling covers every other process and a lost wake-up.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from exchange.journal.rows import ROW_COLUMNS, JournalRow, decode_row
+
+_READ = f"SELECT {ROW_COLUMNS} FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2"  # noqa: S608
+
+
+class Tail:
+    """Reads committed rows from Postgres."""
+
+    def __init__(self, pool: asyncpg.Pool, *, poll_s: float = 0.5) -> None:
+        self._pool = pool
+        self._poll_s = poll_s
+        self._committed_seq = 0
+        self._woken = asyncio.Event()
+
+    def notify(self, seq: int) -> None:
+        """Wakes the followers: everything up to `seq` is committed."""
+        self._committed_seq = seq
+        self._woken.set()
+        self._woken = asyncio.Event()
+
+    async def read(self, after_seq: int, max_rows: int = 64) -> list[JournalRow]:
+        """The next rows after `after_seq`, oldest first; empty when there are none yet.
+
+        When `after_seq` lies inside a row, that whole row comes first.
+        """
+        records = await self._pool.fetch(_READ, after_seq, max_rows)
+        return [decode_row(record) for record in records]
+
+    async def follow(self, after_seq: int, max_rows: int = 64) -> AsyncIterator[list[JournalRow]]:
+        """Every later row in order, in non-empty lists, waiting for more for ever."""
+        while True:
+            woken = self._woken
+            rows = await self.read(after_seq, max_rows)
+            if rows:
+                after_seq = rows[-1].seq_last
+                yield rows
+                continue
+            if self._committed_seq > after_seq:
+                continue
+            try:
+                async with asyncio.timeout(self._poll_s):
+                    await woken.wait()
+            except TimeoutError:
+                pass

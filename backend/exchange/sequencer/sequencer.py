@@ -1,0 +1,159 @@
+"""The single writer: stamp, apply, commit, release.
+
+Commands wait in a bounded inbox. The one task of `run` takes all that has gathered, applies it in order to
+the state it owns, commits commands and events as one journal row, and only then advances the committed view
+and answers. Whatever arrives while a commit is under way is the next batch.
+
+Any failure to commit ends the engine: what was applied but not committed exists nowhere but in this process,
+so the process must go, and recovery from the journal finds the truth. Its callers are told that the outcome
+of their command is unknown.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from exchange.core.apply import RULES_VERSION, apply
+from exchange.core.commands import Command
+from exchange.core.events import Event
+from exchange.core.state import State
+from exchange.journal.log import JournalLog
+from exchange.journal.rows import encode_payload
+from exchange.sequencer.clock import Clock
+from exchange.sequencer.committed import CommittedView
+
+logger = structlog.get_logger(__name__)
+
+IDLE_CHECK_S = 1.0
+
+
+class Overloaded(Exception):
+    """The inbox is full; the command was not taken in."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"inbox full, try again in {retry_after_s} s")
+
+
+class EngineStopped(Exception):
+    """The engine ended before it could answer: whether the command was committed is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command, committed. A refusal is one `Rejected` event."""
+
+    seq: int
+    time_ns: int
+    events: tuple[Event, ...]
+
+
+Submit = Callable[[Command], Awaitable[Outcome]]
+
+
+class Sequencer:
+    """Owns the state. Exactly one `run` task; any number of callers of `submit` in the same loop."""
+
+    def __init__(
+        self,
+        state: State,
+        committed: CommittedView,
+        log: JournalLog,
+        clock: Clock,
+        *,
+        on_commit: Callable[[int], None],
+        inbox_capacity: int = 20_000,
+        max_batch: int = 500,
+    ) -> None:
+        assert state.seq == committed.seq == log.head.seq
+        self._state = state
+        self._log = log
+        self._clock = clock
+        self._on_commit = on_commit
+        self._capacity = inbox_capacity
+        self._max_batch = max_batch
+        self._inbox: deque[tuple[Command, asyncio.Future[Outcome]]] = deque()
+        self._arrived = asyncio.Event()
+        self._stopped = False
+        self.committed = committed
+
+    @property
+    def running(self) -> bool:
+        return not self._stopped
+
+    async def submit(self, command: Command) -> Outcome:
+        """Hands in a command and waits for its committed outcome.
+
+        Raises Overloaded when it was not taken in, EngineStopped when its outcome is unknown.
+        """
+        if self._stopped:
+            raise EngineStopped
+        if len(self._inbox) >= self._capacity:
+            raise Overloaded(retry_after_s=1)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._inbox.append((command, future))
+        self._arrived.set()
+        return await future
+
+    async def run(self) -> None:
+        """Processes commands until cancelled. Raises what ended the engine."""
+        batch: list[tuple[Command, asyncio.Future[Outcome]]] = []
+        try:
+            while True:
+                if not self._inbox:
+                    await self._wait()
+                    continue
+                batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), self._max_batch))]
+                await self._process(batch)
+        finally:
+            self._stopped = True
+            for _, future in (*batch, *self._inbox):
+                if not future.done():
+                    future.set_exception(EngineStopped())
+                    future.exception()  # a caller may have gone; that is no error of ours
+            self._inbox.clear()
+
+    async def _wait(self) -> None:
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(IDLE_CHECK_S):
+                await self._arrived.wait()
+        except TimeoutError:
+            self._clock.now_ns()  # in quiet times too, a step of the clock is noticed while it is fresh
+
+    async def _process(self, batch: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
+        time_ns = self._clock.now_ns()
+        seq_first = self._state.seq + 1
+        commands = [command for command, _ in batch]
+        events = [
+            apply(self._state, seq_first + index, time_ns, command) for index, command in enumerate(commands)
+        ]
+        seq_last = self._state.seq
+        append = asyncio.ensure_future(
+            self._log.append(
+                seq_last, time_ns, RULES_VERSION, encode_payload(commands), encode_payload(events)
+            )
+        )
+        try:
+            await asyncio.shield(append)
+        except asyncio.CancelledError:
+            await append
+            self._release(batch, seq_first, time_ns, events)
+            raise
+        self._release(batch, seq_first, time_ns, events)
+
+    def _release(
+        self,
+        batch: list[tuple[Command, asyncio.Future[Outcome]]],
+        seq_first: int,
+        time_ns: int,
+        events: list[list[Event]],
+    ) -> None:
+        self.committed.advance(seq_first + len(batch) - 1, time_ns, events)
+        for index, (_, future) in enumerate(batch):
+            if not future.done():
+                future.set_result(Outcome(seq_first + index, time_ns, tuple(events[index])))
+        self._on_commit(self.committed.seq)
