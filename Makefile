@@ -1,0 +1,78 @@
+# Two commands matter: `make run` and `make test`. Both set everything up on first use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+FORGE := node_modules/.bin/forge
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check demo format lint types imports contracts-test python-test clean lock
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.ready build/contracts/.ready ## Start the exchange on a local devnet (ARGS="--fresh" starts over)
+	@exec $(BIN)/exchange devnet $(ARGS)
+
+demo: .venv/.ready build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
+	@exec $(BIN)/python scripts/demo.py $(ARGS)
+
+test: contracts-test python-test ## All tests
+
+check: lint types imports test ## Format, lint, types, import layers, then all tests
+
+contracts-test: build/contracts/.ready
+	@echo "== contracts"
+	@$(FORGE) fmt --check
+	@$(FORGE) test
+
+python-test: .venv/.ready build/contracts/.ready
+	@echo "== backend"
+	@$(BIN)/pytest -n $(JOBS) -q
+
+format: .venv/.ready node_modules/.ready ## Format everything
+	@$(BIN)/ruff format backend tests migrations scripts
+	@$(BIN)/ruff check --fix backend tests migrations scripts
+	@$(FORGE) fmt
+
+lint: .venv/.ready
+	@$(BIN)/ruff format --check backend tests migrations scripts
+	@$(BIN)/ruff check backend tests migrations scripts
+
+types: .venv/.ready
+	@$(BIN)/mypy
+
+imports: .venv/.ready
+	@$(BIN)/lint-imports
+
+lock: ## Resolve the Python dependencies again (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 --no-header -o requirements.lock
+
+clean: ## Remove everything that was built; keeps .data
+	rm -rf .venv node_modules build
+
+# ---- set-up ----------------------------------------------------------------------------------------
+
+.venv/.ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version): set PYTHON=/path/to/python3"; exit 1; }
+	@echo "== set-up 1/3: Python packages into .venv (about two minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed: https://nodejs.org"; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || \
+		{ echo "Node.js 20 or newer is needed, this is $$(node --version)"; exit 1; }
+	@echo "== set-up 2/3: contract toolchain into node_modules"
+	@npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+build/contracts/.ready: node_modules/.ready foundry.toml bin/solc $(shell find contracts -name '*.sol')
+	@echo "== set-up 3/3: contracts"
+	@$(FORGE) build --quiet
+	@touch $@
