@@ -46,7 +46,7 @@ def _audit_holds(state: State) -> None:
     holds: dict[tuple[int, int], int] = defaultdict(int)
     for order in state.orders.values():
         market = state.markets[order.market_id]
-        assert order.held_atoms >= required_hold_atoms(market, order)
+        assert order.held_atoms == required_hold_atoms(market, order)
         holds[order.account.account_id, held_asset_id(market, order.side)] += order.held_atoms
         assert order.account.open_orders[order.order_id] is order
     for account in state.accounts.values():

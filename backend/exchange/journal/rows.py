@@ -61,7 +61,9 @@ def row_hash(
 
 
 def decode_row(record: Any) -> JournalRow:
-    """A JournalRow from a database record. Raises msgspec.DecodeError for bytes that are no payload."""
+    """A JournalRow from a database record. Bytes that are no payload raise
+    msgspec.DecodeError, or UnicodeDecodeError when they are no text.
+    """
     return JournalRow(
         seq_first=record["seq_first"],
         seq_last=record["seq_last"],

@@ -20,12 +20,10 @@ class Tail:
     def __init__(self, pool: asyncpg.Pool, *, poll_s: float = 0.5) -> None:
         self._pool = pool
         self._poll_s = poll_s
-        self._committed_seq = 0
         self._woken = asyncio.Event()
 
     def notify(self, seq: int) -> None:
         """Wakes the followers: everything up to `seq` is committed."""
-        self._committed_seq = seq
         self._woken.set()
         self._woken = asyncio.Event()
 
@@ -45,8 +43,6 @@ class Tail:
             if rows:
                 after_seq = rows[-1].seq_last
                 yield rows
-                continue
-            if self._committed_seq > after_seq:
                 continue
             try:
                 async with asyncio.timeout(self._poll_s):
