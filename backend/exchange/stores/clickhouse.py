@@ -1,0 +1,184 @@
+"""ClickHouse: the embedded engine (chDB) or a server, behind the same client.
+
+The client is blocking, and chDB allows one process per folder, so all calls run one after the other on one
+worker thread, each with a timeout. An inserted block that got no answer may or may not be there: repeat it
+unchanged under the same token and the server keeps one.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+
+from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout
+
+MIGRATIONS = Path(__file__).parents[3] / "migrations" / "clickhouse"
+"""Where the migrations are in a checkout."""
+
+DEFAULT_TIMEOUT_S = 10.0
+OPEN_TIMEOUT_S = 60.0
+MAX_WAITING = 256
+"""Calls that may wait for the worker thread."""
+
+# A materialized view's target drops a repeated block too, not only the table that was inserted into.
+_INSERT_SETTINGS = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+
+_DRAINED = "nothing is left"
+_DRAIN = f"SELECT '{_DRAINED}'"
+
+Result = TypeVar("Result")
+Row = tuple[Any, ...]
+
+
+class ClickHouse:
+    """One database of one engine. Make it with `open`, end it with `close`."""
+
+    def __init__(self, client: Any, executor: ThreadPoolExecutor, database: str) -> None:
+        self._client = client
+        self._executor = executor
+        self._waiting = 0
+        self.database = database
+
+    @classmethod
+    async def open(
+        cls, *, path: Path | None = None, url: str | None = None, database: str = "exchange"
+    ) -> Self:
+        """Opens chDB on the folder `path`, or connects to the server at `url`; makes the database.
+
+        Raises ClickHouseError, ClickHouseTimeout.
+        """
+        assert (path is None) != (url is None), "a folder or a URL"
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
+        opened = cls(None, executor, database)
+        try:
+            opened._client = await opened._call("open", OPEN_TIMEOUT_S, lambda: _connect(path, url, database))
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        return opened
+
+    async def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> list[Row]:
+        """Rows of a SELECT; values only as `{name:Type}` parameters."""
+        settings = {"max_execution_time": timeout_s}
+        return await self._call(
+            "a query",
+            timeout_s,
+            lambda: self._client.query(sql, parameters=parameters, settings=settings).result_rows,
+        )
+
+    async def command(self, sql: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """A statement without a result."""
+        await self._call("a command", timeout_s, lambda: self._client.command(sql))
+
+    async def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        token: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        """Inserts the rows as one block, once per token."""
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        await self._call(
+            "an insert",
+            timeout_s,
+            lambda: self._client.insert(table, rows, column_names=list(columns), settings=settings),
+        )
+
+    async def migrate(self, folder: Path = MIGRATIONS) -> None:
+        """Applies the folder's `*.sql` that were not yet applied, by name, and records each.
+
+        A file may stop halfway when it is interrupted, so its statements are written to be repeatable.
+        """
+        await self.command(
+            "CREATE TABLE IF NOT EXISTS migrations (name String, applied_s UInt64)"
+            " ENGINE = MergeTree ORDER BY name"
+        )
+        applied = {row[0] for row in await self.query("SELECT name FROM migrations")}
+        for name, statements in _read_migrations(folder):
+            if name in applied:
+                continue
+            for statement in statements:
+                await self.command(statement)
+            await self.insert("migrations", ["name", "applied_s"], [(name, int(time.time()))], token=name)
+
+    async def close(self) -> None:
+        """Ends the engine, or the connection."""
+        try:
+            await self._call("close", OPEN_TIMEOUT_S, self._client.close)
+        finally:
+            self._executor.shutdown(wait=False)
+
+    async def _call(self, what: str, timeout_s: float, call: Callable[[], Result]) -> Result:
+        if self._waiting >= MAX_WAITING:
+            raise ClickHouseBusy(self._waiting)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(timeout_s):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._executor, lambda: self._run(call))
+        except TimeoutError as error:
+            raise ClickHouseTimeout(what, timeout_s) from error
+        except (DriverError, OSError, RuntimeError) as error:
+            raise ClickHouseError(f"{what} failed: {error}") from error
+        finally:
+            self._waiting -= 1
+
+    def _run(self, call: Callable[[], Result]) -> Result:
+        """Runs on the worker thread."""
+        try:
+            return call()
+        except Exception:
+            if self._client is not None:
+                self._drain()
+            raise
+
+    def _drain(self) -> None:
+        """Takes out what a failed query left behind.
+
+        chDB 4.4 gives the rows that a query had produced before it failed (an error midway, the time limit)
+        in front of the next query's result.
+        """
+        for _ in range(3):
+            with suppress(DriverError, OSError, RuntimeError):
+                if self._client.query(_DRAIN).result_rows == [(_DRAINED,)]:
+                    return
+
+
+def _read_migrations(folder: Path) -> list[tuple[str, list[str]]]:
+    """Name and statements of each file, in order. A statement ends with a semicolon at a line's end."""
+    files = sorted(folder.glob("*.sql"))
+    if not files:
+        raise ClickHouseError(f"there are no migrations in {folder}")
+    return [(file.name, [text for text in file.read_text().split(";\n") if text.strip()]) for file in files]
+
+
+def _connect(path: Path | None, url: str | None, database: str) -> Any:
+    where: dict[str, Any] = {"dsn": url}
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        where = {"interface": "chdb", "path": str(path)}
+    first = clickhouse_connect.get_client(**where)
+    try:
+        first.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
+        return clickhouse_connect.get_client(**where, database=database)
+    finally:
+        first.close()

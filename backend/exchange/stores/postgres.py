@@ -1,0 +1,114 @@
+"""Postgres: the pool with our types, the check of its promises, the migrations; the embedded server."""
+
+import io
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from asyncpg.pool import PoolConnectionProxy
+
+from exchange.stores.embedded import EmbeddedPostgres
+from exchange.stores.errors import MigrationsMissing, NotDurable
+from exchange.stores.numeric import use_int_numeric
+
+__all__ = [
+    "MIGRATIONS",
+    "Connection",
+    "EmbeddedPostgres",
+    "check_durability",
+    "migrate",
+    "open_connection",
+    "open_pool",
+]
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+"""A connection of our own or one lent by a pool."""
+
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
+"""Where the migrations are in a checkout."""
+
+CONNECT_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 30.0
+MIGRATION_TIMEOUT_S = 600.0
+_MIGRATION_LOCK = 0x65786368  # "exch"; any number that nothing else in the database locks
+
+
+async def open_pool(
+    url: str, min_size: int = 1, max_size: int = 8, *, command_timeout_s: float = COMMAND_TIMEOUT_S
+) -> asyncpg.Pool:
+    """A pool whose connections take and give NUMERIC as int and end every statement in time.
+
+    Raises OSError or asyncpg.PostgresError when the server can not be reached.
+    """
+    return await asyncpg.create_pool(
+        url,
+        min_size=min_size,
+        max_size=max_size,
+        init=use_int_numeric,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=command_timeout_s,
+        statement_cache_size=256,
+        server_settings={"application_name": "exchange", "timezone": "UTC"},
+    )
+
+
+async def open_connection(url: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> asyncpg.Connection:
+    """One connection outside any pool, with the same types and timeouts."""
+    connection = await asyncpg.connect(
+        url,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=command_timeout_s,
+        server_settings={"application_name": "exchange", "timezone": "UTC"},
+    )
+    await use_int_numeric(connection)
+    return connection
+
+
+async def check_durability(connection: Connection) -> None:
+    """Raises NotDurable when the server may lose or tear what it has committed."""
+    rows = await connection.fetch(
+        "SELECT name, setting FROM pg_settings"
+        " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') ORDER BY name"
+    )
+    assert len(rows) == 3
+    off = [row["name"] for row in rows if row["setting"] == "off"]
+    if off:
+        raise NotDurable(off)
+
+
+async def migrate(url: str, folder: Path = MIGRATIONS) -> None:
+    """Brings the database to the newest version, in one transaction; safe to call from many at once.
+
+    Alembic writes the SQL (its offline mode) and asyncpg runs it, so no second driver is needed. Raises
+    MigrationsMissing when the folder is not there or is older than the database.
+    """
+    connection = await open_connection(url, command_timeout_s=MIGRATION_TIMEOUT_S)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            version = None
+            if await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+                version = await connection.fetchval("SELECT version_num FROM alembic_version")
+            script = _upgrade_script(folder, version)
+            if script:
+                await connection.execute(script)
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+def _upgrade_script(folder: Path, version: str | None) -> str:
+    """SQL from the given version to the newest; empty when there is nothing to do."""
+    output = io.StringIO()
+    config = Config(output_buffer=output, stdout=io.StringIO())
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    try:
+        heads = ScriptDirectory.from_config(config).get_heads()
+        if heads == [version]:
+            return ""
+        command.upgrade(config, "head" if version is None else f"{version}:head", sql=True)
+    except CommandError as error:
+        raise MigrationsMissing(folder, str(error)) from error
+    return output.getvalue()

@@ -1,0 +1,106 @@
+"""The ClickHouse store on chDB."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from exchange.stores import clickhouse as module
+from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout
+
+BIG = 2**128 - 1
+
+
+async def make_table(clickhouse: ClickHouse) -> None:
+    await clickhouse.command(
+        "CREATE TABLE t (n UInt128, name String) ENGINE = MergeTree ORDER BY n"
+        " SETTINGS non_replicated_deduplication_window = 100"
+    )
+
+
+async def test_large_integers_and_strange_names_survive(clickhouse: ClickHouse) -> None:
+    await make_table(clickhouse)
+    name = "a'b\\c\n\"); DROP TABLE t; -- ü"
+    await clickhouse.insert("t", ["n", "name"], [(BIG, name), (0, "")], token="1")
+    found = await clickhouse.query("SELECT n, name FROM t WHERE name = {name:String}", {"name": name})
+    assert found == [(BIG, name)]
+    assert await clickhouse.query("SELECT n FROM t WHERE n >= {n:UInt128}", {"n": BIG}) == [(BIG,)]
+
+
+async def test_a_block_is_kept_once_per_token(clickhouse: ClickHouse) -> None:
+    await make_table(clickhouse)
+    for token in ("1", "1", "2", "1", "2"):
+        await clickhouse.insert("t", ["n", "name"], [(5, "same")], token=token)
+    assert await clickhouse.query("SELECT count() FROM t") == [(2,)]
+
+
+async def test_a_bad_statement_is_an_error_and_the_next_one_works(clickhouse: ClickHouse) -> None:
+    with pytest.raises(ClickHouseError, match="nowhere"):
+        await clickhouse.query("SELECT * FROM nowhere")
+    with pytest.raises(ClickHouseError):
+        await clickhouse.query("SELECT {n:UInt8}", {"n": "not a number"})
+    assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_a_call_without_an_answer_in_time_fails_and_the_next_one_works(clickhouse: ClickHouse) -> None:
+    with pytest.raises(ClickHouseTimeout, match="a nap"):
+        await clickhouse._call("a nap", 0.2, lambda: __import__("time").sleep(1))
+    assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_a_query_that_fails_midway_leaves_nothing_for_the_next_one(clickhouse: ClickHouse) -> None:
+    for _ in range(3):
+        with pytest.raises(ClickHouseError, match="throwIf"):
+            await clickhouse.query(
+                "SELECT throwIf(number = 5) FROM numbers(600) SETTINGS max_block_size = 1, max_threads = 1"
+            )
+        assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_a_slow_query_is_ended_by_the_engine_too(clickhouse: ClickHouse) -> None:
+    with pytest.raises(ClickHouseError):
+        await clickhouse.query(
+            "SELECT sleepEachRow(0.1) FROM numbers(600) SETTINGS max_block_size = 1", timeout_s=1.0
+        )
+    assert await clickhouse.query("SELECT 1", timeout_s=10) == [(1,)]
+
+
+async def test_too_many_waiting_calls_are_refused(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 4)
+    results = await asyncio.gather(*(clickhouse.query("SELECT 1") for _ in range(6)), return_exceptions=True)
+    assert [result for result in results if not isinstance(result, ClickHouseBusy)] == [[(1,)]] * 4
+    assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_migrations_are_applied_once_and_a_new_one_on_top(
+    clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_a.sql").write_text(
+        "CREATE TABLE a (n UInt8) ENGINE = MergeTree ORDER BY n;\nINSERT INTO a VALUES (1);\n"
+    )
+    await clickhouse.migrate(tmp_path)
+    await clickhouse.migrate(tmp_path)
+    (tmp_path / "0002_b.sql").write_text("INSERT INTO a VALUES (2);\n")
+    await clickhouse.migrate(tmp_path)
+    assert await clickhouse.query("SELECT n FROM a ORDER BY n") == [(1,), (2,)]
+    names = await clickhouse.query("SELECT name FROM migrations WHERE name IN ('0001_a.sql', '0002_b.sql')")
+    assert len(names) == 2
+
+
+async def test_a_folder_without_migrations_is_told(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    with pytest.raises(ClickHouseError, match="no migrations"):
+        await clickhouse.migrate(tmp_path)
+
+
+async def test_a_second_folder_in_one_process_is_refused(clickhouse: ClickHouse, tmp_path: Path) -> None:
+    with pytest.raises(ClickHouseError, match="different path"):
+        await ClickHouse.open(path=tmp_path / "other")
+    assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_a_server_that_is_not_there_is_an_error(clickhouse: ClickHouse) -> None:
+    with pytest.raises(ClickHouseError):
+        await ClickHouse.open(url="http://localhost:9/")
