@@ -1,0 +1,186 @@
+"""Trades and candles in ClickHouse, following the journal.
+
+Exactly once across two databases, for each block of trades:
+  record  the block's stretch of the journal is committed in Postgres
+  insert  into ClickHouse under the block's token; views make the candles of it
+  mark    the block and the cursor, in one transaction in Postgres
+A crash between any two leaves an unmarked block, which is made again from the journal and repeated.
+ClickHouse may lose what it has not written to disk, or all of it, so at every start its totals are compared
+with those recorded, and on a mismatch all is filled again from the journal. Nobody waits for any of it.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+import structlog
+
+from exchange.core.events import Trade
+from exchange.journal.errors import HeadLost
+from exchange.journal.rows import JournalRow
+from exchange.journal.tail import Tail
+from exchange.projections.blocks import (
+    Block,
+    forget_blocks,
+    last_block,
+    mark_inserted,
+    next_block,
+    record_block,
+)
+from exchange.projections.cursor import CLICKHOUSE, move_cursor, read_cursor
+from exchange.projections.errors import CursorMoved
+from exchange.projections.progress import Progress
+from exchange.projections.trades import TradeTotals, empty_trades, insert_trades, trade_rows, trade_totals
+from exchange.stores.clickhouse import ClickHouse
+
+ROWS_PER_READ = 128
+MAX_TRADES_PER_BLOCK = 10_000
+INSERT_INTERVAL_S = 0.2
+"""At least so far apart are two blocks when not catching up: many small ones cost ClickHouse dearly."""
+POSTGRES_TIMEOUT_S = 30.0
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 30.0
+
+log = structlog.get_logger()
+
+
+class ClickHouseProjection:
+    """Keeps trades and candles up to date. `seq` is how far they are."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        tail: Tail,
+        clickhouse: ClickHouse,
+        *,
+        insert_interval_s: float = INSERT_INTERVAL_S,
+    ) -> None:
+        self._pool = pool
+        self._tail = tail
+        self._clickhouse = clickhouse
+        self._insert_interval_s = insert_interval_s
+        self._progress = Progress()
+        self._last: Block | None = None
+
+    @property
+    def seq(self) -> int:
+        """Everything up to here is in ClickHouse."""
+        return self._progress.seq
+
+    async def reached(self, seq: int, timeout_s: float) -> bool:
+        """Waits until trades and candles are at `seq` or later; False when that takes too long."""
+        return await self._progress.reached(seq, timeout_s)
+
+    async def run(self) -> None:
+        """Follows the journal until cancelled, through every failure of either database.
+
+        Raises HeadLost when ClickHouse is ahead of the journal: then the journal has lost rows.
+        """
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                await self.load()
+                async for rows in self._tail.follow(self.seq, ROWS_PER_READ):
+                    for chunk in in_blocks(rows, MAX_TRADES_PER_BLOCK):
+                        await self.apply(chunk)
+                    retry_s = FIRST_RETRY_S
+                    if len(rows) < ROWS_PER_READ:
+                        await asyncio.sleep(self._insert_interval_s)
+            except HeadLost:
+                raise
+            except CursorMoved as error:
+                log.warning("clickhouse_moved_by_another_process", seq=self.seq, error=str(error))
+            except Exception as error:
+                log.warning("clickhouse_stalled", seq=self.seq, retry_s=retry_s, error=repr(error))
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, LAST_RETRY_S)
+
+    async def load(self) -> None:
+        """Finishes an interrupted block, compares totals, and starts over when they differ.
+
+        Raises HeadLost, ClickHouseError.
+        """
+        await self._clickhouse.migrate()
+        async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
+            cursor_seq = await read_cursor(connection, CLICKHOUSE)
+            last = await last_block(connection)
+            head_seq = await connection.fetchval("SELECT coalesce(max(seq_last), 0) FROM journal")
+        ahead = max(cursor_seq, 0 if last is None else last.seq_last)
+        if ahead > head_seq:
+            raise HeadLost("ClickHouse", ahead, head_seq)
+        if last is not None and not last.inserted:
+            await self._insert(last, trade_rows(await self._stretch(last)), cursor_seq)
+            cursor_seq = last.seq_last
+        found = await trade_totals(self._clickhouse)
+        expected = _totals_after(last)
+        if found != expected:
+            log.warning("clickhouse_rebuild", expected=str(expected), found=str(found))
+            await self.reset()
+            return
+        self._last = last
+        self._progress.set(cursor_seq)
+
+    async def apply(self, rows: list[JournalRow]) -> None:
+        """Brings the batches, which follow on `seq`, into ClickHouse. Raises CursorMoved, ClickHouseError."""
+        assert rows[0].seq_first == self.seq + 1
+        seq_after, seq_last = self.seq, rows[-1].seq_last
+        trades = trade_rows(rows)
+        if trades:
+            ids = [event.trade_id for event in _trades(rows)]
+            block = next_block(self._last, seq_after, seq_last, ids)
+            async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
+                await record_block(connection, block, seq_after)
+            await self._insert(block, trades, seq_after)
+            self._last = block
+        else:
+            async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
+                await move_cursor(connection, CLICKHOUSE, seq_after, seq_last)
+        self._progress.set(seq_last)
+
+    async def reset(self) -> None:
+        """Empties ClickHouse; `run` fills it again from the journal. Not while `run` runs."""
+        async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
+            await forget_blocks(connection)
+        await empty_trades(self._clickhouse)
+        self._last = None
+        self._progress.set(0)
+
+    async def _insert(self, block: Block, trades: list[tuple[object, ...]], cursor_seq: int) -> None:
+        assert len(trades) == block.trades
+        await insert_trades(self._clickhouse, trades, block.token)
+        async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
+            await mark_inserted(connection, block, cursor_seq)
+
+    async def _stretch(self, block: Block) -> list[JournalRow]:
+        """The journal's rows of a recorded block; its ends are ends of rows."""
+        rows: list[JournalRow] = []
+        seq = block.seq_after
+        while seq < block.seq_last:
+            read = await self._tail.read(seq, ROWS_PER_READ)
+            rows.extend(row for row in read if row.seq_last <= block.seq_last)
+            seq = read[-1].seq_last
+        return rows
+
+
+def in_blocks(rows: list[JournalRow], max_trades: int) -> Iterator[list[JournalRow]]:
+    """The rows in lists of about `max_trades` trades, never splitting a row."""
+    chunk: list[JournalRow] = []
+    trades = 0
+    for row in rows:
+        chunk.append(row)
+        trades += sum(1 for _ in _trades([row]))
+        if trades >= max_trades:
+            yield chunk
+            chunk, trades = [], 0
+    if chunk:
+        yield chunk
+
+
+def _trades(rows: list[JournalRow]) -> Iterator[Trade]:
+    return (event for row in rows for events in row.events for event in events if isinstance(event, Trade))
+
+
+def _totals_after(block: Block | None) -> TradeTotals:
+    if block is None:
+        return TradeTotals(0, 0, 0)
+    return TradeTotals(block.trades_total, block.ids_total, block.trades_total)

@@ -1,0 +1,26 @@
+"""What can go wrong with a projection. The engine never waits for one and never stops for one."""
+
+
+class ProjectionError(Exception):
+    """Root of the projections' errors."""
+
+
+class CursorMoved(ProjectionError):
+    """Another process follows the journal into the same tables and was first; read the cursor again."""
+
+    def __init__(self, name: str, expected: int) -> None:
+        self.name = name
+        self.expected = expected
+        super().__init__(f"the cursor of {name} is no longer at seq {expected}: somebody else moved it")
+
+
+class CursorMissing(ProjectionError):
+    """The row of a cursor is gone: the tables were not migrated, or were edited."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is no cursor {name}; run the migrations")
+
+
+class ReadTablesBroken(ProjectionError):
+    """The read tables do not fit the journal; `reset` rebuilds them from it."""

@@ -1,0 +1,75 @@
+"""Table `fills`: both sides of every trade, one row for the maker and one for the taker."""
+
+from dataclasses import dataclass
+
+import asyncpg
+
+from exchange.core.events import Event, Trade
+from exchange.core.orders import Side
+from exchange.projections.page import Key, Page, column_names, read_page
+from exchange.projections.place import Place
+from exchange.stores.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class FillRow:
+    """One side of a trade, as seen by its account. `fee_atoms` is in the quote asset."""
+
+    account_id: int
+    trade_id: int
+    seq: int
+    event_index: int
+    time_ns: int
+    order_id: int
+    market_id: int
+    role: str
+    side: str
+    price_ticks: int
+    size_lots: int
+    base_atoms: int
+    quote_atoms: int
+    fee_atoms: int
+
+
+async def fills_page(
+    pool: asyncpg.Pool,
+    account_id: int,
+    *,
+    market_id: int | None = None,
+    order_id: int | None = None,
+    before: Key | None = None,
+    limit: int = 50,
+) -> Page[FillRow]:
+    """The account's fills, the newest first. Key: (trade_id,); no account is on both sides of a trade."""
+    return await read_page(
+        pool,
+        FillRow,
+        "fills",
+        [("account_id = {}", account_id), ("market_id = {}", market_id), ("order_id = {}", order_id)],
+        key=("trade_id",),
+        before=before,
+        limit=limit,
+    )
+
+
+class NewFills:
+    """The fills of some batches of the journal."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[object, ...]] = []
+
+    def take(self, event: Event, place: Place) -> None:
+        if not isinstance(event, Trade):
+            return
+        taker_side = event.taker_side
+        maker_side = Side.SELL if taker_side is Side.BUY else Side.BUY
+        when = (event.trade_id, place.seq, place.event_index, place.time_ns)
+        what = (event.price_ticks, event.size_lots, event.base_atoms, event.quote_atoms)
+        maker = (event.maker_order_id, event.market_id, "maker", maker_side.value)
+        taker = (event.taker_order_id, event.market_id, "taker", taker_side.value)
+        self._rows.append((event.maker_account_id, *when, *maker, *what, event.maker_fee_atoms))
+        self._rows.append((event.taker_account_id, *when, *taker, *what, event.taker_fee_atoms))
+
+    async def write(self, connection: Connection) -> None:
+        if self._rows:
+            await connection.copy_records_to_table("fills", columns=column_names(FillRow), records=self._rows)

@@ -1,0 +1,178 @@
+"""Table `orders`: every order ever accepted, with its present state."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import asyncpg
+
+from exchange.core.events import Event, OrderAccepted, OrderEnded, Trade
+from exchange.projections.errors import ReadTablesBroken
+from exchange.projections.page import Found, Key, Page, column_names, read_one, read_page
+from exchange.projections.place import Place
+from exchange.stores.postgres import Connection
+
+OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order. `status` is "open" or why it ended; filled quote amount and fee are sums so far."""
+
+    order_id: int
+    account_id: int
+    market_id: int
+    side: str
+    order_type: str
+    time_in_force: str
+    self_trade_prevention: str
+    price_ticks: int
+    size_lots: int
+    remaining_lots: int
+    filled_quote_atoms: int
+    fee_atoms: int
+    status: str
+    client_order_id: str | None
+    created_ns: int
+    updated_seq: int
+    updated_ns: int
+
+
+async def order_of_account(pool: asyncpg.Pool, account_id: int, order_id: int) -> Found[OrderRow]:
+    """The account's order; nothing for an order of somebody else."""
+    return await read_one(
+        pool, OrderRow, "orders", [("order_id = {}", order_id), ("account_id = {}", account_id)]
+    )
+
+
+async def orders_page(
+    pool: asyncpg.Pool,
+    account_id: int,
+    *,
+    status: Literal["open", "all"] = "all",
+    market_id: int | None = None,
+    before: Key | None = None,
+    limit: int = 50,
+) -> Page[OrderRow]:
+    """The account's orders, the newest first. Key: (order_id,)."""
+    return await read_page(
+        pool,
+        OrderRow,
+        "orders",
+        [
+            ("account_id = {}", account_id),
+            ("market_id = {}", market_id),
+            # Written out, not a parameter: only so is the index of open orders sure to be used.
+            ("status = 'open' AND {}", True if status == OPEN else None),
+        ],
+        key=("order_id",),
+        before=before,
+        limit=limit,
+    )
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a batch does to one order. `accepted` is set when the order began in it."""
+
+    remaining_lots: int
+    accepted: tuple[OrderAccepted, Place] | None = None
+    quote_atoms: int = 0
+    fee_atoms: int = 0
+    status: str = OPEN
+    updated_seq: int = 0
+    updated_ns: int = 0
+
+
+class OrderChanges:
+    """What some batches of the journal do to the table, folded to one change per order."""
+
+    def __init__(self) -> None:
+        self._changes: dict[int, _Change] = {}
+
+    def take(self, event: Event, place: Place) -> None:
+        match event:
+            case OrderAccepted():
+                self._changes[event.order_id] = _Change(event.size_lots, (event, place))
+                self._touch(event.order_id, event.size_lots, place)
+            case Trade():
+                maker = self._touch(event.maker_order_id, event.maker_remaining_lots, place)
+                maker.quote_atoms += event.quote_atoms
+                maker.fee_atoms += event.maker_fee_atoms
+                taker = self._touch(event.taker_order_id, event.taker_remaining_lots, place)
+                taker.quote_atoms += event.quote_atoms
+                taker.fee_atoms += event.taker_fee_atoms
+            case OrderEnded():
+                self._touch(event.order_id, event.remaining_lots, place).status = event.reason.value
+            case _:
+                pass
+
+    def _touch(self, order_id: int, remaining_lots: int, place: Place) -> _Change:
+        change = self._changes.get(order_id)
+        if change is None:
+            change = self._changes[order_id] = _Change(remaining_lots)
+        change.remaining_lots = remaining_lots
+        change.updated_seq = place.seq
+        change.updated_ns = place.time_ns
+        return change
+
+    async def write(self, connection: Connection) -> None:
+        begun = [
+            _new_row(change.accepted[0], change.accepted[1], change)
+            for change in self._changes.values()
+            if change.accepted is not None
+        ]
+        if begun:
+            await connection.copy_records_to_table("orders", columns=column_names(OrderRow), records=begun)
+        changed = [item for item in self._changes.items() if item[1].accepted is None]
+        if changed:
+            await _update(connection, changed)
+
+
+def _new_row(accepted: OrderAccepted, place: Place, change: _Change) -> tuple[object, ...]:
+    return (
+        accepted.order_id,
+        accepted.account_id,
+        accepted.market_id,
+        accepted.side.value,
+        accepted.order_type.value,
+        accepted.time_in_force.value,
+        accepted.self_trade_prevention.value,
+        accepted.price_ticks,
+        accepted.size_lots,
+        change.remaining_lots,
+        change.quote_atoms,
+        change.fee_atoms,
+        change.status,
+        accepted.client_order_id,
+        place.time_ns,
+        change.updated_seq,
+        change.updated_ns,
+    )
+
+
+async def _update(connection: Connection, changed: list[tuple[int, _Change]]) -> None:
+    changes = [change for _, change in changed]
+    status = await connection.execute(
+        """
+        UPDATE orders SET
+            remaining_lots = c.remaining_lots,
+            filled_quote_atoms = orders.filled_quote_atoms + c.quote_atoms,
+            fee_atoms = orders.fee_atoms + c.fee_atoms,
+            status = c.status,
+            updated_seq = c.updated_seq,
+            updated_ns = c.updated_ns
+        FROM unnest(
+            $1::BIGINT[], $2::BIGINT[], $3::NUMERIC[], $4::NUMERIC[], $5::TEXT[], $6::BIGINT[], $7::BIGINT[]
+        ) AS c (order_id, remaining_lots, quote_atoms, fee_atoms, status, updated_seq, updated_ns)
+        WHERE orders.order_id = c.order_id AND orders.status = 'open'
+        """,
+        [order_id for order_id, _ in changed],
+        [change.remaining_lots for change in changes],
+        [change.quote_atoms for change in changes],
+        [change.fee_atoms for change in changes],
+        [change.status for change in changes],
+        [change.updated_seq for change in changes],
+        [change.updated_ns for change in changes],
+    )
+    if status != f"UPDATE {len(changed)}":
+        raise ReadTablesBroken(f"{len(changed)} open orders change, but the table answers {status}")

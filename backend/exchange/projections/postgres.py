@@ -1,0 +1,150 @@
+"""The read tables in Postgres, following the journal.
+
+Several batches are folded in memory and written by a handful of bulk statements in one transaction together
+with the cursor, so every batch is in the tables exactly once whatever is killed when. The transaction does
+not wait for the disk: losing the last of them loses the cursor's step with it, and the journal has it all.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+import structlog
+
+from exchange.core.events import MarketOpened
+from exchange.core.markets import Market
+from exchange.journal.errors import HeadLost
+from exchange.journal.rows import JournalRow
+from exchange.journal.tail import Tail
+from exchange.projections.cursor import POSTGRES, move_cursor, read_cursor
+from exchange.projections.deposits import NewDeposits
+from exchange.projections.errors import CursorMoved
+from exchange.projections.fills import NewFills
+from exchange.projections.ledger_entries import NewEntries
+from exchange.projections.orders import OrderChanges
+from exchange.projections.place import Place
+from exchange.projections.progress import Progress
+from exchange.projections.reference import NewReferences, market_of, read_markets
+from exchange.projections.withdrawals import WithdrawalChanges
+
+MAX_COMMANDS_PER_TRANSACTION = 500
+TRANSACTION_TIMEOUT_S = 30.0
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 10.0
+
+_TABLES = "orders, fills, balances, ledger_entries, deposits, withdrawals, assets, markets, accounts"
+
+log = structlog.get_logger()
+
+
+class PostgresProjection:
+    """Keeps the read tables up to date. `seq` is how far they are."""
+
+    def __init__(self, pool: asyncpg.Pool, tail: Tail) -> None:
+        self._pool = pool
+        self._tail = tail
+        self._progress = Progress()
+        self._markets: dict[int, Market] = {}
+
+    @property
+    def seq(self) -> int:
+        """Everything up to here is in the tables, committed."""
+        return self._progress.seq
+
+    async def reached(self, seq: int, timeout_s: float) -> bool:
+        """Waits until the tables are at `seq` or later; False when that takes longer than `timeout_s`."""
+        return await self._progress.reached(seq, timeout_s)
+
+    async def run(self) -> None:
+        """Follows the journal until cancelled, through every failure of the database.
+
+        Raises HeadLost when the tables are ahead of the journal: then the journal has lost rows.
+        """
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                await self.load()
+                async for rows in self._tail.follow(self.seq):
+                    for chunk in in_chunks(rows, MAX_COMMANDS_PER_TRANSACTION):
+                        await self.apply(chunk)
+                    retry_s = FIRST_RETRY_S
+            except HeadLost:
+                raise
+            except CursorMoved as error:
+                log.warning("read_tables_moved_by_another_process", seq=self.seq, error=str(error))
+            except Exception as error:
+                # Not only the database's errors: a row that does not fit must not take the engine down, and
+                # stays visible here and as the lag until it is mended.
+                log.warning("read_tables_stalled", seq=self.seq, retry_s=retry_s, error=repr(error))
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, LAST_RETRY_S)
+
+    async def load(self) -> None:
+        """Reads where the tables are. Raises HeadLost."""
+        async with (
+            asyncio.timeout(TRANSACTION_TIMEOUT_S),
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            seq = await read_cursor(connection, POSTGRES)
+            head_seq = await connection.fetchval("SELECT coalesce(max(seq_last), 0) FROM journal")
+            self._markets = await read_markets(connection)
+        if seq > head_seq:
+            raise HeadLost("the read tables", seq, head_seq)
+        self._progress.set(seq)
+
+    async def apply(self, rows: list[JournalRow]) -> None:
+        """Writes the batches, which follow on `seq`, in one transaction. Raises CursorMoved."""
+        assert rows[0].seq_first == self.seq + 1
+        markets = dict(self._markets)
+        references, orders, fills = NewReferences(), OrderChanges(), NewFills()
+        entries, deposits, withdrawals = NewEntries(), NewDeposits(), WithdrawalChanges()
+        for row in rows:
+            for offset, events in enumerate(row.events):
+                for index, event in enumerate(events):
+                    place = Place(row.seq_first + offset, index, row.time_ns)
+                    if isinstance(event, MarketOpened):
+                        markets[event.market_id] = market_of(event)
+                    references.take(event, place)
+                    orders.take(event, place)
+                    fills.take(event, place)
+                    entries.take(event, place, markets)
+                    deposits.take(event, place)
+                    withdrawals.take(event, place)
+        seq = rows[-1].seq_last
+        async with (
+            asyncio.timeout(TRANSACTION_TIMEOUT_S),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            await move_cursor(connection, POSTGRES, self.seq, seq)
+            for changes in (references, orders, fills, entries, deposits, withdrawals):
+                await changes.write(connection)
+        self._markets = markets
+        self._progress.set(seq)
+
+    async def reset(self) -> None:
+        """Empties the tables; `run` fills them again from the journal. Not while `run` runs."""
+        async with (
+            asyncio.timeout(TRANSACTION_TIMEOUT_S),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await connection.execute(f"TRUNCATE {_TABLES}")
+            await connection.execute("UPDATE projection_cursors SET seq = 0 WHERE name = $1", POSTGRES)
+        await self.load()
+
+
+def in_chunks(rows: list[JournalRow], max_commands: int) -> Iterator[list[JournalRow]]:
+    """The rows in lists of about `max_commands` commands, never splitting a row."""
+    chunk: list[JournalRow] = []
+    commands = 0
+    for row in rows:
+        chunk.append(row)
+        commands += len(row.commands)
+        if commands >= max_commands:
+            yield chunk
+            chunk, commands = [], 0
+    if chunk:
+        yield chunk

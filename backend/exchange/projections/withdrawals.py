@@ -1,0 +1,138 @@
+"""Table `withdrawals`: what was asked for and how the ledger's side of it ended.
+
+The chain's side of a withdrawal in flight (signed, broadcast, mined) is not in the journal and so not here.
+"""
+
+from dataclasses import dataclass
+
+import asyncpg
+
+from exchange.core.events import Event, WithdrawalRefunded, WithdrawalRequested, WithdrawalSettled
+from exchange.projections.errors import ReadTablesBroken
+from exchange.projections.page import Found, Key, Page, column_names, read_one, read_page
+from exchange.projections.place import Place
+from exchange.stores.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalRow:
+    """A withdrawal: requested, then paid, claimable or refunded.
+
+    `tx_hash` is that of the settled payment; `block_number` of the settlement or of what proved the refund.
+    `amount_atoms` is gross: the vault pays `amount_atoms - fee_atoms`.
+    """
+
+    withdrawal_id: str
+    account_id: int
+    asset_id: int
+    amount_atoms: int
+    fee_atoms: int
+    destination: str
+    nonce: int
+    deadline_s: int
+    owner: str
+    chain_id: int
+    vault: str
+    token: str
+    status: str
+    tx_hash: str | None
+    block_number: int | None
+    seq: int
+    event_index: int
+    time_ns: int
+    updated_seq: int
+    updated_ns: int
+
+
+async def withdrawal_of_account(
+    pool: asyncpg.Pool, account_id: int, withdrawal_id: str
+) -> Found[WithdrawalRow]:
+    """The account's withdrawal; nothing for one of somebody else."""
+    conditions = [("withdrawal_id = {}", withdrawal_id), ("account_id = {}", account_id)]
+    return await read_one(pool, WithdrawalRow, "withdrawals", conditions)
+
+
+async def withdrawals_page(
+    pool: asyncpg.Pool,
+    account_id: int,
+    *,
+    asset_id: int | None = None,
+    before: Key | None = None,
+    limit: int = 50,
+) -> Page[WithdrawalRow]:
+    """The account's withdrawals, the newest first. Key: (seq, event_index)."""
+    return await read_page(
+        pool,
+        WithdrawalRow,
+        "withdrawals",
+        [("account_id = {}", account_id), ("asset_id = {}", asset_id)],
+        key=("seq", "event_index"),
+        before=before,
+        limit=limit,
+    )
+
+
+class WithdrawalChanges:
+    """The requests and the ends of withdrawals in some batches of the journal."""
+
+    def __init__(self) -> None:
+        self._requested: list[tuple[object, ...]] = []
+        self._ended: list[tuple[str, str, str | None, int, int, int]] = []
+
+    def take(self, event: Event, place: Place) -> None:
+        match event:
+            case WithdrawalRequested():
+                self._requested.append(_new_row(event, place))
+            case WithdrawalSettled(withdrawal_id, tx_hash=tx_hash, block_number=block, outcome=outcome):
+                self._ended.append((withdrawal_id, outcome, tx_hash, block, place.seq, place.time_ns))
+            case WithdrawalRefunded(withdrawal_id, block_number=block):
+                self._ended.append((withdrawal_id, "refunded", None, block, place.seq, place.time_ns))
+            case _:
+                pass
+
+    async def write(self, connection: Connection) -> None:
+        if self._requested:
+            await connection.copy_records_to_table(
+                "withdrawals", columns=column_names(WithdrawalRow), records=self._requested
+            )
+        if not self._ended:
+            return
+        status = await connection.execute(
+            """
+            UPDATE withdrawals SET
+                status = e.status,
+                tx_hash = e.tx_hash,
+                block_number = e.block_number,
+                updated_seq = e.seq,
+                updated_ns = e.time_ns
+            FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[])
+                AS e (withdrawal_id, status, tx_hash, block_number, seq, time_ns)
+            WHERE withdrawals.withdrawal_id = e.withdrawal_id AND withdrawals.status = 'requested'
+            """,
+            *(list(column) for column in zip(*self._ended, strict=True)),
+        )
+        if status != f"UPDATE {len(self._ended)}":
+            raise ReadTablesBroken(f"{len(self._ended)} withdrawals end, but the table answers {status}")
+
+
+def _new_row(event: WithdrawalRequested, place: Place) -> tuple[object, ...]:
+    return (
+        event.withdrawal_id,
+        event.account_id,
+        event.asset_id,
+        event.amount_atoms,
+        event.fee_atoms,
+        event.destination,
+        event.nonce,
+        event.deadline_s,
+        event.owner,
+        event.chain_id,
+        event.vault,
+        event.token,
+        "requested",
+        None,
+        None,
+        *place,
+        place.seq,
+        place.time_ns,
+    )

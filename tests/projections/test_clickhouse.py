@@ -1,0 +1,400 @@
+"""Trades and candles in ClickHouse, exactly once, against a recomputation."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+from tests.projections.conftest import FIRST_ACCOUNT, MINUTE_NS, START_NS, JournaledExchange, place
+
+from exchange.core.orders import Side
+from exchange.journal.errors import HeadLost
+from exchange.projections import blocks, trades
+from exchange.projections import clickhouse as projection_module
+from exchange.projections.candles import CandleRow, candles
+from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.trades import TradeTotals, trade_totals, trades_page
+from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.errors import ClickHouseError
+
+
+class Crash(BaseException):
+    """Ends the process, as far as the code under test can tell."""
+
+
+def follower(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> ClickHouseProjection:
+    return ClickHouseProjection(pool, journaled.tail, clickhouse, insert_interval_s=0.0)
+
+
+@asynccontextmanager
+async def running(projection: ClickHouseProjection) -> AsyncIterator[ClickHouseProjection]:
+    task = asyncio.create_task(projection.run())
+    try:
+        yield projection
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def caught_up(pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
+    async with running(follower(pool, journaled, clickhouse)) as projection:
+        assert await projection.reached(journaled.state.seq, 30)
+
+
+def expected_candles(journaled: JournaledExchange) -> list[CandleRow]:
+    minutes: dict[int, list[Any]] = {}
+    for time_ns, trade in journaled.trades:
+        minutes.setdefault(time_ns // MINUTE_NS, []).append(trade)
+    return [
+        CandleRow(
+            open_ms=minute * 60_000,
+            open_ticks=of_minute[0].price_ticks,
+            high_ticks=max(trade.price_ticks for trade in of_minute),
+            low_ticks=min(trade.price_ticks for trade in of_minute),
+            close_ticks=of_minute[-1].price_ticks,
+            volume_lots=sum(trade.size_lots for trade in of_minute),
+            base_atoms=sum(trade.base_atoms for trade in of_minute),
+            quote_atoms=sum(trade.quote_atoms for trade in of_minute),
+            trades=len(of_minute),
+        )
+        for minute, of_minute in sorted(minutes.items())
+    ]
+
+
+async def check(journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
+    stored = await trades_page(clickhouse, 0, 1, limit=1_000)
+    assert [
+        (row.trade_id, row.time_ns, row.price_ticks, row.size_lots, row.taker_side) for row in stored.items
+    ] == [
+        (trade.trade_id, time_ns, trade.price_ticks, trade.size_lots, trade.taker_side)
+        for time_ns, trade in reversed(journaled.trades)
+    ]
+    assert (await candles(clickhouse, 0, 1, "1m", limit=1_000)).items == expected_candles(journaled)
+    count = len(journaled.trades)
+    assert await trade_totals(clickhouse) == TradeTotals(
+        count, sum(trade.trade_id for _, trade in journaled.trades), count
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_trades_and_candles_equal_a_recomputation(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse, seed: int
+) -> None:
+    await journaled.random_batches(seed, batches=30)
+    assert len(journaled.trades) > 50
+    await caught_up(pool, journaled, clickhouse)
+    await check(journaled, clickhouse)
+
+
+async def test_they_follow_while_the_journal_grows(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    async with running(follower(pool, journaled, clickhouse)) as projection:
+        for seed in range(5):
+            await journaled.random_batches(seed, batches=4)
+            assert await projection.reached(journaled.state.seq, 20)
+            await check(journaled, clickhouse)
+
+
+def crash_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    async def crash(*_: object) -> None:
+        raise Crash
+
+    monkeypatch.setattr(projection_module, name, crash)
+
+
+def crash_after(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    real = getattr(projection_module, name)
+
+    async def crash(*arguments: object) -> None:
+        await real(*arguments)
+        raise Crash
+
+    monkeypatch.setattr(projection_module, name, crash)
+
+
+@pytest.mark.parametrize("step", ["record_block", "insert_trades", "mark_inserted"])
+@pytest.mark.parametrize("crash", [crash_before, crash_after])
+async def test_a_crash_around_any_step_neither_loses_nor_doubles_a_trade(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    crash: Callable[[pytest.MonkeyPatch, str], None],
+) -> None:
+    await journaled.random_batches(3, batches=10)
+    await caught_up(pool, journaled, clickhouse)
+    for seed in range(3):
+        await journaled.random_batches(100 + seed, batches=6)
+        projection = follower(pool, journaled, clickhouse)
+        await projection.load()
+        with monkeypatch.context() as patch:
+            crash(patch, step)
+            with pytest.raises(Crash):
+                await projection.apply(await journaled.tail.read(projection.seq))
+    with capture_logs() as logs:
+        await caught_up(pool, journaled, clickhouse)
+    assert logs == [], "an interrupted block is repeated, nothing is rebuilt"
+    await check(journaled, clickhouse)
+
+
+async def test_a_repeated_large_block_is_still_there_once(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    rows = [
+        (1, number, number, START_NS + number * 1_000_000, 100 + number % 7, 1, 2**127, 2**127, "buy")
+        for number in range(1, 60_001)
+    ]
+    for _ in range(3):
+        await trades.insert_trades(clickhouse, rows, "1-1")
+    assert await trade_totals(clickhouse) == TradeTotals(60_000, 60_000 * 60_001 // 2, 60_000)
+    read = (await candles(clickhouse, 0, 1, "1m")).items
+    assert sum(candle.quote_atoms for candle in read) == 60_000 * 2**127, "sums do not wrap"
+
+
+@pytest.mark.parametrize("lost", ["trades", "candles_1m"])
+async def test_what_clickhouse_lost_is_filled_again_from_the_journal(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse, lost: str
+) -> None:
+    await journaled.random_batches(4, batches=15)
+    await caught_up(pool, journaled, clickhouse)
+    await clickhouse.command(f"TRUNCATE TABLE {lost}")
+    await journaled.random_batches(5, batches=5)
+    with capture_logs() as logs:
+        await caught_up(pool, journaled, clickhouse)
+    assert [entry["event"] for entry in logs] == ["clickhouse_rebuild"]
+    await check(journaled, clickhouse)
+
+
+@pytest.mark.parametrize("step", ["forget_blocks", "empty_trades"])
+async def test_a_crash_while_starting_over_is_made_good_at_the_next_start(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    await journaled.random_batches(6, batches=15)
+    await caught_up(pool, journaled, clickhouse)
+    for crash in (crash_before, crash_after):
+        with monkeypatch.context() as patch:
+            crash(patch, step)
+            with pytest.raises(Crash):
+                await follower(pool, journaled, clickhouse).reset()
+        await caught_up(pool, journaled, clickhouse)
+        await check(journaled, clickhouse)
+
+
+async def test_two_followers_do_not_write_a_trade_twice(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    first, second = (follower(pool, journaled, clickhouse) for _ in range(2))
+    async with running(first), running(second):
+        for seed in range(5):
+            await journaled.random_batches(seed, batches=5)
+        assert await first.reached(journaled.state.seq, 30)
+        assert await second.reached(journaled.state.seq, 30)
+    await check(journaled, clickhouse)
+
+
+async def test_batches_without_a_trade_move_the_cursor_and_insert_nothing(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    await journaled.batch(place(FIRST_ACCOUNT, Side.BUY, 100_000, 1))
+    await caught_up(pool, journaled, clickhouse)
+    assert await pool.fetchval("SELECT count(*) FROM clickhouse_blocks") == 0
+    cursor = await pool.fetchval("SELECT seq FROM projection_cursors WHERE name = 'clickhouse'")
+    assert cursor == journaled.state.seq
+
+
+async def test_old_blocks_are_forgotten(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blocks, "KEPT_BLOCKS", 2)
+    projection = follower(pool, journaled, clickhouse)
+    await projection.load()
+    for seed in range(6):
+        await journaled.random_batches(seed, batches=4)
+        await projection.apply(await journaled.tail.read(projection.seq))
+    assert await pool.fetchval("SELECT count(*) FROM clickhouse_blocks") == 2
+    await caught_up(pool, journaled, clickhouse)
+    await check(journaled, clickhouse)
+
+
+class Unreachable(ClickHouse):
+    """Fails its first calls."""
+
+    failures = 3
+
+    async def insert(self, *arguments: Any, **options: Any) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ClickHouseError("not now")
+        await super().insert(*arguments, **options)
+
+
+async def test_it_tries_again_and_warns_while_clickhouse_fails(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    failing = Unreachable(clickhouse._client, clickhouse._executor, clickhouse.database)
+    await journaled.random_batches(8, batches=10)
+    with capture_logs() as logs:
+        await caught_up(pool, journaled, failing)
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("clickhouse_stalled", "warning")] * 3
+    await check(journaled, clickhouse)
+
+
+async def test_clickhouse_ahead_of_the_journal_is_refused(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    await pool.execute("UPDATE projection_cursors SET seq = 1000000 WHERE name = 'clickhouse'")
+    with pytest.raises(HeadLost):
+        await follower(pool, journaled, clickhouse).run()
+
+
+# -- a process of its own --------------------------------------------------------------------------------
+
+FOLLOW = """
+import asyncio, json, os, sys
+from pathlib import Path
+from exchange.journal.tail import Tail
+from exchange.projections import clickhouse as module
+from exchange.projections.candles import candles
+from exchange.projections.trades import trades_page
+from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.postgres import open_pool
+
+async def main(url, folder, seq, crash_at):
+    if crash_at:
+        async def crash(*_): os._exit(9)
+        setattr(module, crash_at, crash)
+    pool = await open_pool(url)
+    clickhouse = await ClickHouse.open(path=Path(folder))
+    projection = module.ClickHouseProjection(pool, Tail(pool), clickhouse)
+    task = asyncio.create_task(projection.run())
+    assert await projection.reached(int(seq), 60)
+    task.cancel()
+    page = await trades_page(clickhouse, projection.seq, 1, limit=1000)
+    read = await candles(clickhouse, projection.seq, 1, "1m", limit=1000)
+    await clickhouse.close()
+    await pool.close()
+    print(json.dumps([[row.trade_id for row in page.items], [str(candle) for candle in read.items]]))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def follow_in_a_process(
+    url: str, folder: Path, journaled: JournaledExchange, crash_at: str = ""
+) -> tuple[int, list[Any]]:
+    def run() -> tuple[int, list[Any]]:
+        arguments = [url, str(folder), str(journaled.state.seq), crash_at]
+        done = subprocess.run(
+            [sys.executable, "-c", FOLLOW, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode in {0, 9}, done.stderr
+        return done.returncode, json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
+
+    return await asyncio.to_thread(run)
+
+
+async def test_killed_processes_and_a_deleted_folder_cost_nothing(
+    database_url: str, journaled: JournaledExchange, tmp_path: Path
+) -> None:
+    folder = tmp_path / "chdb"
+    await journaled.random_batches(9, batches=10)
+    for step in ("insert_trades", "mark_inserted"):
+        assert (await follow_in_a_process(database_url, folder, journaled, step))[0] == 9
+    await journaled.random_batches(10, batches=10)
+    expected = [
+        [trade.trade_id for _, trade in reversed(journaled.trades)],
+        [str(candle) for candle in expected_candles(journaled)],
+    ]
+    assert (await follow_in_a_process(database_url, folder, journaled))[1] == expected
+    shutil.rmtree(folder)
+    assert (await follow_in_a_process(database_url, folder, journaled))[1] == expected
+
+
+# -- reads -----------------------------------------------------------------------------------------------
+
+
+async def test_pages_of_trades_put_together_are_all_trades_newest_first(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    await journaled.random_batches(12, batches=15)
+    await caught_up(pool, journaled, clickhouse)
+    ids: list[int] = []
+    before = None
+    while True:
+        page = await trades_page(clickhouse, 5, 1, before=before, limit=7)
+        assert page.seq == 5
+        ids.extend(row.trade_id for row in page.items)
+        before = page.next_key
+        if before is None:
+            break
+    assert ids == [trade.trade_id for _, trade in reversed(journaled.trades)]
+    assert (await trades_page(clickhouse, 5, 2)).items == []
+
+
+async def trade_at(journaled: JournaledExchange, time_ns: int, price_ticks: int) -> None:
+    journaled.time_ns = time_ns
+    await journaled.batch(
+        place(FIRST_ACCOUNT, Side.SELL, price_ticks, 1), place(FIRST_ACCOUNT + 1, Side.BUY, price_ticks, 1)
+    )
+
+
+async def test_a_candle_is_half_open_and_a_minute_without_trades_has_none(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    start_ns = (START_NS // MINUTE_NS + 1) * MINUTE_NS
+    for offset_ns, price_ticks in (
+        (0, 200_000),
+        (MINUTE_NS - 1, 200_500),
+        (MINUTE_NS, 200_100),
+        (3 * MINUTE_NS, 200_200),
+    ):
+        await trade_at(journaled, start_ns + offset_ns, price_ticks)
+    await caught_up(pool, journaled, clickhouse)
+    start_ms = start_ns // 1_000_000
+
+    async def opens(**bounds: int) -> list[int]:
+        read = await candles(clickhouse, 0, 1, "1m", **bounds)
+        return [(candle.open_ms - start_ms) // 60_000 for candle in read.items]
+
+    assert await opens() == [0, 1, 3]
+    assert await opens(from_ms=start_ms, to_ms=start_ms + 60_000) == [0]
+    assert await opens(from_ms=start_ms + 1, to_ms=start_ms + 180_001) == [1, 3]
+    assert await opens(from_ms=start_ms + 60_000, to_ms=start_ms + 180_000) == [1]
+    assert await opens(limit=2) == [1, 3], "the newest ones, oldest first"
+    assert await opens(from_ms=-(10**18), to_ms=10**18) == [0, 1, 3]
+    [first, *_] = (await candles(clickhouse, 0, 1, "1m")).items
+    assert (first.open_ticks, first.close_ticks, first.high_ticks, first.low_ticks) == (
+        200_000,
+        200_500,
+        200_500,
+        200_000,
+    )
+
+
+async def test_an_unknown_interval_is_refused(clickhouse: ClickHouse) -> None:
+    with pytest.raises(KeyError):
+        await candles(clickhouse, 0, 1, "2m")
