@@ -1,0 +1,80 @@
+"""The HTTP application, made of what it is given: `create_app(edge)`.
+
+From the outside in: the envelope (request id, security headers, Origin, last net), the body (bounded,
+strict JSON), then the routes. FastAPI and pydantic serve all routes but the hot order routes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from exchange.edge.body import StrictBody
+from exchange.edge.dependencies import Edge
+from exchange.edge.documentation import documentation_routes, openapi_document
+from exchange.edge.envelope import Envelope
+from exchange.edge.errors import install_error_handlers
+from exchange.edge.rest import (
+    auth,
+    deployment,
+    deposits,
+    fills,
+    health,
+    ledger,
+    market_data,
+    markets,
+    me,
+    order_entry,
+    orders,
+    withdrawals,
+)
+from exchange.edge.values import PROBLEM_RESPONSES
+
+
+def create_app(edge: Edge) -> FastAPI:
+    """The ASGI application over these dependencies. Starts nothing and owns nothing of them."""
+    app = routed_app(edge.config.swagger_ui)
+    app.state.edge = edge
+    install_error_handlers(app)
+    app.add_middleware(StrictBody)
+    app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)
+    return app
+
+
+def routed_app(swagger_ui: Path) -> FastAPI:
+    """All routes and their document, without anything to serve from."""
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        responses=PROBLEM_RESPONSES,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.router.routes.extend(order_entry.ROUTES)
+    app.router.routes.extend(documentation_routes(swagger_ui))
+    for noun in (
+        deployment,
+        health,
+        markets,
+        market_data,
+        auth,
+        me,
+        orders,
+        fills,
+        deposits,
+        withdrawals,
+        ledger,
+    ):
+        app.include_router(noun.router)
+    app.openapi = _documented(app)  # type: ignore[method-assign]
+    return app
+
+
+def _documented(app: FastAPI) -> Any:
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi_document(app)
+        return app.openapi_schema
+
+    return openapi

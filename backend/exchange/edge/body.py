@@ -1,0 +1,106 @@
+"""Request bodies: bounded while they arrive, strict JSON, decoded once.
+
+A middleware, so that no route can forget it. It reads at most 64 KiB, whatever the headers promise, within
+a time limit; refuses what is not plain application/json; and hands the raw bytes on for FastAPI and the
+decoded value for the order routes.
+"""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exchange.edge.envelope import request_id
+from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.strict_json import decode_json
+from exchange.gateway.refusals import FieldRefused, GatewayCode
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+_DECODED = "exchange.decoded_body"
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class StrictBody:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, timeout_s: float = BODY_TIMEOUT_S) -> None:
+        self._app = app
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _BODILESS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            raw = await self._read(Headers(scope=scope), receive)
+            if raw is None:
+                return  # the client has gone; there is nobody to answer
+            if raw:
+                scope[_DECODED] = decode_json(raw)
+        except Problem as problem:
+            await problem.response(request_id(scope))(scope, receive, send)
+            return
+        await self._app(scope, _replay(raw, receive), send)
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+        declared = headers.get("content-length", "0")
+        if declared.isascii() and declared.isdigit() and int(declared[:10]) > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks: list[bytes] = []
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    chunk: bytes = message.get("body", b"")
+                    size_bytes += len(chunk)
+                    if size_bytes > MAX_BODY_BYTES:
+                        raise _too_large()
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError as error:
+            raise Problem(EdgeCode.BODY_TIMEOUT, headers={"Connection": "close"}) from error
+        raw = b"".join(chunks)
+        if raw:
+            _check_type(headers)
+        return raw
+
+
+def decoded_object(request: Request) -> dict[str, object]:
+    """The JSON object that the request's body is. Raises FieldRefused."""
+    value = request.scope.get(_DECODED)
+    if not isinstance(value, dict):
+        raise FieldRefused(GatewayCode.FIELD_INVALID, "the body must be a JSON object", field="body")
+    return value
+
+
+def _check_type(headers: Headers) -> None:
+    kind, _, parameters = headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "application/json":
+        raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, value=headers.get("content-type"))
+    if parameters.strip().lower().replace('"', "") not in ("", "charset=utf-8"):
+        raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, value=headers.get("content-type"))
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, value=headers.get("content-encoding"))
+
+
+def _too_large() -> Problem:
+    return Problem(EdgeCode.BODY_TOO_LARGE, headers={"Connection": "close"})
+
+
+def _replay(raw: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    return replayed

@@ -1,0 +1,81 @@
+"""What the edge is given: everything it reads from and writes to, in one frozen bundle, no globals."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+from starlette.requests import Request
+
+from exchange.gateway.sessions import Sessions
+from exchange.gateway.siwe import Login
+from exchange.gateway.typed_data import WithdrawalDomain
+from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.postgres import PostgresProjection
+from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.sequencer import Submit
+from exchange.stores.clickhouse import ClickHouse
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """Plain values. `allowed_origins` are exact (`http://localhost:8000`); the site's own belongs in it."""
+
+    chain_id: int
+    vault: str
+    confirmations: int
+    allowed_origins: frozenset[str]
+    swagger_ui: Path
+    read_wait_s: float = 2.0
+    """How long a read waits for `min_seq`, and a history page for its projection."""
+    max_projection_lag: int = 5_000
+    """Sequence numbers by which a projection may be behind and the process still be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPart:
+    """One part of readiness. `check` answers None when all is well, else what is wrong.
+
+    A part that is not `required` is reported, but trading goes on without it.
+    """
+
+    name: str
+    required: bool
+    check: Callable[[], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketData:
+    """Where trades and candles are read, and how far they are."""
+
+    clickhouse: ClickHouse
+    projection: ClickHouseProjection
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The edge's dependencies, wired in main."""
+
+    config: EdgeConfig
+    submit: Submit
+    view: CommittedView
+    projection: PostgresProjection
+    pool: asyncpg.Pool
+    market_data: MarketData | None
+    """None when there is no ClickHouse: then trades and candles are `unavailable`, all else goes on."""
+    login: Login
+    sessions: Sessions
+    clock_ns: Callable[[], int]
+    chain_head: Callable[[], int]
+    """Number of the newest block seen; 0 before the first."""
+    health_parts: tuple[HealthPart, ...] = field(default=())
+
+    @property
+    def withdrawal_domain(self) -> WithdrawalDomain:
+        return WithdrawalDomain(self.view.genesis_id, self.config.chain_id, self.config.vault)
+
+
+def edge_of(request: Request) -> Edge:
+    """The bundle of the app that serves this request."""
+    edge: Edge = request.app.state.edge
+    return edge

@@ -1,0 +1,132 @@
+"""The OpenAPI document and the pages that show it, from our own files only: no other host is asked.
+
+The pages run under a strict content security policy: no inline script, scripts and styles from here.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from exchange.edge.identity import SESSION_COOKIE
+from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.rest.order_entry import OPERATIONS
+from exchange.edge.rest.order_shapes import (
+    CancelAllAnswer,
+    OrderAnswer,
+    PlaceOrderAnswer,
+    PlaceOrderRequest,
+)
+from exchange.edge.values import ProblemDocument
+
+TITLE = "Exchange"
+VERSION = "1"
+DESCRIPTION = """A wallet-native exchange: sign in with a wallet, deposit on chain, trade, withdraw on chain.
+
+Amounts, prices and sizes are exact decimal strings. Ids are strings, times are milliseconds since 1970 (UTC).
+Every answer carries the `seq` as of which it is true; every read takes `min_seq`, so you can read what you
+have just written. Errors are `application/problem+json` with a stable `code`."""
+
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_ASSETS = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+_PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{TITLE} API</title>
+<link rel="icon" type="image/png" href="/docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_START = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+"""
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The whole document: FastAPI's routes and the plain order routes."""
+    document = get_openapi(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        routes=app.routes,
+        separate_input_output_schemas=False,
+    )
+    for path, operations in OPERATIONS.items():
+        document["paths"].setdefault(path, {}).update(operations)
+    _, plain = models_json_schema(
+        [
+            (PlaceOrderRequest, "validation"),
+            (PlaceOrderAnswer, "serialization"),
+            (OrderAnswer, "serialization"),
+            (CancelAllAnswer, "serialization"),
+            (ProblemDocument, "serialization"),
+        ],
+        ref_template="#/components/schemas/{model}",
+    )
+    components = document.setdefault("components", {})
+    components["schemas"] = dict(sorted((plain["$defs"] | components.get("schemas", {})).items()))
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The token of the login's answer."},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)  # FastAPI's own form of a refusal is never sent
+    document["paths"] = dict(sorted(document["paths"].items()))
+    return document
+
+
+def documentation_routes(swagger_ui: Path) -> list[Route]:
+    """`/docs` and its files, served from the folder of the swagger-ui-dist package."""
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(_PAGE, headers={"Content-Security-Policy": DOCS_POLICY})
+
+    async def start(_: Request) -> Response:
+        return Response(_START, media_type="text/javascript; charset=utf-8")
+
+    async def asset(request: Request) -> Response:
+        name = request.path_params["name"]
+        kind = _ASSETS.get(name)
+        if kind is None:
+            raise Problem(EdgeCode.NOT_FOUND)
+        if not (swagger_ui / name).is_file():
+            raise Problem(EdgeCode.NOT_FOUND, "the documentation pages are not installed; run: npm ci")
+        return FileResponse(swagger_ui / name, media_type=kind, headers={"Cache-Control": "max-age=3600"})
+
+    async def to_docs(_: Request) -> Response:
+        return RedirectResponse("/docs")
+
+    return [
+        Route("/", to_docs),
+        Route("/docs", page),
+        Route("/docs/start.js", start),
+        Route("/docs/assets/{name}", asset),
+    ]

@@ -1,0 +1,89 @@
+"""Around every answer: a request id, security headers, and the last net for errors.
+
+The outermost middleware. An exception that nothing below has turned into an answer is logged with its
+traceback under the request id and answered with a bare `internal_error`.
+"""
+
+import secrets
+import traceback
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exchange.edge.problems import EdgeCode, Problem
+from exchange.gateway.origins import check_origin
+from exchange.gateway.refusals import OriginRefused
+
+logger = structlog.get_logger(__name__)
+
+_REQUEST_ID = "exchange.request_id"
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""A route that needs another value, as the documentation pages do, sets its own."""
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
+def request_id(scope: Scope) -> str:
+    """The id under which this request is logged, also sent as `X-Request-Id`."""
+    identifier: str = scope.get(_REQUEST_ID, "")
+    return identifier
+
+
+class Envelope:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, allowed_origins: frozenset[str]) -> None:
+        self._app = app
+        self._allowed_origins = allowed_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identifier = scope[_REQUEST_ID] = secrets.token_hex(8)
+        started = False
+
+        async def enveloped(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = message.setdefault("headers", [])
+                present = {name for name, _ in headers}
+                message["headers"] = [
+                    *headers,
+                    *(pair for pair in _RAW_HEADERS if pair[0] not in present),
+                    (b"x-request-id", identifier.encode()),
+                ]
+            await send(message)
+
+        try:
+            check_origin(
+                scope["method"],
+                Headers(scope=scope).get("origin"),
+                self._allowed_origins,
+                uses_cookie=False,
+            )
+            await self._app(scope, receive, enveloped)
+        except OriginRefused as refusal:
+            problem = Problem(refusal.code, refusal.detail, value=refusal.value)
+            await problem.response(identifier)(scope, receive, enveloped)
+        except Exception:
+            # As text: a renderer that shows local variables would put tokens into the log.
+            logger.error(  # noqa: TRY400
+                "request_failed",
+                request_id=identifier,
+                path=scope["path"],
+                traceback=traceback.format_exc(),
+            )
+            if started:
+                raise
+            await Problem(EdgeCode.INTERNAL_ERROR).response(identifier)(scope, receive, enveloped)

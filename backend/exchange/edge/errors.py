@@ -1,0 +1,104 @@
+"""From every exception that a route may raise to its problem+json answer."""
+
+import math
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exchange.edge.envelope import request_id
+from exchange.edge.problems import EdgeCode, Problem
+from exchange.gateway.refusals import GatewayCode, GatewayRefusal
+from exchange.sequencer.sequencer import EngineStopped, Overloaded
+
+logger = structlog.get_logger(__name__)
+
+RETRY_AFTER_S = 1
+_CODE_OF_PYDANTIC = {"missing": GatewayCode.FIELD_MISSING, "extra_forbidden": GatewayCode.FIELD_UNKNOWN}
+_CODE_OF_STATUS = {404: EdgeCode.NOT_FOUND, 405: EdgeCode.METHOD_NOT_ALLOWED}
+
+
+def unavailable(code: EdgeCode = EdgeCode.UNAVAILABLE, detail: str | None = None) -> Problem:
+    """A 503 that is worth trying again."""
+    return Problem(code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Registers a handler for each expected exception; what is left is the envelope's."""
+    renderings: dict[type[Exception], Callable[[Exception], Problem]] = {
+        Problem: _as_is,
+        GatewayRefusal: _of_refusal,
+        RequestValidationError: _of_validation,
+        HTTPException: _of_http,
+        Overloaded: _of_overload,
+        EngineStopped: _of_stop,
+        OSError: _of_outage,
+        asyncpg.InterfaceError: _of_outage,
+        asyncpg.PostgresConnectionError: _of_outage,
+        asyncpg.InsufficientResourcesError: _of_outage,
+        asyncpg.OperatorInterventionError: _of_outage,
+    }
+    for kind, rendering in renderings.items():
+        app.add_exception_handler(kind, _handler(rendering))
+
+
+def _handler(rendering: Callable[[Exception], Problem]) -> Callable[[Request, Exception], Response]:
+    def handle(request: Request, error: Exception) -> Response:
+        problem = rendering(error)
+        identifier = request_id(request.scope)
+        if problem.status >= 500 and problem.code is not EdgeCode.NOT_YET:
+            logger.warning(
+                "request_not_served", code=problem.code.value, error=repr(error), request_id=identifier
+            )
+        return problem.response(identifier)
+
+    return handle
+
+
+def _as_is(error: Exception) -> Problem:
+    assert isinstance(error, Problem)
+    return error
+
+
+def _of_refusal(error: Exception) -> Problem:
+    assert isinstance(error, GatewayRefusal)
+    return Problem(error.code, error.detail, field=error.field, value=error.value, nearest=error.nearest)
+
+
+def _of_validation(error: Exception) -> Problem:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    field = ".".join(place[1:]) or place[0]
+    code = _CODE_OF_PYDANTIC.get(first["type"], GatewayCode.FIELD_INVALID)
+    value = None if code is GatewayCode.FIELD_MISSING else first.get("input")
+    return Problem(code, first["msg"], field=field[:100], value=value)
+
+
+def _of_http(error: Exception) -> Problem:
+    assert isinstance(error, HTTPException)
+    code = _CODE_OF_STATUS.get(error.status_code, EdgeCode.BAD_REQUEST)
+    detail = None if code is not EdgeCode.BAD_REQUEST else error.detail
+    return Problem(code, detail, headers=error.headers)
+
+
+def _of_overload(error: Exception) -> Problem:
+    assert isinstance(error, Overloaded)
+    return Problem(EdgeCode.OVERLOADED, headers={"Retry-After": str(max(1, math.ceil(error.retry_after_s)))})
+
+
+def _of_stop(_: Exception) -> Problem:
+    return unavailable(
+        EdgeCode.OUTCOME_UNKNOWN,
+        "the engine stopped before it could answer: look up the order or withdrawal, or send the same "
+        "request again with the same client order id",
+    )
+
+
+def _of_outage(_: Exception) -> Problem:
+    return unavailable()

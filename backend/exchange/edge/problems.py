@@ -1,0 +1,183 @@
+"""Every way in which an answer can be an error, as problem+json: one table of code, status and title.
+
+The rule behind the statuses: 400 could not be read; 401 who are you; 403 you may not; 404 no such thing,
+or not yours; 409 the present state does not allow it, another time it might; 422 readable, but these values
+can never be taken; 503 not now, `Retry-After` says when. Source: RFC 9457.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+from starlette.responses import Response
+
+from exchange.core.rejects import RejectReason
+from exchange.gateway.refusals import GatewayCode, echo
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class EdgeCode(StrEnum):
+    """The codes of the HTTP layer itself. Public and stable, like those of the core and the gateway."""
+
+    MALFORMED_JSON = "malformed_json"
+    INVALID_UTF8 = "invalid_utf8"
+    DUPLICATE_KEY = "duplicate_key"
+    NESTING_TOO_DEEP = "nesting_too_deep"
+    NUMBER_TOO_LARGE = "number_too_large"
+    BODY_TIMEOUT = "body_timeout"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    CURSOR_INVALID = "cursor_invalid"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BAD_REQUEST = "bad_request"
+    NOT_YET = "not_yet"
+    OVERLOADED = "overloaded"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
+    EdgeCode.MALFORMED_JSON: (400, "The body is not JSON."),
+    EdgeCode.INVALID_UTF8: (400, "The body is not valid UTF-8 text."),
+    EdgeCode.DUPLICATE_KEY: (400, "A JSON object of the body has a key twice."),
+    EdgeCode.NESTING_TOO_DEEP: (400, "The body's JSON is nested too deeply."),
+    EdgeCode.NUMBER_TOO_LARGE: (400, "The body has a JSON number of too many digits."),
+    EdgeCode.BAD_REQUEST: (400, "The request could not be understood."),
+    EdgeCode.BODY_TIMEOUT: (408, "The body did not arrive in time."),
+    EdgeCode.BODY_TOO_LARGE: (413, "The body is larger than 64 KiB."),
+    EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body must be application/json, not encoded."),
+    EdgeCode.CURSOR_INVALID: (422, "The cursor is not one that this listing gave out."),
+    EdgeCode.NOT_FOUND: (404, "There is nothing at this address."),
+    EdgeCode.METHOD_NOT_ALLOWED: (405, "This address does not take this method."),
+    EdgeCode.NOT_YET: (503, "The data is not as new as min_seq yet."),
+    EdgeCode.OVERLOADED: (503, "The engine has too much to do; the request was not taken in."),
+    EdgeCode.OUTCOME_UNKNOWN: (503, "The engine stopped; whether the request took effect is not known yet."),
+    EdgeCode.UNAVAILABLE: (503, "Something that this answer needs is not available."),
+    EdgeCode.INTERNAL_ERROR: (500, "An error of ours; it has been logged under the request id."),
+    # the gateway's
+    GatewayCode.FIELD_MISSING: (422, "A required field is missing."),
+    GatewayCode.FIELD_UNKNOWN: (422, "A field is not known here."),
+    GatewayCode.FIELD_INVALID: (422, "A field has a value that it can not have."),
+    GatewayCode.NOT_A_DECIMAL: (422, "An amount must be a plain decimal number in a string."),
+    GatewayCode.TOO_MANY_DIGITS: (422, "A number has too many digits."),
+    GatewayCode.TOO_MANY_DECIMALS: (422, "An amount is finer than the asset's smallest unit."),
+    GatewayCode.MUST_BE_POSITIVE: (422, "An amount must be more than zero."),
+    GatewayCode.PRICE_OFF_TICK: (422, "The price is not a whole number of ticks."),
+    GatewayCode.SIZE_OFF_LOT: (422, "The size is not a whole number of lots."),
+    GatewayCode.EXPIRY_TOO_FAR: (422, "The request's expiry is more than 30 s away."),
+    GatewayCode.ADDRESS_INVALID: (422, "A wallet address is malformed."),
+    GatewayCode.DESTINATION_INVALID: (422, "Nothing can be withdrawn to this destination."),
+    GatewayCode.SIGNATURE_INVALID: (422, "The signature is malformed."),
+    GatewayCode.SIGNATURE_MALLEABLE: (422, "The signature is not in its one accepted form (low s)."),
+    GatewayCode.SIGNATURE_WRONG_SIGNER: (403, "The signature is not the owner's over these values."),
+    GatewayCode.PRE_LOGIN_TOKEN_INVALID: (401, "The pre-login token is missing or unknown."),
+    GatewayCode.LOGIN_MESSAGE_MISMATCH: (401, "The signed message is not the one that was issued."),
+    GatewayCode.LOGIN_EXPIRED: (401, "The message to sign in with has expired."),
+    GatewayCode.LOGIN_NONCE_USED: (401, "The message to sign in with has been used already."),
+    GatewayCode.UNAUTHENTICATED: (401, "This needs a session."),
+    GatewayCode.SESSION_INVALID: (401, "The session is unknown or was ended."),
+    GatewayCode.SESSION_EXPIRED: (401, "The session is over."),
+    GatewayCode.ORIGIN_NOT_ALLOWED: (403, "Requests from this origin are not taken."),
+    GatewayCode.ORIGIN_REQUIRED: (403, "A request authorised by a cookie must state its Origin."),
+    # the core's
+    RejectReason.ASSET_EXISTS: (409, "The asset exists already."),
+    RejectReason.ASSET_INVALID: (422, "The asset's definition is not valid."),
+    RejectReason.MARKET_EXISTS: (409, "The market exists already."),
+    RejectReason.MARKET_INVALID: (422, "The market's definition is not valid."),
+    RejectReason.MARKET_NOT_DIVISIBLE: (422, "Tick times lot is not a whole number of quote atoms."),
+    RejectReason.UNKNOWN_ACCOUNT: (404, "There is no such account."),
+    RejectReason.UNKNOWN_ASSET: (404, "There is no such asset."),
+    RejectReason.UNKNOWN_MARKET: (404, "There is no such market."),
+    RejectReason.UNKNOWN_ORDER: (404, "You have no such order, or it is not open any more."),
+    RejectReason.UNKNOWN_WITHDRAWAL: (404, "You have no such withdrawal."),
+    RejectReason.ACCOUNT_INVALID: (422, "The account's definition is not valid."),
+    RejectReason.REQUEST_EXPIRED: (422, "The request's expiry had passed when it was taken up."),
+    RejectReason.PRICE_OUT_OF_RANGE: (422, "The price is too large."),
+    RejectReason.SIZE_OUT_OF_RANGE: (422, "The size is too large."),
+    RejectReason.AMOUNT_TOO_LARGE: (422, "An amount does not fit in 128 bits."),
+    RejectReason.INSUFFICIENT_FUNDS: (409, "The available balance does not cover this."),
+    RejectReason.INVALID_COMBINATION: (422, "This order type does not go with this time in force."),
+    RejectReason.POST_ONLY_WOULD_CROSS: (409, "The post-only order would have taken liquidity."),
+    RejectReason.FILL_OR_KILL_UNFILLABLE: (409, "The fill-or-kill order can not be filled whole."),
+    RejectReason.CLIENT_ORDER_ID_REUSED: (409, "The client order id was used for another order."),
+    RejectReason.TOO_MANY_OPEN_ORDERS: (409, "The account has as many open orders as it may have."),
+    RejectReason.DEPOSIT_ALREADY_CREDITED: (409, "The deposit has been credited already."),
+    RejectReason.DEPOSIT_OUT_OF_ORDER: (409, "The deposit is not the next one of its vault."),
+    RejectReason.DEPOSIT_INVALID: (422, "The deposit is not valid."),
+    RejectReason.WITHDRAWAL_REPLAYED: (409, "This signed withdrawal was requested before."),
+    RejectReason.WITHDRAWAL_DEADLINE_PASSED: (422, "The withdrawal's deadline is past or too near."),
+    RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR: (422, "The withdrawal's deadline is too far off."),
+    RejectReason.WITHDRAWAL_TOO_SMALL: (422, "The withdrawal is below the asset's minimum."),
+    RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: (422, "The fee is more than the signed maximum."),
+    RejectReason.WITHDRAWAL_NOT_REFUNDABLE: (409, "The vault may still pay this withdrawal."),
+    RejectReason.WITHDRAWAL_ALREADY_FINAL: (409, "The withdrawal is settled or refunded already."),
+}
+"""Complete over EdgeCode, GatewayCode and RejectReason, which a test proves."""
+
+_FIELD_OF_REASON: Mapping[str, str] = {
+    RejectReason.PRICE_OUT_OF_RANGE: "price",
+    RejectReason.SIZE_OUT_OF_RANGE: "size",
+    RejectReason.INVALID_COMBINATION: "time_in_force",
+    RejectReason.REQUEST_EXPIRED: "expires_at_ms",
+    RejectReason.CLIENT_ORDER_ID_REUSED: "client_order_id",
+    RejectReason.WITHDRAWAL_DEADLINE_PASSED: "deadline_s",
+    RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR: "deadline_s",
+    RejectReason.WITHDRAWAL_TOO_SMALL: "amount",
+    RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: "max_fee",
+}
+
+
+class Problem(Exception):
+    """An answer that is an error. Raised anywhere in a route, rendered by the error handlers."""
+
+    def __init__(
+        self,
+        code: StrEnum,
+        detail: str | None = None,
+        *,
+        field: str | None = None,
+        value: object = None,
+        nearest: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.code = code
+        self.status, self.title = STATUS_AND_TITLE[code]
+        self.detail = self.title if detail is None else detail
+        self.field = field
+        self.value = echo(value)
+        self.nearest = nearest
+        self.headers = dict(headers or {})
+        super().__init__(f"{code}: {self.detail}")
+
+    def response(self, request_id: str) -> Response:
+        """The problem+json answer; absent members are left out."""
+        content: dict[str, object] = {
+            "type": f"urn:exchange:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code.value,
+            "detail": self.detail,
+        }
+        if self.field is not None:
+            content["field"] = self.field
+        if self.value is not None:
+            content["value"] = self.value
+        if self.nearest:
+            content["nearest"] = list(self.nearest)
+        content["request_id"] = request_id
+        if self.status == 401:
+            self.headers.setdefault("WWW-Authenticate", "Bearer")
+        return Response(
+            msgspec.json.encode(content),
+            status_code=self.status,
+            media_type=PROBLEM_TYPE,
+            headers=self.headers,
+        )
+
+
+def rejected(reason: RejectReason) -> Problem:
+    """The problem of a core refusal."""
+    return Problem(reason, field=_FIELD_OF_REASON.get(reason))

@@ -1,0 +1,54 @@
+"""What this deployment is: its time, its chain, its vault, and what its wallets sign."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from exchange.edge.dependencies import edge_of
+from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
+from exchange.edge.values import AddressText, Hash, TimeMs, time_ms
+from exchange.gateway.addresses import checksummed
+
+router = APIRouter(tags=["deployment"])
+
+
+class TimeAnswer(SeqAnswer):
+    """The server's clock, and how far the engine is."""
+
+    time_ms: TimeMs
+
+
+class DeploymentAnswer(SeqAnswer):
+    """`withdrawal_typed_data` is the EIP-712 domain and types of a withdrawal, as wallets take them."""
+
+    genesis_id: Hash
+    chain_id: int = Field(examples=[31337])
+    vault: AddressText
+    confirmations: int = Field(
+        description="Blocks, its own included, until a deposit is credited.", examples=[3]
+    )
+    withdrawal_typed_data: dict[str, Any]
+
+
+@router.get("/v1/time")
+async def get_time(request: Request) -> TimeAnswer:
+    """The server's time; compare your clock with it, requests expire within 30 s."""
+    edge = edge_of(request)
+    return TimeAnswer(seq=edge.view.seq, time_ms=time_ms(edge.clock_ns()))
+
+
+@router.get("/v1/deployment")
+async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()]) -> DeploymentAnswer:
+    """Identity of this deployment: genesis id, chain, vault, and what a withdrawal's signature covers."""
+    edge = edge_of(request)
+    await require_view(edge, query.min_seq)
+    typed_data = edge.withdrawal_domain.as_typed_data()
+    return DeploymentAnswer(
+        seq=edge.view.seq,
+        genesis_id=edge.view.genesis_id,
+        chain_id=edge.config.chain_id,
+        vault=checksummed(edge.config.vault),
+        confirmations=edge.config.confirmations,
+        withdrawal_typed_data=typed_data,
+    )

@@ -1,0 +1,76 @@
+"""The account's fills, from the read tables."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.reads import PageAnswer, PageQuery, decode_cursor, encode_cursor, require_projection
+from exchange.edge.rest.markets import market_of
+from exchange.edge.rest.order_entry import parse_order_id
+from exchange.edge.rest.order_shapes import FillItem, fill_json
+from exchange.edge.values import IdText, Symbol
+from exchange.projections.fills import FillRow, fills_page
+
+router = APIRouter(tags=["fills"])
+_LISTING = "fills"
+
+
+class FillsQuery(PageQuery):
+    """Which fills."""
+
+    market: Symbol | None = None
+    order_id: IdText | None = None
+
+
+class FillsAnswer(PageAnswer):
+    """Fills, newest first."""
+
+    items: list[FillItem]
+
+
+@router.get("/v1/fills", openapi_extra=AUTHENTICATED)
+async def get_fills(
+    request: Request, session: SessionOf, query: Annotated[FillsQuery, Query()]
+) -> FillsAnswer:
+    """The account's fills, newest first."""
+    edge = edge_of(request)
+    market_id = None if query.market is None else market_of(edge, query.market).market_id
+    order_id = None if query.order_id is None else parse_order_id(query.order_id)
+    before = decode_cursor(query.cursor, _LISTING, 1)
+    await require_projection(edge, query.min_seq)
+    page = await fills_page(
+        edge.pool,
+        session.account_id,
+        market_id=market_id,
+        order_id=order_id,
+        before=before,
+        limit=query.limit,
+    )
+    return FillsAnswer(
+        seq=page.seq,
+        items=[_item(edge, row) for row in page.items],
+        next_cursor=encode_cursor(_LISTING, page.next_key),
+    )
+
+
+def _item(edge: Edge, row: FillRow) -> FillItem:
+    market = edge.view.markets[row.market_id]
+    quote = edge.view.assets[market.quote_asset_id]
+    return FillItem.model_validate(
+        fill_json(
+            market,
+            quote.symbol,
+            quote.decimals,
+            trade_id=row.trade_id,
+            order_id=row.order_id,
+            side=row.side,
+            role=row.role,
+            price_ticks=row.price_ticks,
+            size_lots=row.size_lots,
+            quote_atoms=row.quote_atoms,
+            fee_atoms=row.fee_atoms,
+            time_ns=row.time_ns,
+        )
+    )

@@ -1,0 +1,98 @@
+"""Health: whether the process runs, and apart from that whether it can serve."""
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from exchange.edge.dependencies import HealthPart, edge_of
+
+router = APIRouter(tags=["health"])
+logger = structlog.get_logger(__name__)
+
+CHECK_TIMEOUT_S = 2.0
+
+
+class LiveAnswer(BaseModel):
+    """The process runs and its loop turns."""
+
+    live: bool = Field(default=True, examples=[True])
+
+
+class PartAnswer(BaseModel):
+    """One part: required for trading or not, and what is wrong with it."""
+
+    name: str = Field(examples=["postgres"])
+    required: bool = Field(examples=[True])
+    ready: bool = Field(examples=[True])
+    detail: str | None = Field(default=None, examples=[None])
+
+
+class ReadyAnswer(BaseModel):
+    """`ready` is whether every required part is; the others are reported."""
+
+    ready: bool = Field(examples=[True])
+    seq: int = Field(examples=[1042])
+    parts: list[PartAnswer]
+
+
+@router.get("/v1/health/live")
+async def get_live() -> LiveAnswer:
+    """200 while the process runs. Restart it when this does not answer."""
+    return LiveAnswer()
+
+
+@router.get("/v1/health/ready", responses={503: {"model": ReadyAnswer, "description": "Not ready."}})
+async def get_ready(request: Request, response: Response) -> ReadyAnswer:
+    """200 when the process can serve, else 503; names every part that is not ready."""
+    edge = edge_of(request)
+    parts = await asyncio.gather(*(_check(part) for part in edge.health_parts))
+    ready = all(part.ready for part in parts if part.required)
+    response.status_code = 200 if ready else 503
+    return ReadyAnswer(ready=ready, seq=edge.view.seq, parts=list(parts))
+
+
+async def _check(part: HealthPart) -> PartAnswer:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            wrong = await part.check()
+    except TimeoutError:
+        wrong = f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except Exception as error:  # a task root of sorts: whatever a part raises, it is not ready
+        logger.warning("health_check_failed", part=part.name, error=repr(error))
+        wrong = f"check failed: {type(error).__name__}"
+    return PartAnswer(name=part.name, required=part.required, ready=wrong is None, detail=wrong)
+
+
+def postgres_part(pool: asyncpg.Pool) -> HealthPart:
+    """Ready while the database answers."""
+
+    async def check() -> str | None:
+        await pool.fetchval("SELECT 1", timeout=CHECK_TIMEOUT_S)
+        return None
+
+    return HealthPart("postgres", required=True, check=check)
+
+
+def engine_part(running: Callable[[], bool]) -> HealthPart:
+    """Ready while the sequencer takes commands."""
+
+    async def check() -> str | None:
+        return None if running() else "the engine has stopped"
+
+    return HealthPart("engine", required=True, check=check)
+
+
+def lag_part(
+    name: str, head_seq: Callable[[], int], seq: Callable[[], int], max_lag: int, *, required: bool
+) -> HealthPart:
+    """Ready while a follower of the journal is at most `max_lag` commands behind."""
+
+    async def check() -> str | None:
+        lag = head_seq() - seq()
+        return None if lag <= max_lag else f"{lag} commands behind"
+
+    return HealthPart(name, required=required, check=check)

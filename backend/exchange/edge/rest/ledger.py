@@ -1,0 +1,74 @@
+"""The account's ledger: every movement of every balance and the balance after it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from exchange.core.units import format_atoms
+from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.reads import PageAnswer, PageQuery, decode_cursor, encode_cursor, require_projection
+from exchange.edge.values import AmountText, AssetSymbol, TimeMs, time_ms
+from exchange.projections.ledger_entries import LedgerEntryRow, ledger_page
+
+router = APIRouter(tags=["ledger"])
+_LISTING = "ledger"
+
+
+class LedgerItem(BaseModel):
+    """One movement: what changed, and the balance after it."""
+
+    entry_id: str = Field(description="Sequence number, event, entry.", examples=["1042.0.1"])
+    kind: str = Field(
+        description="deposit, order_hold, order_release, trade, withdrawal, withdrawal_settled or "
+        "withdrawal_refunded",
+        examples=["trade"],
+    )
+    reference: str = Field(
+        description="The order's, trade's or withdrawal's id; chain:vault:number of a deposit.",
+        examples=["17"],
+    )
+    asset: AssetSymbol
+    available_change: AmountText
+    held_change: AmountText
+    available: AmountText
+    held: AmountText
+    time_ms: TimeMs
+
+
+class LedgerAnswer(PageAnswer):
+    """Movements, newest first."""
+
+    items: list[LedgerItem]
+
+
+@router.get("/v1/ledger", openapi_extra=AUTHENTICATED)
+async def get_ledger(
+    request: Request, session: SessionOf, query: Annotated[PageQuery, Query()]
+) -> LedgerAnswer:
+    """The account's movements, newest first; their changes add up to the balances."""
+    edge = edge_of(request)
+    before = decode_cursor(query.cursor, _LISTING, 3)
+    await require_projection(edge, query.min_seq)
+    page = await ledger_page(edge.pool, session.account_id, before=before, limit=query.limit)
+    return LedgerAnswer(
+        seq=page.seq,
+        items=[_item(edge, row) for row in page.items],
+        next_cursor=encode_cursor(_LISTING, page.next_key),
+    )
+
+
+def _item(edge: Edge, row: LedgerEntryRow) -> LedgerItem:
+    asset = edge.view.assets[row.asset_id]
+    return LedgerItem(
+        entry_id=f"{row.seq}.{row.event_index}.{row.entry_index}",
+        kind=row.kind,
+        reference=row.reference,
+        asset=asset.symbol,
+        available_change=format_atoms(row.available_delta_atoms, asset.decimals),
+        held_change=format_atoms(row.held_delta_atoms, asset.decimals),
+        available=format_atoms(row.available_atoms, asset.decimals),
+        held=format_atoms(row.held_atoms, asset.decimals),
+        time_ms=time_ms(row.time_ns),
+    )

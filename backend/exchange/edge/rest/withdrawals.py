@@ -1,0 +1,187 @@
+"""Withdrawals: asking for one with the owner's signature, and how far each has come.
+
+The ledger's side comes from the read tables, the chain's side (signed, broadcast, mined) from the payments.
+"""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from exchange.chain.withdrawals import PaymentStatus, payment_status
+from exchange.core.events import Rejected, WithdrawalRequested
+from exchange.core.rejects import RejectReason
+from exchange.core.units import format_atoms
+from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.problems import Problem, rejected
+from exchange.edge.reads import (
+    PageAnswer,
+    PageQuery,
+    ReadQuery,
+    SeqAnswer,
+    decode_cursor,
+    encode_cursor,
+    require_projection,
+)
+from exchange.edge.values import (
+    AddressText,
+    AmountText,
+    AssetSymbol,
+    Hash,
+    IdText,
+    StrictBody,
+    TimeMs,
+    time_ms,
+)
+from exchange.gateway.addresses import checksummed
+from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
+from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_account, withdrawals_page
+
+router = APIRouter(tags=["withdrawals"])
+_LISTING = "withdrawals"
+REQUESTED = "requested"
+_IN_FLIGHT = frozenset({"requested", "approved", "signed", "broadcast", "mined"})
+
+
+class WithdrawalRequest(StrictBody):
+    """A withdrawal as the owner signed it (EIP-712, see `/v1/deployment`). `amount` is before the fee."""
+
+    asset: str = Field(max_length=40, examples=["USDC"])
+    amount: str = Field(max_length=200, examples=["250.5"])
+    max_fee: str = Field(max_length=200, description="The fee may not be more.", examples=["0"])
+    destination: str = Field(max_length=100, examples=["0x70997970C51812dc3A010C7d01b50e0d17dc79C8"])
+    nonce: str = Field(
+        max_length=100, description="Any whole number that makes the message new.", examples=["1763841600000"]
+    )
+    deadline_s: int = Field(
+        description="Last second at which the vault may pay; at most 24 hours away.", examples=[1763845200]
+    )
+    signature: str = Field(max_length=200, examples=["0x" + "ab" * 64 + "1b"])
+
+
+class WithdrawalItem(BaseModel):
+    """One withdrawal. `withdrawal_id` is the digest that the owner signed, on chain too."""
+
+    withdrawal_id: Hash
+    asset: AssetSymbol
+    amount: AmountText = Field(description="Taken from the balance; the vault pays this less the fee.")
+    fee: AmountText
+    destination: AddressText
+    nonce: IdText
+    deadline_s: int = Field(examples=[1763845200])
+    status: str = Field(
+        description="requested, approved, signed, broadcast, mined; at the end paid, claimable or refunded",
+        examples=["paid"],
+    )
+    tx_hash: Hash | None = Field(description="The payment's transaction, once there is one.")
+    requested_ms: TimeMs
+    updated_ms: TimeMs
+
+
+class WithdrawalAnswer(SeqAnswer):
+    """One withdrawal."""
+
+    withdrawal: WithdrawalItem
+
+
+class WithdrawalsAnswer(PageAnswer):
+    """Withdrawals, newest first."""
+
+    items: list[WithdrawalItem]
+
+
+@router.post("/v1/withdrawals", status_code=201, openapi_extra=AUTHENTICATED)
+async def post_withdrawal(request: Request, session: SessionOf, body: WithdrawalRequest) -> WithdrawalAnswer:
+    """Asks for a withdrawal, with the owner's signature over it."""
+    edge = edge_of(request)
+    command = withdrawal_command(
+        msgspec.convert(body, WithdrawalForm, from_attributes=True),
+        session,
+        edge.view.asset_by_symbol,
+        edge.withdrawal_domain,
+        edge.clock_ns(),
+    )
+    outcome = await edge.submit(command)
+    match outcome.events[0]:
+        case WithdrawalRequested() as requested:
+            item = _requested(edge, requested, outcome.time_ns)
+            return WithdrawalAnswer(seq=outcome.seq, withdrawal=item)
+        case Rejected(reason=reason):
+            raise rejected(reason)
+        case event:
+            raise AssertionError(f"a withdrawal was asked for and {event!r} answered")
+
+
+@router.get("/v1/withdrawals", openapi_extra=AUTHENTICATED)
+async def get_withdrawals(
+    request: Request, session: SessionOf, query: Annotated[PageQuery, Query()]
+) -> WithdrawalsAnswer:
+    """The account's withdrawals with their status, newest first."""
+    edge = edge_of(request)
+    before = decode_cursor(query.cursor, _LISTING, 2)
+    await require_projection(edge, query.min_seq)
+    page = await withdrawals_page(edge.pool, session.account_id, before=before, limit=query.limit)
+    payments = await payment_status(edge.pool, [row.withdrawal_id for row in page.items])
+    return WithdrawalsAnswer(
+        seq=page.seq,
+        items=[_item(edge, row, payments.get(row.withdrawal_id)) for row in page.items],
+        next_cursor=encode_cursor(_LISTING, page.next_key),
+    )
+
+
+@router.get("/v1/withdrawals/{withdrawal_id}", openapi_extra=AUTHENTICATED)
+async def get_withdrawal(
+    request: Request, session: SessionOf, withdrawal_id: str, query: Annotated[ReadQuery, Query()]
+) -> WithdrawalAnswer:
+    """One withdrawal of the account."""
+    edge = edge_of(request)
+    if len(withdrawal_id) != 66 or not withdrawal_id.isascii() or not withdrawal_id.isprintable():
+        raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
+    await require_projection(edge, query.min_seq)
+    found = await withdrawal_of_account(edge.pool, session.account_id, withdrawal_id.lower())
+    if found.item is None:
+        raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
+    payments = await payment_status(edge.pool, [found.item.withdrawal_id])
+    item = _item(edge, found.item, payments.get(found.item.withdrawal_id))
+    return WithdrawalAnswer(seq=found.seq, withdrawal=item)
+
+
+def _requested(edge: Edge, requested: WithdrawalRequested, time_ns: int) -> WithdrawalItem:
+    asset = edge.view.assets[requested.asset_id]
+    return WithdrawalItem(
+        withdrawal_id=requested.withdrawal_id,
+        asset=asset.symbol,
+        amount=format_atoms(requested.amount_atoms, asset.decimals),
+        fee=format_atoms(requested.fee_atoms, asset.decimals),
+        destination=checksummed(requested.destination),
+        nonce=str(requested.nonce),
+        deadline_s=requested.deadline_s,
+        status=REQUESTED,
+        tx_hash=None,
+        requested_ms=time_ms(time_ns),
+        updated_ms=time_ms(time_ns),
+    )
+
+
+def _item(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
+    asset = edge.view.assets[row.asset_id]
+    status, tx_hash = row.status, row.tx_hash
+    if status == REQUESTED and payment is not None:
+        # A payment may be settled before the read tables say so; until they do it is still in flight.
+        status = payment.state if payment.state in _IN_FLIGHT else "mined"
+        tx_hash = payment.tx_hash
+    return WithdrawalItem(
+        withdrawal_id=row.withdrawal_id,
+        asset=asset.symbol,
+        amount=format_atoms(row.amount_atoms, asset.decimals),
+        fee=format_atoms(row.fee_atoms, asset.decimals),
+        destination=checksummed(row.destination),
+        nonce=str(row.nonce),
+        deadline_s=row.deadline_s,
+        status=status,
+        tx_hash=tx_hash,
+        requested_ms=time_ms(row.time_ns),
+        updated_ms=time_ms(row.updated_ns),
+    )

@@ -1,0 +1,91 @@
+"""Everything for which the gateway refuses a request before the core sees it.
+
+One error tree: a refusal carries its stable public code and, where one field is at fault, the field, the
+value that was offered and the nearest values that would be taken. The edge gives each code its status.
+"""
+
+import json
+from enum import StrEnum
+
+MAX_ECHO_CHARS = 100
+
+
+class GatewayCode(StrEnum):
+    """Public and stable, like `core.rejects.RejectReason`."""
+
+    # fields
+    FIELD_MISSING = "field_missing"
+    FIELD_UNKNOWN = "field_unknown"
+    FIELD_INVALID = "field_invalid"
+    NOT_A_DECIMAL = "not_a_decimal"
+    TOO_MANY_DIGITS = "too_many_digits"
+    TOO_MANY_DECIMALS = "too_many_decimals"
+    MUST_BE_POSITIVE = "must_be_positive"
+    PRICE_OFF_TICK = "price_off_tick"
+    SIZE_OFF_LOT = "size_off_lot"
+    EXPIRY_TOO_FAR = "expiry_too_far"
+    ADDRESS_INVALID = "address_invalid"
+    DESTINATION_INVALID = "destination_invalid"
+    # signatures
+    SIGNATURE_INVALID = "signature_invalid"
+    SIGNATURE_MALLEABLE = "signature_malleable"
+    SIGNATURE_WRONG_SIGNER = "signature_wrong_signer"
+    # login
+    PRE_LOGIN_TOKEN_INVALID = "pre_login_token_invalid"  # noqa: S105 - a code, not a secret
+    LOGIN_MESSAGE_MISMATCH = "login_message_mismatch"
+    LOGIN_EXPIRED = "login_expired"
+    LOGIN_NONCE_USED = "login_nonce_used"
+    # sessions
+    UNAUTHENTICATED = "unauthenticated"
+    SESSION_INVALID = "session_invalid"
+    SESSION_EXPIRED = "session_expired"
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    ORIGIN_REQUIRED = "origin_required"
+
+
+class GatewayRefusal(Exception):
+    """Root of the gateway's refusals. `code` is a GatewayCode or a RejectReason found out early."""
+
+    def __init__(
+        self,
+        code: StrEnum,
+        detail: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        nearest: tuple[str, ...] = (),
+    ) -> None:
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.value = echo(value)
+        self.nearest = nearest
+        super().__init__(f"{code}: {detail}")
+
+
+class FieldRefused(GatewayRefusal):
+    """One field of a request can not be taken as it is."""
+
+
+class SignatureRefused(GatewayRefusal):
+    """A signature is malformed, malleable or by another key."""
+
+
+class LoginRefused(GatewayRefusal):
+    """A login does not answer the challenge that was issued."""
+
+
+class SessionRefused(GatewayRefusal):
+    """No session, or one that is unknown, revoked or over."""
+
+
+class OriginRefused(GatewayRefusal):
+    """An unsafe request from a page that is not ours."""
+
+
+def echo(value: object) -> str | None:
+    """The offending value as short text that is safe to put in an answer."""
+    if value is None:
+        return None
+    text = json.dumps(value, default=repr) if isinstance(value, bool | list | dict) else str(value)
+    return text[:MAX_ECHO_CHARS].encode("utf-8", "replace").decode()

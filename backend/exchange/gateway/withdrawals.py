@@ -1,0 +1,113 @@
+"""A withdrawal request: what the owner typed and signed, checked, as the core's command.
+
+Only the wallet that owns the account can sign one; a session alone, or a stolen one, can not. The message
+is rebuilt here from the request's own fields and the session's owner, so a signature over any other
+amount, asset, destination, nonce, deadline or deployment recovers to some other address.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exchange.core.commands import RequestWithdrawal
+from exchange.core.markets import Asset
+from exchange.core.rejects import RejectReason
+from exchange.gateway.addresses import ZERO_ADDRESS, parse_address
+from exchange.gateway.refusals import FieldRefused, GatewayCode
+from exchange.gateway.requests import parse_amount_atoms
+from exchange.gateway.sessions import Session
+from exchange.gateway.signatures import parse_signature, require_signer
+from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+
+MAX_NONCE = 2**63 - 1
+MAX_DEADLINE_S = 2**40
+_MAX_NONCE_CHARS = 19
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalForm:
+    """The fields as they came, decimals as text."""
+
+    asset: str
+    amount: str
+    max_fee: str
+    destination: str
+    nonce: str
+    deadline_s: int
+    signature: str
+
+
+def withdrawal_command(
+    form: WithdrawalForm,
+    session: Session,
+    assets: Mapping[str, Asset],
+    domain: WithdrawalDomain,
+    now_ns: int,
+) -> RequestWithdrawal:
+    """The command of a signed request. Raises FieldRefused, SignatureRefused."""
+    asset = assets.get(form.asset)
+    if asset is None or not asset.listed:
+        raise FieldRefused(RejectReason.UNKNOWN_ASSET, "no such asset", field="asset", value=form.asset)
+    destination = parse_address(form.destination, "destination")
+    if destination in (ZERO_ADDRESS, domain.vault, asset.token):
+        raise FieldRefused(
+            GatewayCode.DESTINATION_INVALID,
+            "what is sent to this address would be lost",
+            field="destination",
+            value=form.destination,
+        )
+    deadline_s = _parse_deadline_s(form.deadline_s, now_ns)
+    message = WithdrawalMessage(
+        account=session.owner,
+        sub_account=0,
+        token=asset.token,
+        amount_atoms=parse_amount_atoms(form.amount, asset.decimals, "amount"),
+        max_fee_atoms=parse_amount_atoms(form.max_fee, asset.decimals, "max_fee", zero_allowed=True),
+        destination=destination,
+        nonce=_parse_nonce(form.nonce),
+        deadline_s=deadline_s,
+    )
+    signature = parse_signature(form.signature)
+    digest = domain.digest(message)
+    require_signer(digest, signature, session.owner)
+    return RequestWithdrawal(
+        withdrawal_id="0x" + digest.hex(),
+        account_id=session.account_id,
+        asset_id=asset.asset_id,
+        amount_atoms=message.amount_atoms,
+        max_fee_atoms=message.max_fee_atoms,
+        destination=destination,
+        nonce=message.nonce,
+        deadline_s=deadline_s,
+        signature="0x" + signature.hex(),
+    )
+
+
+def _parse_deadline_s(deadline_s: int, now_ns: int) -> int:
+    if deadline_s <= now_ns // 10**9:
+        raise FieldRefused(
+            RejectReason.WITHDRAWAL_DEADLINE_PASSED,
+            f"the deadline is past; it is {now_ns // 10**9} now",
+            field="deadline_s",
+            value=deadline_s,
+        )
+    if deadline_s > MAX_DEADLINE_S:
+        raise FieldRefused(
+            RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR,
+            "the deadline is too far off",
+            field="deadline_s",
+            value=deadline_s,
+        )
+    return deadline_s
+
+
+def _parse_nonce(nonce: str) -> int:
+    if nonce.isascii() and nonce.isdigit() and len(nonce) <= _MAX_NONCE_CHARS and str(int(nonce)) == nonce:
+        number = int(nonce)
+        if number <= MAX_NONCE:
+            return number
+    raise FieldRefused(
+        GatewayCode.FIELD_INVALID,
+        f"must be a whole number from 0 to {MAX_NONCE}, as digits",
+        field="nonce",
+        value=nonce,
+    )

@@ -1,0 +1,261 @@
+"""A whole exchange behind its HTTP edge, in process: real Postgres, journal, sequencer and projection."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import uvicorn
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
+from fastapi import FastAPI
+
+from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket
+from exchange.core.state import State
+from exchange.edge.app import create_app
+from exchange.edge.dependencies import Edge, EdgeConfig, MarketData
+from exchange.edge.rest.health import engine_part, lag_part, postgres_part
+from exchange.gateway.sessions import Sessions
+from exchange.gateway.siwe import Login
+from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.journal.log import JournalLog
+from exchange.journal.tail import Tail
+from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.postgres import PostgresProjection
+from exchange.sequencer.clock import Clock
+from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.sequencer import Outcome, Sequencer
+from exchange.stores.clickhouse import ClickHouse
+
+ORIGIN = "http://localhost:8000"
+CHAIN_ID = 31337
+VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
+ETH = "0x" + "00" * 20
+USDC = "0x" + "0c" * 20
+WBTC = "0x" + "0b" * 20
+SWAGGER_UI = Path(__file__).parents[2] / "node_modules" / "swagger-ui-dist"
+
+LISTING: list[Command] = [
+    ListAsset("ETH", 18, CHAIN_ID, VAULT, ETH),
+    ListAsset("USDC", 6, CHAIN_ID, VAULT, USDC),
+    ListAsset("WBTC", 8, CHAIN_ID, VAULT, WBTC),
+    OpenMarket("ETH-USDC", "ETH", "USDC", 1, 2, 10**14, 0, 10),
+    OpenMarket("WBTC-USDC", "WBTC", "USDC", 1, 0, 10**2, 0, 10),
+]
+
+
+@dataclass(slots=True)
+class Faults:
+    """Switches at the I/O seams."""
+
+    refuse: Exception | None = None
+    clock_ahead_ns: int = 0
+    chain_head: int = 0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The running parts, and short ways to play on them."""
+
+    edge: Edge
+    sequencer: Sequencer
+    projection: PostgresProjection
+    client: httpx.AsyncClient
+    faults: Faults
+    deposits: int = 0
+
+    @property
+    def view(self) -> CommittedView:
+        return self.sequencer.committed
+
+    @property
+    def domain(self) -> WithdrawalDomain:
+        return WithdrawalDomain(self.view.genesis_id, CHAIN_ID, VAULT)
+
+    async def deposit(self, owner: str, token: str, amount_atoms: int) -> None:
+        self.deposits += 1
+        number = self.deposits
+        outcome = await self.sequencer.submit(
+            CreditDeposit(
+                CHAIN_ID, VAULT, number, owner, token, amount_atoms, f"0x{number:064x}", 0, 100 + number
+            )
+        )
+        assert type(outcome.events[0]).__name__ in {"AccountOpened", "DepositCredited"}
+
+    async def trader(self, **deposits_atoms: int) -> "Trader":
+        """A new wallet, signed in, with these deposits credited."""
+        key = Account.create()
+        for symbol, atoms in deposits_atoms.items():
+            await self.deposit(key.address.lower(), self.view.asset_by_symbol[symbol].token, atoms)
+        nonce = (await self.client.post("/v1/auth/nonce", json={"address": key.address})).json()
+        login = await self.client.post(
+            "/v1/auth/login",
+            json={
+                "message": nonce["message"],
+                "signature": personal_sign(key, nonce["message"]),
+                "pre_login_token": nonce["pre_login_token"],
+            },
+        )
+        assert login.status_code == 200, login.text
+        self.client.cookies.clear()
+        answer = login.json()
+        return Trader(self, key, answer["token"], int(answer["account_id"]))
+
+
+@dataclass(slots=True)
+class Trader:
+    """One wallet with its session."""
+
+    exchange: Exchange
+    key: LocalAccount
+    token: str
+    account_id: int
+
+    @property
+    def owner(self) -> str:
+        return self.key.address.lower()
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return await self.exchange.client.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self.request("GET", path, params=params)
+
+    async def order(self, **changes: Any) -> httpx.Response:
+        """An order to buy 1 ETH at 3000, with changes; a change to ... leaves the field out."""
+        body = {"market": "ETH-USDC", "side": "buy", "type": "limit", "time_in_force": "gtc"}
+        body |= {"price": "3000", "size": "1"} | changes
+        body = {name: value for name, value in body.items() if value is not ...}
+        return await self.request("POST", "/v1/orders", json=body)
+
+    async def balances(self) -> dict[str, tuple[str, str]]:
+        items = (await self.get("/v1/balances")).json()["items"]
+        return {item["asset"]: (item["available"], item["held"]) for item in items}
+
+    def withdrawal(self, *, key: LocalAccount | None = None, **changes: Any) -> dict[str, Any]:
+        """The body of a withdrawal of 2.5 USDC, signed; changes apply after signing."""
+        deadline_s = int(time.time()) + 3600
+        nonce = changes.pop("signed_nonce", 1)
+        message = WithdrawalMessage(
+            self.owner, 0, USDC, 2_500_000, 0, self.owner, nonce, changes.get("signed_deadline_s", deadline_s)
+        )
+        signature = (key or self.key).unsafe_sign_hash(self.exchange.domain.digest(message)).signature
+        body = {
+            "asset": "USDC",
+            "amount": "2.5",
+            "max_fee": "0",
+            "destination": self.key.address,
+            "nonce": str(nonce),
+            "deadline_s": message.deadline_s,
+            "signature": "0x" + signature.hex(),
+        }
+        changes.pop("signed_deadline_s", None)
+        return body | changes
+
+
+def personal_sign(key: LocalAccount, message: str) -> str:
+    return "0x" + key.sign_message(encode_defunct(text=message)).signature.hex()
+
+
+def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem of a response, which must have this status and code and the full form."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    content: dict[str, Any] = response.json()
+    assert (response.status_code, content["code"]) == (status, code), response.text
+    assert content["status"] == status
+    assert content["type"] == f"urn:exchange:problem:{code}"
+    assert content["title"]
+    assert content["detail"]
+    assert content["request_id"] == response.headers["x-request-id"]
+    return content
+
+
+@asynccontextmanager
+async def running_exchange(
+    database_url: str, pool: asyncpg.Pool, clickhouse: ClickHouse | None = None
+) -> AsyncIterator[Exchange]:
+    """Engine, journal, projections and app on an empty migrated database."""
+    log = await JournalLog.claim(database_url)
+    tail = Tail(pool)
+    view = CommittedView("0x" + log.head.hash.hex())
+    sequencer = Sequencer(State(), view, log, Clock(0), on_commit=tail.notify)
+    projection = PostgresProjection(pool, tail)
+    market_data = None
+    if clickhouse is not None:
+        market_data = MarketData(
+            clickhouse, ClickHouseProjection(pool, tail, clickhouse, insert_interval_s=0.05)
+        )
+    faults = Faults()
+
+    def clock_ns() -> int:
+        return time.time_ns() + faults.clock_ahead_ns
+
+    async def submit(command: Command) -> Outcome:
+        if faults.refuse is not None:
+            raise faults.refuse
+        return await sequencer.submit(command)
+
+    edge = Edge(
+        config=EdgeConfig(
+            chain_id=CHAIN_ID,
+            vault=VAULT,
+            confirmations=3,
+            allowed_origins=frozenset({ORIGIN}),
+            swagger_ui=SWAGGER_UI,
+            read_wait_s=1.0,
+        ),
+        submit=submit,
+        view=view,
+        projection=projection,
+        pool=pool,
+        market_data=market_data,
+        login=Login(pool, domain="localhost:8000", uri=ORIGIN, chain_id=CHAIN_ID, clock_ns=clock_ns),
+        sessions=Sessions(pool, clock_ns=clock_ns, lifetime_s=3600),
+        clock_ns=clock_ns,
+        chain_head=lambda: faults.chain_head,
+        health_parts=(
+            engine_part(lambda: sequencer.running),
+            postgres_part(pool),
+            lag_part("projections", lambda: view.seq, lambda: projection.seq, max_lag=5_000, required=True),
+        ),
+    )
+    tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projection.run())]
+    if market_data is not None:
+        tasks.append(asyncio.create_task(market_data.projection.run()))
+    transport = httpx.ASGITransport(create_app(edge))
+    try:
+        for command in LISTING:
+            outcome = await sequencer.submit(command)
+            assert type(outcome.events[0]).__name__ != "Rejected", outcome
+        async with httpx.AsyncClient(transport=transport, base_url="https://localhost:8000") as client:
+            yield Exchange(edge, sequencer, projection, client, faults)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await log.close()
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The app on a real server on a free port; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+                assert (await client.get("/v1/health/live")).status_code == 200
+            yield url
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(task, 10)

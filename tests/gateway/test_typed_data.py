@@ -1,0 +1,72 @@
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_utils import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.gateway.signatures import parse_signature, recover_address
+from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+
+GENESIS_ID = "0x" + "ab" * 32
+VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
+DOMAIN = WithdrawalDomain(GENESIS_ID, 31337, VAULT)
+
+addresses = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
+words = st.integers(min_value=0, max_value=2**256 - 1)
+
+
+def as_wallets_see_it(message: WithdrawalMessage) -> dict:
+    described = DOMAIN.as_typed_data()
+    return {
+        "domain": described["domain"],
+        "primaryType": described["primary_type"],
+        "types": described["types"],
+        "message": {
+            "account": message.account,
+            "subAccount": message.sub_account,
+            "token": message.token,
+            "amount": message.amount_atoms,
+            "maxFee": message.max_fee_atoms,
+            "destination": message.destination,
+            "nonce": message.nonce,
+            "deadline": message.deadline_s,
+        },
+    }
+
+
+@given(
+    st.builds(
+        WithdrawalMessage,
+        account=addresses,
+        sub_account=st.integers(0, 255),
+        token=addresses,
+        amount_atoms=words,
+        max_fee_atoms=words,
+        destination=addresses,
+        nonce=words,
+        deadline_s=words,
+    )
+)
+def test_the_digest_is_the_one_that_wallets_sign(message):
+    signable = encode_typed_data(full_message=as_wallets_see_it(message))
+    expected = keccak(b"\x19" + signable.version + signable.header + signable.body)
+    assert DOMAIN.digest(message) == expected
+
+
+def test_a_wallets_typed_data_signature_recovers_to_the_wallet():
+    key = Account.create()
+    owner = key.address.lower()
+    message = WithdrawalMessage(owner, 0, "0x" + "00" * 20, 10**18, 0, owner, 7, 1_763_845_200)
+    signed = key.sign_typed_data(full_message=as_wallets_see_it(message))
+    signature = parse_signature("0x" + signed.signature.hex())
+    assert recover_address(DOMAIN.digest(message), signature) == owner
+
+
+def test_another_deployment_has_another_digest():
+    message = WithdrawalMessage(VAULT, 0, VAULT, 1, 0, VAULT, 1, 1)
+    others = [
+        WithdrawalDomain("0x" + "cd" * 32, 31337, VAULT),
+        WithdrawalDomain(GENESIS_ID, 1, VAULT),
+        WithdrawalDomain(GENESIS_ID, 31337, "0x" + "11" * 20),
+    ]
+    assert len({DOMAIN.digest(message), *(other.digest(message) for other in others)}) == 4
