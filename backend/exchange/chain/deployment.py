@@ -1,0 +1,211 @@
+"""Deploys the contracts on the development chain, and remembers where, so that a restart finds them again.
+
+Every role has a key of its own: the deployer sets up and then gives away all power, the admin (with an
+execution delay) may change roles, the signer approves payments, the sender sends them.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rlp  # type: ignore[import-untyped]
+from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+import exchange.chain.dev_keys as keys
+from exchange.chain import vault as vault_abi
+from exchange.chain.errors import ArtifactMissing, ChainError, DeployFailed, DeploymentLost
+from exchange.chain.rpc import Receipt, Rpc
+from exchange.chain.vault import selector
+
+ADMIN_ROLE = 0
+ADMIN_DELAY_S = 3_600
+TOKENS = (("USDC", 6, 1_000_000), ("WBTC", 8, 100))
+"""Symbol, decimals, and how many whole tokens each development user gets."""
+
+_CREATE_GAS = 7_000_000
+_CALL_GAS = 300_000
+_PRIORITY_FEE_WEI = 1_000_000_000
+_MINED_TIMEOUT_S = 60.0
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A deployed token."""
+
+    symbol: str
+    decimals: int
+    address: str
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """Where the contracts are; nothing of the vault lies before `deploy_block`."""
+
+    chain_id: int
+    vault: str
+    access_manager: str
+    tokens: tuple[Token, ...]
+    deploy_block: int
+
+    def save(self, path: Path) -> None:
+        """Writes the file whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+        os.replace(partial, path)  # noqa: PTH105 - same as Path.replace
+
+    @classmethod
+    def load(cls, path: Path) -> "Deployment | None":
+        """The stored deployment, None when there is none. Raises msgspec.ValidationError."""
+        try:
+            stored = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        return msgspec.json.decode(stored, type=cls)
+
+
+async def ensure_deployment(rpc: Rpc, path: Path, artifacts: Path) -> Deployment:
+    """The deployment stored at `path`, verified; or a new one, stored there.
+
+    Raises DeploymentLost, DeployFailed, ArtifactMissing.
+    """
+    stored = Deployment.load(path)
+    if stored is not None:
+        await verify(rpc, stored)
+        return stored
+    deployment = await deploy(rpc, artifacts)
+    deployment.save(path)
+    return deployment
+
+
+async def verify(rpc: Rpc, deployment: Deployment) -> None:
+    """Raises WrongChain or DeploymentLost when the chain is not the one that was deployed on."""
+    await rpc.check_chain(deployment.chain_id)
+    if not await rpc.code(deployment.vault):
+        raise DeploymentLost(deployment.vault)
+
+
+async def deploy(rpc: Rpc, artifacts: Path) -> Deployment:
+    """Deploys vault, access manager and test tokens, grants the roles and gives the users tokens.
+
+    `artifacts` is forge's output folder. Development chain only.
+    Raises ArtifactMissing, DeployFailed, WrongChain.
+    """
+    await rpc.check_chain(keys.DEV_CHAIN_ID)
+    deployer = keys.dev_address(keys.DEPLOYER_KEY)
+    batch = _Batch(deployer, await rpc.transaction_count(deployer))
+
+    manager = batch.create("access manager", _bytecode(artifacts, "AccessManager"), ["address"], [deployer])
+    vault = batch.create("vault", _bytecode(artifacts, "Vault"), ["address"], [manager])
+    tokens = tuple(
+        Token(symbol, decimals, batch.create(symbol, _bytecode(artifacts, f"Test{symbol}"), [], []))
+        for symbol, decimals, _ in TOKENS
+    )
+    _grant_roles(batch, manager, vault, deployer)
+    for token, (_, decimals, whole) in zip(tokens, TOKENS, strict=True):
+        for user in keys.USER_KEYS:
+            holder = keys.dev_address(user)
+            mint = [holder, whole * 10**decimals]
+            batch.call("mint", token.address, "mint(address,uint256)", ["address", "uint256"], mint)
+
+    receipts = await batch.send(rpc)
+    return Deployment(keys.DEV_CHAIN_ID, vault, manager, tokens, receipts[1].block_number)
+
+
+def _grant_roles(batch: "_Batch", manager: str, vault: str, deployer: str) -> None:
+    admin = keys.dev_address(keys.ADMIN_KEY)
+    grants = (
+        (vault_abi.SIGNER_ROLE, keys.dev_address(keys.SIGNER_KEY), 0),
+        (vault_abi.SENDER_ROLE, keys.dev_address(keys.SENDER_KEY), 0),
+        (vault_abi.GUARDIAN_ROLE, admin, 0),
+        (ADMIN_ROLE, admin, ADMIN_DELAY_S),
+    )
+    functions = (
+        (vault_abi.SENDER_ROLE, [vault_abi.WITHDRAW]),
+        (vault_abi.GUARDIAN_ROLE, [vault_abi.PAUSE, vault_abi.UNPAUSE]),
+        # also without these lines the rest is the admin's; they say so
+        (ADMIN_ROLE, [vault_abi.SET_OUTFLOW_LIMIT]),
+        (ADMIN_ROLE, [vault_abi.PROPOSE_SETTLEMENT_MODULE, vault_abi.ACTIVATE_SETTLEMENT_MODULE]),
+    )
+    for role, selectors in functions:
+        batch.call(
+            "function role",
+            manager,
+            "setTargetFunctionRole(address,bytes4[],uint64)",
+            ["address", "bytes4[]", "uint64"],
+            [vault, selectors, role],
+        )
+    for role, holder, delay_s in grants:
+        batch.call(
+            "grant",
+            manager,
+            "grantRole(uint64,address,uint32)",
+            ["uint64", "address", "uint32"],
+            [role, holder, delay_s],
+        )
+    renounce = [ADMIN_ROLE, deployer]
+    batch.call("renounce", manager, "renounceRole(uint64,address)", ["uint64", "address"], renounce)
+
+
+class _Batch:
+    """Transactions of one sender in a row: addresses are known before anything is sent."""
+
+    def __init__(self, sender: str, nonce: int) -> None:
+        self._sender = sender
+        self._first_nonce = nonce
+        self._steps: list[tuple[str, str | None, bytes]] = []
+
+    def create(self, name: str, code: bytes, types: Sequence[str], values: Sequence[Any]) -> str:
+        nonce = self._first_nonce + len(self._steps)
+        self._steps.append((name, None, code + encode(types, values)))
+        return "0x" + keccak(rlp.encode([bytes.fromhex(self._sender[2:]), nonce]))[12:].hex()
+
+    def call(self, name: str, to: str, function: str, types: Sequence[str], values: Sequence[Any]) -> None:
+        self._steps.append((name, to, selector(function) + encode(types, values)))
+
+    async def send(self, rpc: Rpc) -> list[Receipt]:
+        """Sends all, then waits until all are mined."""
+        account = keys.dev_account(keys.DEPLOYER_KEY)
+        max_fee_wei = 2 * (await rpc.head()).base_fee_wei + _PRIORITY_FEE_WEI
+        hashes: list[tuple[str, str]] = []
+        for nonce, (name, to, data) in enumerate(self._steps, self._first_nonce):
+            transaction: dict[str, Any] = {
+                "type": 2,
+                "chainId": keys.DEV_CHAIN_ID,
+                "nonce": nonce,
+                "data": data,
+                "value": 0,
+                "gas": _CREATE_GAS if to is None else _CALL_GAS,
+                "maxFeePerGas": max_fee_wei,
+                "maxPriorityFeePerGas": _PRIORITY_FEE_WEI,
+            } | ({} if to is None else {"to": to_checksum_address(to)})
+            signed = account.sign_transaction(transaction)
+            try:
+                hashes.append((name, await rpc.send_raw(bytes(signed.raw_transaction))))
+            except ChainError as error:
+                raise DeployFailed(name, str(error)) from error
+        return [await _mined(rpc, name, tx_hash) for name, tx_hash in hashes]
+
+
+async def _mined(rpc: Rpc, name: str, tx_hash: str) -> Receipt:
+    try:
+        async with asyncio.timeout(_MINED_TIMEOUT_S):
+            while (receipt := await rpc.receipt(tx_hash)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise DeployFailed(name, f"{tx_hash} was not mined in {_MINED_TIMEOUT_S:.0f} s") from None
+    if not receipt.succeeded:
+        raise DeployFailed(name, f"{tx_hash} was reverted")
+    return receipt
+
+
+def _bytecode(artifacts: Path, contract: str) -> bytes:
+    path = artifacts / f"{contract}.sol" / f"{contract}.json"
+    try:
+        artifact = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactMissing(str(path)) from None
+    code: str = artifact["bytecode"]["object"]
+    return bytes.fromhex(code.removeprefix("0x"))

@@ -1,0 +1,258 @@
+"""The tables `chain_blocks` and `vault_deposits`: what the watcher has seen. One writer, the watcher.
+
+Every deposit is kept for ever, so the rolling hash can always be continued from the last row. Block hashes
+are kept closely near the head and thinly further back: a rollback lands on the next lower one that is kept.
+A deposit is `displaced` while it is credited but not on the chain's present branch.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from exchange.chain.rpc import Header
+from exchange.chain.vault import Deposit, deposit_hash_origin
+
+ACQUIRE_TIMEOUT_S = 10.0
+CLOSE_BLOCKS = 1_024
+THIN_EVERY = 256
+
+_DEPOSIT_COLUMNS = (
+    "number, owner, token, amount_atoms, sender, deposit_hash, tx_hash, log_index, block_number, block_hash"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A scanned block. All deposits up to and with it are stored."""
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """Count and rolling hash of the deposits up to some point."""
+
+    number: int
+    deposit_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What a rollback did: uncredited deposits dropped, credited ones now displaced."""
+
+    dropped: int
+    displaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDeposit:
+    """A deposit on chain that is not credited yet."""
+
+    chain_id: int
+    vault: str
+    number: int
+    token: str
+    amount_atoms: int
+    tx_hash: str
+    log_index: int
+    block_number: int
+    first_seen_ms: int
+
+    def confirmations(self, head_number: int) -> int:
+        """Confirmations so far, 1 in the newest block; 0 while the head is behind it."""
+        return max(0, head_number - self.block_number + 1)
+
+
+async def pending_deposits(pool: asyncpg.Pool, owner: str) -> list[PendingDeposit]:
+    """Deposits for a lower-case owner address that are seen but not credited, newest first."""
+    rows = await pool.fetch(
+        """
+        SELECT chain_id, vault, number, token, amount_atoms, tx_hash, log_index, block_number, first_seen_ms
+        FROM vault_deposits WHERE owner = $1 AND NOT credited ORDER BY chain_id, vault, number DESC LIMIT 1000
+        """,
+        owner,
+    )
+    return [PendingDeposit(*row) for row in rows]
+
+
+class DepositRows:
+    """The rows of one vault."""
+
+    def __init__(self, pool: asyncpg.Pool, chain_id: int, vault: str) -> None:
+        self._pool = pool
+        self._key = (chain_id, vault)
+        self._origin = Rolled(0, deposit_hash_origin(chain_id, vault))
+
+    # ---- blocks
+
+    async def tip(self) -> Block | None:
+        """The newest scanned block."""
+        row = await self._pool.fetchrow(
+            "SELECT number, hash FROM chain_blocks WHERE chain_id = $1 AND vault = $2"
+            " ORDER BY number DESC LIMIT 1",
+            *self._key,
+        )
+        return None if row is None else Block(*row)
+
+    async def block(self, number: int) -> Block | None:
+        row = await self._pool.fetchrow(
+            "SELECT number, hash FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number = $3",
+            *self._key,
+            number,
+        )
+        return None if row is None else Block(*row)
+
+    async def blocks(self, up_to: int) -> list[Block]:
+        """All kept blocks up to a number, oldest first."""
+        rows = await self._pool.fetch(
+            "SELECT number, hash FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number <= $3"
+            " ORDER BY number",
+            *self._key,
+            up_to,
+        )
+        return [Block(*row) for row in rows]
+
+    # ---- deposits
+
+    async def last(self) -> Rolled:
+        """The newest deposit on the present branch."""
+        return await self._rolled("NOT displaced")
+
+    async def last_at(self, block_number: int) -> Rolled:
+        """The newest deposit on the present branch up to a block."""
+        return await self._rolled("NOT displaced AND block_number <= $3", block_number)
+
+    async def _rolled(self, condition: str, *values: int) -> Rolled:
+        row = await self._pool.fetchrow(
+            "SELECT number, deposit_hash FROM vault_deposits WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            f" AND {condition} ORDER BY number DESC LIMIT 1",
+            *self._key,
+            *values,
+        )
+        return self._origin if row is None else Rolled(*row)
+
+    async def hashes(self, first: int, last: int) -> dict[int, bytes]:
+        """Rolling hashes of the stored deposits of these numbers, displaced ones included."""
+        rows = await self._pool.fetch(
+            "SELECT number, deposit_hash FROM vault_deposits"
+            " WHERE chain_id = $1 AND vault = $2 AND number BETWEEN $3 AND $4",
+            *self._key,
+            first,
+            last,
+        )
+        return {row["number"]: row["deposit_hash"] for row in rows}
+
+    async def between(self, after: int, up_to: int, limit: int = 256) -> list[Deposit]:
+        """Deposits after a number and up to another, in order."""
+        rows = await self._pool.fetch(
+            f"SELECT {_DEPOSIT_COLUMNS} FROM vault_deposits WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            " AND number > $3 AND number <= $4 ORDER BY number LIMIT $5",
+            *self._key,
+            after,
+            up_to,
+            limit,
+        )
+        return [Deposit(*row) for row in rows]
+
+    # ---- writes
+
+    async def append(self, headers: list[Header], deposits: list[Deposit]) -> None:
+        """Stores scanned blocks with the deposits in them, all or nothing.
+
+        A deposit stored before (a displaced one that is back, a rescanned one) only gets its new place.
+        """
+        seen_ms = time.time_ns() // 1_000_000
+        blocks = [(*self._key, header.number, header.hash, header.parent_hash) for header in headers]
+        rows: list[tuple[Any, ...]] = [
+            (
+                *self._key,
+                deposit.number,
+                deposit.owner,
+                deposit.token,
+                deposit.amount_atoms,
+                deposit.sender,
+                deposit.deposit_hash,
+                deposit.tx_hash,
+                deposit.log_index,
+                deposit.block_number,
+                deposit.block_hash,
+                seen_ms,
+            )
+            for deposit in deposits
+        ]
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+            await connection.executemany(
+                "INSERT INTO chain_blocks (chain_id, vault, number, hash, parent_hash)"
+                " VALUES ($1, $2, $3, $4, $5)",
+                blocks,
+            )
+            await connection.executemany(
+                f"""
+                INSERT INTO vault_deposits (chain_id, vault, {_DEPOSIT_COLUMNS}, first_seen_ms)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                ON CONFLICT (chain_id, vault, number) DO UPDATE SET
+                    tx_hash = EXCLUDED.tx_hash, log_index = EXCLUDED.log_index,
+                    block_number = EXCLUDED.block_number, block_hash = EXCLUDED.block_hash, displaced = FALSE
+                WHERE vault_deposits.deposit_hash = EXCLUDED.deposit_hash
+                """,  # noqa: S608
+                rows,
+            )
+            last = headers[-1].number
+            if len(headers) > 1 or last % THIN_EVERY == 0:
+                await connection.execute(
+                    "DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number < $3"
+                    " AND number % $4 <> 0",
+                    *self._key,
+                    last - CLOSE_BLOCKS,
+                    THIN_EVERY,
+                )
+
+    async def roll_back(self, to_block: int, credited: int) -> Rollback:
+        """Forgets all blocks after `to_block`. Deposits in them are dropped, credited ones displaced."""
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+            await connection.execute(
+                "DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number > $3",
+                *self._key,
+                to_block,
+            )
+            dropped = await connection.fetch(
+                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND block_number > $3"
+                " AND number > $4 RETURNING number",
+                *self._key,
+                to_block,
+                credited,
+            )
+            displaced = await connection.fetch(
+                "UPDATE vault_deposits SET displaced = TRUE WHERE chain_id = $1 AND vault = $2"
+                " AND block_number > $3 RETURNING number",
+                *self._key,
+                to_block,
+            )
+        return Rollback(len(dropped), len(displaced))
+
+    async def forget_uncredited(self, credited: int) -> None:
+        """Forgets what is not credited, and all blocks from that of the last credited deposit on."""
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+            await connection.execute(
+                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND number > $3",
+                *self._key,
+                credited,
+            )
+            await connection.execute(
+                """
+                DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number >= COALESCE(
+                    (SELECT max(block_number) FROM vault_deposits WHERE chain_id = $1 AND vault = $2), 0)
+                """,
+                *self._key,
+            )
+
+    async def mark_credited(self, up_to: int) -> None:
+        await self._pool.execute(
+            "UPDATE vault_deposits SET credited = TRUE"
+            " WHERE chain_id = $1 AND vault = $2 AND number <= $3 AND NOT credited",
+            *self._key,
+            up_to,
+        )

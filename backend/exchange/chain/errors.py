@@ -1,0 +1,262 @@
+"""Everything that can go wrong between this exchange and its chain, one class per cause, with its data."""
+
+
+class ChainError(Exception):
+    """Root of the package's errors."""
+
+
+# ------------------------------------------------------------------------------------------- node
+
+
+class RpcUnavailable(ChainError):
+    """No usable answer: refused, broken off or timed out. Whether the request took effect is unknown."""
+
+    def __init__(self, method: str, cause: str) -> None:
+        self.method = method
+        self.cause = cause
+        super().__init__(f"{method}: no answer from the node ({cause})")
+
+
+class RpcError(ChainError):
+    """The node answered with an error; `data` is its revert data or other detail, "" if it gave none."""
+
+    def __init__(self, method: str, code: int, message: str, data: str = "") -> None:
+        self.method = method
+        self.code = code
+        self.message = "".join(
+            char if char.isprintable() else "?" for char in message
+        )  # may hold revert data
+        self.data = data
+        super().__init__(
+            f"{method}: error {code} from the node: {self.message}" + (f" ({data})" if data else "")
+        )
+
+
+class RpcAnswerInvalid(ChainError):
+    """The node's answer does not have the shape that the protocol demands."""
+
+    def __init__(self, method: str, answer: object) -> None:
+        self.method = method
+        self.answer = repr(answer)[:200]
+        super().__init__(f"{method}: the node's answer makes no sense: {self.answer}")
+
+
+class WrongChain(ChainError):
+    """The node serves another chain than the one configured."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"the node serves chain {found}, not chain {expected}")
+
+
+class ChainMoved(ChainError):
+    """Two answers of the node belong to different branches: the chain reorganized in between. Ask again."""
+
+    def __init__(self, block_number: int) -> None:
+        self.block_number = block_number
+        super().__init__(f"the chain changed at block {block_number} while it was read")
+
+
+class LogInvalid(ChainError):
+    """A log of the vault can not be decoded as the event that its topic names."""
+
+    def __init__(self, tx_hash: str, log_index: int, cause: str) -> None:
+        self.tx_hash = tx_hash
+        self.log_index = log_index
+        super().__init__(f"log {log_index} of {tx_hash} can not be decoded: {cause}")
+
+
+# --------------------------------------------------------------------------------------- deposits
+
+
+class DepositCondition(ChainError):
+    """Crediting has stopped; each pass tries again, and the condition stays visible until one succeeds."""
+
+
+class DepositGap(DepositCondition):
+    """The node left out a deposit: the vault numbers them without gaps."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"deposit {found} came where deposit {expected} was due")
+
+
+class DepositHashMismatch(DepositCondition):
+    """A deposit's rolling hash is not the one that its predecessors and its content give."""
+
+    def __init__(self, number: int, expected: bytes, found: bytes) -> None:
+        self.number = number
+        self.expected = expected
+        self.found = found
+        super().__init__(f"deposit {number}: rolling hash 0x{found.hex()}, computed 0x{expected.hex()}")
+
+
+class DepositsDisagree(DepositCondition):
+    """At a confirmed block the vault's own count or hash of deposits differs from the logs we were given."""
+
+    def __init__(self, block_number: int, ours: tuple[int, bytes], vaults: tuple[int, bytes]) -> None:
+        self.block_number = block_number
+        self.ours = ours
+        self.vaults = vaults
+        super().__init__(
+            f"at block {block_number} the vault counts {vaults[0]} deposits (0x{vaults[1].hex()}), "
+            f"its logs {ours[0]} (0x{ours[1].hex()})"
+        )
+
+
+class ReorgedAfterCredit(DepositCondition):
+    """A deposit that is credited is no longer in the chain: the reorganization outran the confirmations."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"deposit {number} is credited but reorganized away; crediting has stopped")
+
+
+class CreditRefused(DepositCondition):
+    """The core refused a confirmed deposit for another reason than that it has it already."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        self.number = number
+        self.reason = reason
+        super().__init__(f"deposit {number} was refused: {reason}")
+
+
+# ------------------------------------------------------------------------------------ withdrawals
+
+
+class PaymentCondition(ChainError):
+    """A payment can not go on by itself; the others do."""
+
+
+class PaymentDiffersFromLedger(PaymentCondition):
+    """The stored payment is not what the ledger has in flight under that id: somebody edited the table."""
+
+    def __init__(self, withdrawal_id: str) -> None:
+        self.withdrawal_id = withdrawal_id
+        super().__init__(
+            f"withdrawal {withdrawal_id}: the stored payment differs from the ledger; not signed"
+        )
+
+
+class PaymentDiffersOnChain(PaymentCondition):
+    """The vault paid something else under this id than what was asked for."""
+
+    def __init__(self, withdrawal_id: str, tx_hash: str) -> None:
+        self.withdrawal_id = withdrawal_id
+        self.tx_hash = tx_hash
+        super().__init__(f"withdrawal {withdrawal_id}: {tx_hash} paid something else; not settled")
+
+
+class PaymentRefused(PaymentCondition):
+    """The core refused to settle or refund for another reason than that it is final already."""
+
+    def __init__(self, withdrawal_id: str, reason: str) -> None:
+        self.withdrawal_id = withdrawal_id
+        self.reason = reason
+        super().__init__(f"withdrawal {withdrawal_id}: the ledger refused: {reason}")
+
+
+class FeeAboveCap(PaymentCondition):
+    """The chain's base fee is higher than what we are willing to pay."""
+
+    def __init__(self, needed_wei: int, cap_wei: int) -> None:
+        self.needed_wei = needed_wei
+        self.cap_wei = cap_wei
+        super().__init__(f"a transaction needs {needed_wei} wei per gas, the cap is {cap_wei}")
+
+
+class NonceGap(ChainError):
+    """The chain's nonce lies behind ours and the transactions between are not stored: it can never close."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"the sender's next nonce is {expected} here, {found} on chain, nothing stored between"
+        )
+
+
+class CursorAheadOfJournal(ChainError):
+    """The payments were read from a journal longer than the present one: its last rows were lost."""
+
+    def __init__(self, cursor: int, journal: int) -> None:
+        self.cursor = cursor
+        self.journal = journal
+        super().__init__(f"payments are read up to seq {cursor}, the journal ends at {journal}")
+
+
+# ------------------------------------------------------------------------------------------- keys
+
+
+class DevKeyRefused(ChainError):
+    """A well-known development key on a chain where money is real."""
+
+    def __init__(self, address: str, chain_id: int) -> None:
+        self.address = address
+        self.chain_id = chain_id
+        super().__init__(f"{address} is a public development key; it must not be used on chain {chain_id}")
+
+
+# ------------------------------------------------------------------------------ development chain
+
+
+class DevchainError(ChainError):
+    """The local development chain can not be started or used."""
+
+
+class AnvilMissing(DevchainError):
+    """There is no anvil binary."""
+
+    def __init__(self, looked_in: str) -> None:
+        super().__init__(f"anvil was not found ({looked_in}); run `npm ci` in the project folder")
+
+
+class PortTaken(DevchainError):
+    """Somebody listens on the chain's port already."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        super().__init__(
+            f"port {port} is taken, perhaps by an anvil left over from an earlier run; end that process "
+            "or choose another port for the chain"
+        )
+
+
+class ChainStateBusy(DevchainError):
+    """Another process holds the state file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"another chain process still uses {path}; end it first")
+
+
+class AnvilFailed(DevchainError):
+    """It ended at once, or never answered."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"anvil did not start: {cause}")
+
+
+class ArtifactMissing(DevchainError):
+    """A contract is not compiled."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"compiled contract {path} is missing; run `node_modules/.bin/forge build`")
+
+
+class DeployFailed(DevchainError):
+    """A transaction of the deployment was refused, reverted, or not mined."""
+
+    def __init__(self, step: str, cause: str) -> None:
+        super().__init__(f"deploying the contracts failed at {step}: {cause}")
+
+
+class DeploymentLost(DevchainError):
+    """The stored deployment is not on this chain."""
+
+    def __init__(self, vault: str) -> None:
+        self.vault = vault
+        super().__init__(
+            f"the chain has no vault at {vault}: its state was lost or replaced; start over with --fresh"
+        )

@@ -1,0 +1,187 @@
+"""A small exchange around the real core, wallets on the real chain, and a node that fails on demand."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from exchange.chain.deployment import Deployment
+from exchange.chain.dev_keys import DEV_CHAIN_ID, dev_address
+from exchange.chain.devchain import Anvil
+from exchange.chain.rpc import Receipt, Rpc
+from exchange.chain.vault import deposit_call, deposit_native_call, selector
+from exchange.core.apply import apply
+from exchange.core.commands import Command, ListAsset, OpenAccount
+from exchange.core.invariants import audit
+from exchange.core.markets import NATIVE_TOKEN
+from exchange.core.state import State
+from exchange.journal.rows import JournalRow
+from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.sequencer import Outcome
+
+GENESIS_ID = "0x" + "ab" * 32
+
+
+class Exchange:
+    """The real core and committed view with a journal in memory: stands in for sequencer and tail."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.committed = CommittedView(GENESIS_ID)
+        self.rows: list[JournalRow] = []
+        self.commands: list[Command] = []
+        self._woken = asyncio.Event()
+
+    async def submit(self, command: Command) -> Outcome:
+        seq = self.state.seq + 1
+        time_ns = max(time.time_ns(), self.state.time_ns)
+        events = apply(self.state, seq, time_ns, command)
+        await asyncio.sleep(0)
+        self.rows.append(JournalRow(seq, seq, 1, time_ns, 1, [command], [events], b"", b""))
+        self.committed.advance(seq, time_ns, [events])
+        self.commands.append(command)
+        audit(self.state)
+        self._woken.set()
+        return Outcome(seq, time_ns, tuple(events))
+
+    async def read(self, after_seq: int, max_rows: int = 64) -> list[JournalRow]:
+        return self.rows[after_seq : after_seq + max_rows]
+
+    async def follow(self, after_seq: int, max_rows: int = 64) -> AsyncIterator[list[JournalRow]]:
+        while True:
+            self._woken.clear()
+            if rows := await self.read(after_seq, max_rows):
+                after_seq = rows[-1].seq_last
+                yield rows
+            else:
+                await self._woken.wait()
+
+    def available_atoms(self, owner: str, symbol: str) -> int:
+        account_id = self.committed.account_id(owner)
+        if account_id is None:
+            return 0
+        return self.committed.balance(
+            account_id, self.committed.asset_by_symbol[symbol].asset_id
+        ).available_atoms
+
+    def submitted(self, kind: type[Command]) -> list[Any]:
+        return [command for command in self.commands if isinstance(command, kind)]
+
+
+async def mined(rpc: Rpc, tx_hash: str) -> Receipt:
+    """Automining takes a moment: waits for the receipt, which must say success."""
+    async with asyncio.timeout(5):
+        while (receipt := await rpc.receipt(tx_hash)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+    assert receipt.succeeded
+    return receipt
+
+
+class Wallet:
+    """A development user acting on the chain."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment, index: int) -> None:
+        self.rpc = rpc
+        self.vault = deployment.vault
+        self.tokens = {token.symbol: token.address for token in deployment.tokens}
+        self.address = dev_address(index)
+
+    async def send(self, to: str, data: bytes = b"", value: int = 0, **more: str) -> str:
+        transaction = {"from": self.address, "to": to, "data": "0x" + data.hex(), "value": hex(value), **more}
+        tx_hash = str(await self.rpc.call("eth_sendTransaction", transaction))
+        await mined(self.rpc, tx_hash)
+        return tx_hash
+
+    async def deposit_native(self, atoms: int, owner: str | None = None) -> str:
+        return await self.send(self.vault, deposit_native_call(owner or self.address), atoms, gas="0x7a120")
+
+    async def approve(self, symbol: str) -> None:
+        data = selector("approve(address,uint256)") + bytes(12) + bytes.fromhex(self.vault[2:]) + b"\xff" * 32
+        await self.send(self.tokens[symbol], data)
+
+    async def deposit_token(self, symbol: str, atoms: int, owner: str | None = None) -> str:
+        return await self.send(
+            self.vault, deposit_call(owner or self.address, self.tokens[symbol], atoms), gas="0x7a120"
+        )
+
+    async def token_balance(self, symbol: str) -> int:
+        return await token_balance(self.rpc, self.tokens[symbol], self.address)
+
+
+async def token_balance(rpc: Rpc, token: str, holder: str) -> int:
+    data = selector("balanceOf(address)") + bytes(12) + bytes.fromhex(holder[2:])
+    return int.from_bytes(await rpc.view(token, data))
+
+
+class FaultyRpc(Rpc):
+    """The real client, with a hook around each request: `before` may raise, `after` may raise or change."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.before: Callable[[str, tuple[Any, ...]], None] = lambda method, params: None
+        self.after: Callable[[str, tuple[Any, ...], Any], Any] = lambda method, params, answer: answer
+
+    async def call(self, method: str, *params: Any) -> Any:
+        self.before(method, params)
+        answer = await super().call(method, *params)
+        if method == "eth_sendRawTransaction" and await super().call("anvil_getAutomine"):
+            while await super().call("eth_getTransactionReceipt", answer) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        return self.after(method, params, answer)
+
+    def heal(self) -> None:
+        self.before = lambda method, params: None
+        self.after = lambda method, params, answer: answer
+
+
+async def until(
+    condition: Callable[[], Awaitable[bool]] | Callable[[], bool], timeout_s: float = 20.0
+) -> None:
+    """Waits for a condition."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            result = condition()
+            if await result if isinstance(result, Awaitable) else result:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    return until
+
+
+@pytest.fixture
+def mine(rpc: Rpc) -> Callable[[int], Awaitable[None]]:
+    async def mine_blocks(count: int = 1) -> None:
+        await rpc.call("anvil_mine", hex(count))
+
+    return mine_blocks
+
+
+@pytest.fixture
+def wallet(rpc: Rpc, deployment: Deployment) -> Callable[[int], Wallet]:
+    return lambda index: Wallet(rpc, deployment, index)
+
+
+@pytest_asyncio.fixture
+async def faulty_rpc(anvil: Anvil) -> AsyncIterator[FaultyRpc]:
+    async with FaultyRpc(anvil.url) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def exchange(deployment: Deployment) -> Exchange:
+    """ETH, USDC and WBTC listed, accounts of the first three users open."""
+    result = Exchange()
+    await result.submit(ListAsset("ETH", 18, DEV_CHAIN_ID, deployment.vault, NATIVE_TOKEN))
+    for token in deployment.tokens:
+        await result.submit(
+            ListAsset(token.symbol, token.decimals, DEV_CHAIN_ID, deployment.vault, token.address)
+        )
+    for index in range(3):
+        await result.submit(OpenAccount(dev_address(index)))
+    return result

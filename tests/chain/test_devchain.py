@@ -1,0 +1,164 @@
+"""The local chain's process and the deployment, through stops, kills and leftovers."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.chain.conftest import token_balance
+from tests.fixtures.anvil import ARTIFACTS, free_port
+
+from exchange.chain import dev_keys
+from exchange.chain.deployment import ADMIN_ROLE, Deployment, deploy, ensure_deployment, verify
+from exchange.chain.devchain import Anvil, find_anvil
+from exchange.chain.errors import (
+    AnvilFailed,
+    AnvilMissing,
+    ArtifactMissing,
+    ChainStateBusy,
+    DeploymentLost,
+    PortTaken,
+    RpcUnavailable,
+)
+from exchange.chain.rpc import Rpc
+from exchange.chain.vault import SENDER_ROLE, SIGNER_ROLE, selector
+
+
+async def test_a_stopped_chain_goes_on_where_it_was_and_its_deployment_is_found_again(tmp_path, anvil_binary):
+    state, stored = tmp_path / "chain" / "state.json", tmp_path / "deployment.json"
+    async with Anvil(anvil_binary, free_port(), state) as chain, Rpc(chain.url) as rpc:
+        first = await ensure_deployment(rpc, stored, ARTIFACTS)
+        head = await rpc.head()
+    async with Anvil(anvil_binary, free_port(), state) as chain, Rpc(chain.url) as rpc:
+        assert await ensure_deployment(rpc, stored, ARTIFACTS) == first
+        assert await rpc.head() == head
+
+
+async def test_a_deployment_on_a_lost_chain_is_a_clear_error(tmp_path, rpc):
+    stored = tmp_path / "deployment.json"
+    gone = Deployment(31337, "0x" + "e5" * 20, "0x" + "e6" * 20, (), 2)
+    gone.save(stored)
+    with pytest.raises(DeploymentLost, match="--fresh"):
+        await ensure_deployment(rpc, stored, ARTIFACTS)
+
+
+async def test_contracts_that_are_not_compiled_are_a_clear_error(rpc, tmp_path):
+    with pytest.raises(ArtifactMissing, match="forge build"):
+        await deploy(rpc, tmp_path)
+
+
+async def test_with_a_block_time_blocks_come_by_themselves_and_deploying_works(
+    tmp_path, anvil_binary, eventually
+):
+    async with Anvil(anvil_binary, free_port(), block_time_s=1) as chain, Rpc(chain.url) as rpc:
+        deployment = await deploy(rpc, ARTIFACTS)
+        await verify(rpc, deployment)
+        number = (await rpc.head()).number
+
+        async def grew() -> bool:
+            return (await rpc.head()).number > number
+
+        await eventually(grew)
+
+
+async def test_the_roles_are_held_by_separate_keys_and_the_deployer_keeps_none(rpc, deployment):
+    async def roles(index: int) -> list[int]:
+        holder = bytes(12) + bytes.fromhex(dev_keys.dev_address(index)[2:])
+        held = []
+        for role in range(4):
+            call = selector("hasRole(uint64,address)") + role.to_bytes(32) + holder
+            if int.from_bytes((await rpc.view(deployment.access_manager, call))[:32]):
+                held.append(role)
+        return held
+
+    assert await roles(dev_keys.DEPLOYER_KEY) == []
+    assert await roles(dev_keys.SIGNER_KEY) == [SIGNER_ROLE]
+    assert await roles(dev_keys.SENDER_KEY) == [SENDER_ROLE]
+    assert ADMIN_ROLE in await roles(dev_keys.ADMIN_KEY)
+
+
+async def test_the_ten_users_hold_tokens(rpc, deployment):
+    for index in dev_keys.USER_KEYS:
+        holder = dev_keys.dev_address(index)
+        balances = [await token_balance(rpc, token.address, holder) for token in deployment.tokens]
+        assert balances == [1_000_000 * 10**6, 100 * 10**8]
+
+
+async def test_a_taken_port_is_a_clear_error(anvil, anvil_binary):
+    with pytest.raises(PortTaken) as caught:
+        await Anvil(anvil_binary, anvil.port).start()
+    assert caught.value.port == anvil.port
+
+
+async def test_a_second_chain_on_the_same_state_is_refused(tmp_path, anvil_binary, monkeypatch):
+    monkeypatch.setattr("exchange.chain.devchain.LOCK_TIMEOUT_S", 0.2)
+    state = tmp_path / "state.json"
+    async with Anvil(anvil_binary, free_port(), state):
+        with pytest.raises(ChainStateBusy):
+            await Anvil(anvil_binary, free_port(), state).start()
+
+
+async def test_a_broken_state_file_is_a_clear_error(tmp_path, anvil_binary):
+    state = tmp_path / "state.json"
+    state.write_text('{"block":')
+    with pytest.raises(AnvilFailed, match=r"state\.json is broken"):
+        await Anvil(anvil_binary, free_port(), state).start()
+
+
+def test_a_missing_anvil_is_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AnvilMissing, match="npm ci"):
+        find_anvil(tmp_path)
+
+
+def test_the_real_binary_is_found_not_the_script(anvil_binary):
+    assert anvil_binary.read_bytes()[:2] != b"#!"
+
+
+async def test_a_chain_that_dies_is_noticed(anvil):
+    os.kill(anvil.pid, signal.SIGKILL)
+    assert await asyncio.wait_for(anvil.wait(), 5) == -signal.SIGKILL
+
+
+_PARENT = """
+import asyncio, sys
+from pathlib import Path
+from exchange.chain.devchain import Anvil
+async def main():
+    chain = Anvil(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    await chain.start()
+    print(chain.pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are a Linux feature")
+async def test_when_its_parent_is_killed_the_chain_saves_and_ends(tmp_path: Path, anvil_binary, eventually):
+    state, port = tmp_path / "state.json", free_port()
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _PARENT, str(anvil_binary), str(port), str(state)), stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    lines = [await parent.stdout.readline()]
+    while not lines[-1].strip().isdigit():  # the log comes first
+        lines.append(await parent.stdout.readline())
+    url = f"http://127.0.0.1:{port}"
+    async with Rpc(url) as rpc:
+        await rpc.call("anvil_mine", "0x7")
+        parent.kill()
+        await parent.wait()
+
+        async def ended() -> bool:
+            try:
+                await rpc.head()
+            except RpcUnavailable:
+                return True
+            return False
+
+        await eventually(ended)
+    async with Anvil(anvil_binary, port, state) as chain, Rpc(chain.url) as rpc:
+        assert (await rpc.head()).number == 7
