@@ -137,6 +137,9 @@ async def test_the_payments_state_is_shown_until_the_ledger_is_final(exchange):
     deadline_s = items[0]["deadline_s"]
     outcome = await exchange.sequencer.submit(RefundWithdrawal(back, 10, deadline_s + 1))
     items = (await trader.get("/v1/withdrawals", min_seq=outcome.seq)).json()["items"]
-    assert [(item["status"], item["tx_hash"]) for item in items] == [("refunded", None), ("paid", tx_hash)]
+    assert [(item["status"], item["outcome"], item["tx_hash"]) for item in items] == [
+        ("refunded", None, None),
+        ("settled", "paid", tx_hash),
+    ]
     assert set(items[0]) == set(WithdrawalItem.model_fields)
     assert (await trader.balances())["USDC"] == ("7.5", "0")

@@ -13,8 +13,8 @@ class Progress:
     def set(self, seq: int) -> None:
         """Records the position (lower again after a reset) and wakes everybody who waits."""
         self.seq = seq
-        self._moved.set()
-        self._moved = asyncio.Event()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     async def reached(self, seq: int, timeout_s: float) -> bool:
         """Waits until the follower is at `seq` or later; False when that takes longer than `timeout_s`."""

@@ -17,6 +17,7 @@ import structlog
 
 from exchange.core.events import Trade
 from exchange.journal.errors import HeadLost
+from exchange.journal.progress import Progress
 from exchange.journal.rows import JournalRow
 from exchange.journal.tail import Tail
 from exchange.projections.blocks import (
@@ -29,7 +30,6 @@ from exchange.projections.blocks import (
 )
 from exchange.projections.cursor import CLICKHOUSE, move_cursor, read_cursor
 from exchange.projections.errors import CursorMoved
-from exchange.projections.progress import Progress
 from exchange.projections.trades import TradeTotals, empty_trades, insert_trades, trade_rows, trade_totals
 from exchange.stores.clickhouse import ClickHouse
 

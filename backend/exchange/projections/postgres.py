@@ -14,6 +14,7 @@ import structlog
 from exchange.core.events import MarketOpened
 from exchange.core.markets import Market
 from exchange.journal.errors import HeadLost
+from exchange.journal.progress import Progress
 from exchange.journal.rows import JournalRow
 from exchange.journal.tail import Tail
 from exchange.projections.cursor import POSTGRES, move_cursor, read_cursor
@@ -23,7 +24,6 @@ from exchange.projections.fills import NewFills
 from exchange.projections.ledger_entries import NewEntries
 from exchange.projections.orders import OrderChanges
 from exchange.projections.place import Place
-from exchange.projections.progress import Progress
 from exchange.projections.reference import NewReferences, market_of, read_markets
 from exchange.projections.withdrawals import WithdrawalChanges
 

@@ -4,7 +4,6 @@ It is a fold over the journal's events, kept in memory, and knows nothing of the
 nobody can ever see an effect that a crash could take back. All reads are synchronous.
 """
 
-import asyncio
 import heapq
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from exchange.core.events import (
 from exchange.core.markets import Asset, Market
 from exchange.core.movements import movements
 from exchange.core.orders import OrderType, Side, TimeInForce
+from exchange.journal.progress import Progress
 
 _NOTHING = Balance()
 
@@ -52,12 +52,12 @@ class CommittedView:
 
     def __init__(self, genesis_id: str) -> None:
         self.genesis_id = genesis_id
-        self.seq = 0
         self.time_ns = 0
         self.assets: dict[int, Asset] = {}
         self.asset_by_symbol: dict[str, Asset] = {}
         self.markets: dict[int, Market] = {}
         self.market_by_symbol: dict[str, Market] = {}
+        self._progress = Progress()
         self._accounts: dict[int, AccountOpened] = {}
         self._account_ids: dict[tuple[str, int], int] = {}
         self._balances: dict[int, dict[int, Balance]] = {}
@@ -66,10 +66,13 @@ class CommittedView:
         self._depth: dict[tuple[int, Side], dict[int, int]] = {}
         self._last_deposit: dict[tuple[int, str], int] = {}
         self._withdrawals: dict[str, WithdrawalRequested] = {}
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._waiting_count = 0
 
     # ---- reads
+
+    @property
+    def seq(self) -> int:
+        """The last command taken in."""
+        return self._progress.seq
 
     def account_id(self, owner: str, sub_account: int = 0) -> int | None:
         return self._account_ids.get((owner, sub_account))
@@ -105,17 +108,7 @@ class CommittedView:
 
     async def reached(self, seq: int, timeout_s: float) -> bool:
         """Waits until the view is at `seq` or later; False when that takes longer than `timeout_s`."""
-        if self.seq >= seq:
-            return True
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting_count += 1
-        heapq.heappush(self._waiting, (seq, self._waiting_count, future))
-        try:
-            async with asyncio.timeout(timeout_s):
-                await future
-        except TimeoutError:
-            return False
-        return True
+        return await self._progress.reached(seq, timeout_s)
 
     # ---- the fold
 
@@ -137,11 +130,7 @@ class CommittedView:
                     entry = self._balances.setdefault(account_id, {}).setdefault(asset_id, Balance())
                     entry.available_atoms += available_atoms
                     entry.held_atoms += held_atoms
-        self.seq = seq_last
-        while self._waiting and self._waiting[0][0] <= seq_last:
-            future = heapq.heappop(self._waiting)[2]
-            if not future.done():
-                future.set_result(None)
+        self._progress.set(seq_last)
 
     def _take_in(self, event: Event) -> None:
         match event:

@@ -42,6 +42,8 @@ from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_accoun
 router = APIRouter(tags=["withdrawals"])
 _LISTING = "withdrawals"
 REQUESTED = "requested"
+SETTLED = "settled"
+_OUTCOMES = frozenset({"paid", "claimable"})
 _IN_FLIGHT = frozenset({"requested", "approved", "signed", "broadcast", "mined"})
 
 
@@ -72,7 +74,11 @@ class WithdrawalItem(BaseModel):
     nonce: IdText
     deadline_s: int = Field(examples=[1763845200])
     status: str = Field(
-        description="requested, approved, signed, broadcast, mined; at the end paid, claimable or refunded",
+        description="requested, approved, signed, broadcast, mined; at the end settled or refunded",
+        examples=["settled"],
+    )
+    outcome: str | None = Field(
+        description="Of a settled one: paid; or claimable, when the transfer failed: the owner fetches it.",
         examples=["paid"],
     )
     tx_hash: Hash | None = Field(description="The payment's transaction, once there is one.")
@@ -159,6 +165,7 @@ def _requested(edge: Edge, requested: WithdrawalRequested, time_ns: int) -> With
         nonce=str(requested.nonce),
         deadline_s=requested.deadline_s,
         status=REQUESTED,
+        outcome=None,
         tx_hash=None,
         requested_ms=time_ms(time_ns),
         updated_ms=time_ms(time_ns),
@@ -167,11 +174,13 @@ def _requested(edge: Edge, requested: WithdrawalRequested, time_ns: int) -> With
 
 def _item(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
     asset = edge.view.assets[row.asset_id]
-    status, tx_hash = row.status, row.tx_hash
+    status, outcome, tx_hash = row.status, None, row.tx_hash
     if status == REQUESTED and payment is not None:
         # A payment may be settled before the read tables say so; until they do it is still in flight.
         status = payment.state if payment.state in _IN_FLIGHT else "mined"
         tx_hash = payment.tx_hash
+    elif status in _OUTCOMES:
+        status, outcome = SETTLED, status
     return WithdrawalItem(
         withdrawal_id=row.withdrawal_id,
         asset=asset.symbol,
@@ -181,6 +190,7 @@ def _item(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> With
         nonce=str(row.nonce),
         deadline_s=row.deadline_s,
         status=status,
+        outcome=outcome,
         tx_hash=tx_hash,
         requested_ms=time_ms(row.time_ns),
         updated_ms=time_ms(row.updated_ns),

@@ -1,0 +1,119 @@
+"""The command line: `exchange devnet`, `exchange serve`, `exchange openapi`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from exchange.chain.errors import ChainError
+from exchange.config import SettingsInvalid, settings_from_environment
+from exchange.devnet import DevnetError, DevnetOptions, run_devnet
+from exchange.journal.errors import JournalError
+from exchange.main import EndedEarly, configure_logging, serve
+from exchange.sequencer.clock import ClockStepped
+from exchange.stores.errors import StoreError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="A self-hosted, wallet-native exchange.",
+    rich_markup_mode=None,
+)
+
+EXPECTED_ERRORS = (
+    DevnetError,
+    SettingsInvalid,
+    StoreError,
+    ChainError,
+    JournalError,
+    ClockStepped,
+    EndedEarly,
+)
+"""Errors whose message tells an operator what is wrong; everything else is a bug and shows its traceback."""
+
+
+@app.callback()
+def common() -> None:
+    """A self-hosted, wallet-native exchange."""
+    if not __debug__:
+        _fail("python -O removes the asserts that stop a broken engine; start without -O")
+    configure_logging(
+        log_format=os.environ.get("EXCHANGE_LOG_FORMAT", "text"),
+        level=os.environ.get("EXCHANGE_LOG_LEVEL", "info"),
+    )
+
+
+@app.command()
+def devnet(
+    port: Annotated[int, typer.Option(help="Port of the API.")] = 8000,
+    rpc_port: Annotated[int, typer.Option(help="Port of the local chain's JSON-RPC.")] = 8545,
+    data_dir: Annotated[Path, typer.Option(help="Folder of everything that is kept.")] = Path(".data"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything and start over.")] = False,
+    block_time: Annotated[int, typer.Option(min=1, help="Seconds between blocks of the local chain.")] = 1,
+) -> None:
+    """All on this machine: Postgres, chDB, a local chain with contracts, three open markets, the API."""
+    _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time)))
+
+
+@app.command(name="serve")
+def serve_command() -> None:
+    """The exchange on servers of your own, named by EXCHANGE_* in the environment (see docs/runbook.md)."""
+    try:
+        settings = settings_from_environment(os.environ)
+    except SettingsInvalid as error:
+        _fail(str(error))
+    _run(serve(settings))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs until done, Ctrl-C or SIGTERM; an expected error becomes one clear line and exit code 1."""
+
+    async def until_signalled() -> None:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(until_signalled())
+    except EXPECTED_ERRORS as error:
+        _fail(str(error))
+    except BaseExceptionGroup as group:
+        expected, rest = group.split(EXPECTED_ERRORS)
+        if rest is not None or expected is None:
+            raise
+        _fail(str(_first(expected)))
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415  -- not there on Windows
+
+    return uvloop.new_event_loop
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {message}", markup=True)
+    raise SystemExit(1)
+
+
+def main() -> None:
+    """Entry point of the `exchange` script."""
+    app()

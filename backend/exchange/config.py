@@ -1,0 +1,219 @@
+"""Settings of one exchange process. The only module that reads the environment's meaning.
+
+`exchange devnet` builds its Settings itself; `exchange serve` takes them from EXCHANGE_* variables:
+
+    EXCHANGE_DATABASE_URL       postgresql://...
+    EXCHANGE_CLICKHOUSE         http(s)://... of a server, or a folder for the embedded engine
+    EXCHANGE_RPC_URL            JSON-RPC of the chain
+    EXCHANGE_CHAIN_ID           its id
+    EXCHANGE_VAULT              address of the vault
+    EXCHANGE_VAULT_BLOCK        block in which the vault was deployed (where reading begins)
+    EXCHANGE_CONFIRMATIONS      confirmations before a deposit or payment counts
+    EXCHANGE_ORIGIN             public origin of the site, e.g. https://exchange.example
+    EXCHANGE_LISTING            TOML file with [[asset]] and [[market]] tables
+    EXCHANGE_SIGNER_KEYSTORE    encrypted key (keystore v3) of the vault's signer role
+    EXCHANGE_SENDER_KEYSTORE    encrypted key of the vault's sender role
+    EXCHANGE_KEY_PASSWORD_FILE  file with the password of both
+    EXCHANGE_HOST, EXCHANGE_PORT  where to listen; 127.0.0.1 and 8000
+    EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from eth_account import Account
+
+from exchange.core.commands import ListAsset, OpenMarket
+from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
+
+REPOSITORY = Path(__file__).parents[2]
+SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
+"""Where the API's documentation page finds its script and style."""
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+
+
+class SettingsInvalid(Exception):
+    """A setting is missing or makes no sense."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"{name}: {problem}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything that `serve` needs. Not printable: it carries keys."""
+
+    database_url: str
+    clickhouse: str
+    rpc_url: str
+    chain_id: int
+    vault: str
+    vault_block: int
+    confirmations: int
+    signer_key: bytes
+    sender_key: bytes
+    origin: str
+    host: str
+    port: int
+    listing: tuple[ListAsset | OpenMarket, ...]
+
+    @property
+    def domain(self) -> str:
+        """The origin's host and port, which a login message names."""
+        return urlsplit(self.origin).netloc
+
+
+class AssetTable(msgspec.Struct, forbid_unknown_fields=True):
+    """One [[asset]] of a listing file; the amounts are decimals."""
+
+    symbol: str
+    decimals: int
+    token: str
+    withdrawal_fee: str = "0"
+    min_withdrawal: str = ""
+
+
+class MarketTable(msgspec.Struct, forbid_unknown_fields=True):
+    """One [[market]] of a listing file; tick in quote per base, lot in base."""
+
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    maker_fee_bps: int
+    taker_fee_bps: int
+
+
+class ListingFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A listing file."""
+
+    asset: list[AssetTable]
+    market: list[MarketTable]
+
+
+def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[ListAsset | OpenMarket, ...]:
+    """The operator commands that list these assets and open these markets, in order.
+
+    Raises SettingsInvalid for a decimal that is none or is finer than its asset.
+    """
+    commands: list[ListAsset | OpenMarket] = []
+    decimals: dict[str, int] = {}
+    for asset in listing.asset:
+        decimals[asset.symbol] = asset.decimals
+        fee_atoms = _atoms(asset.symbol, asset.withdrawal_fee, asset.decimals)
+        min_atoms = _atoms(asset.symbol, asset.min_withdrawal, asset.decimals) if asset.min_withdrawal else 1
+        commands.append(
+            ListAsset(
+                symbol=asset.symbol,
+                decimals=asset.decimals,
+                chain_id=chain_id,
+                vault=vault.lower(),
+                token=asset.token.lower(),
+                withdrawal_fee_atoms=fee_atoms,
+                min_withdrawal_atoms=min_atoms,
+            )
+        )
+    for market in listing.market:
+        symbol = f"{market.base}-{market.quote}"
+        if market.base not in decimals or market.quote not in decimals:
+            raise SettingsInvalid(f"market {symbol}", "its assets are not in the same file")
+        tick_mantissa, tick_decimals = parse_decimal(market.tick)
+        commands.append(
+            OpenMarket(
+                symbol=symbol,
+                base=market.base,
+                quote=market.quote,
+                tick_mantissa=tick_mantissa,
+                tick_decimals=tick_decimals,
+                lot_atoms=_atoms(symbol, market.lot, decimals[market.base]),
+                maker_fee_bps=market.maker_fee_bps,
+                taker_fee_bps=market.taker_fee_bps,
+            )
+        )
+    return tuple(commands)
+
+
+def _atoms(name: str, text: str, decimals: int) -> int:
+    try:
+        return parse_atoms(text, decimals)
+    except ValueError as error:
+        raise SettingsInvalid(name, str(error)) from error
+
+
+def settings_from_environment(environment: Mapping[str, str]) -> Settings:
+    """Settings for `exchange serve`. Raises SettingsInvalid naming the first variable that is wrong."""
+    chain_id = _positive(environment, "EXCHANGE_CHAIN_ID")
+    vault = _required(environment, "EXCHANGE_VAULT")
+    if _ADDRESS.fullmatch(vault) is None:
+        raise SettingsInvalid("EXCHANGE_VAULT", f"not an address: {vault!r}")
+    origin = _required(environment, "EXCHANGE_ORIGIN").rstrip("/")
+    if (
+        urlsplit(origin).scheme not in {"http", "https"}
+        or not urlsplit(origin).netloc
+        or urlsplit(origin).path
+    ):
+        raise SettingsInvalid("EXCHANGE_ORIGIN", f"not an origin like https://exchange.example: {origin!r}")
+    password = _file(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
+    return Settings(
+        database_url=_required(environment, "EXCHANGE_DATABASE_URL"),
+        clickhouse=_required(environment, "EXCHANGE_CLICKHOUSE"),
+        rpc_url=_required(environment, "EXCHANGE_RPC_URL"),
+        chain_id=chain_id,
+        vault=vault.lower(),
+        vault_block=_positive(environment, "EXCHANGE_VAULT_BLOCK"),
+        confirmations=_positive(environment, "EXCHANGE_CONFIRMATIONS"),
+        signer_key=_keystore(environment, "EXCHANGE_SIGNER_KEYSTORE", password),
+        sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password),
+        origin=origin,
+        host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
+        port=_positive(environment, "EXCHANGE_PORT", "8000"),
+        listing=_listing(environment, chain_id, vault),
+    )
+
+
+def _required(environment: Mapping[str, str], name: str, default: str = "") -> str:
+    value = environment.get(name, default)
+    if not value:
+        raise SettingsInvalid(name, "is not set (docs/runbook.md lists every variable)")
+    return value
+
+
+def _positive(environment: Mapping[str, str], name: str, default: str = "") -> int:
+    text = _required(environment, name, default)
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise SettingsInvalid(name, f"not a positive whole number: {text!r}")
+    return int(text)
+
+
+def _file(environment: Mapping[str, str], name: str) -> str:
+    try:
+        return Path(_required(environment, name)).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(name, f"can not be read: {error}") from error
+
+
+def _keystore(environment: Mapping[str, str], name: str, password: str) -> bytes:
+    content = _file(environment, name)
+    try:
+        keystore: dict[str, Any] = json.loads(content)
+        return bytes(Account.decrypt(keystore, password))
+    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+        raise SettingsInvalid(name, "is no keystore file, or the password is wrong") from error
+
+
+def _listing(environment: Mapping[str, str], chain_id: int, vault: str) -> tuple[ListAsset | OpenMarket, ...]:
+    name = "EXCHANGE_LISTING"
+    try:
+        listing = msgspec.convert(tomllib.loads(_file(environment, name)), ListingFile)
+        return listing_commands(listing, chain_id, vault)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, DecimalSyntaxError) as error:
+        raise SettingsInvalid(name, str(error)) from error
