@@ -6,7 +6,7 @@ JOBS ?= 2
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo format lint types imports contracts-test python-test clean lock
+.PHONY: help run test check demo format lint types imports openapi contracts-test python-test clean lock
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ types: .venv/.ready
 imports: .venv/.ready
 	@$(BIN)/lint-imports
 
+openapi: .venv/.ready ## Write docs/api/openapi.json again after a change of the API
+	@$(BIN)/python -m exchange.edge.openapi_file
+
 lock: ## Resolve the Python dependencies again (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 --no-header -o requirements.lock
@@ -60,7 +63,7 @@ clean: ## Remove everything that was built; keeps .data
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version): set PYTHON=/path/to/python3"; exit 1; }
 	@echo "== set-up 1/3: Python packages into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements.lock
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

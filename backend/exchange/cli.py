@@ -1,4 +1,4 @@
-"""The command line: `exchange devnet`, `exchange serve`, `exchange openapi`."""
+"""The command line: `exchange devnet`, `exchange serve`."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from exchange.chain.errors import ChainError
 from exchange.config import SettingsInvalid, settings_from_environment
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.journal.errors import JournalError
-from exchange.main import EndedEarly, configure_logging, serve
+from exchange.main import CannotRun, configure_logging, serve
 from exchange.sequencer.clock import ClockStepped
 from exchange.stores.errors import StoreError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="A self-hosted, wallet-native exchange.",
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they print local variables, keys among them
 )
 
 EXPECTED_ERRORS = (
@@ -34,7 +35,7 @@ EXPECTED_ERRORS = (
     ChainError,
     JournalError,
     ClockStepped,
-    EndedEarly,
+    CannotRun,
 )
 """Errors whose message tells an operator what is wrong; everything else is a bug and shows its traceback."""
 
@@ -52,19 +53,19 @@ def common() -> None:
 
 @app.command()
 def devnet(
-    port: Annotated[int, typer.Option(help="Port of the API.")] = 8000,
-    rpc_port: Annotated[int, typer.Option(help="Port of the local chain's JSON-RPC.")] = 8545,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the API.")] = 8000,
+    rpc_port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the local chain.")] = 8545,
     data_dir: Annotated[Path, typer.Option(help="Folder of everything that is kept.")] = Path(".data"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything and start over.")] = False,
     block_time: Annotated[int, typer.Option(min=1, help="Seconds between blocks of the local chain.")] = 1,
 ) -> None:
-    """All on this machine: Postgres, chDB, a local chain with contracts, three open markets, the API."""
+    """Everything on this machine, a local chain included, with markets open."""
     _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time)))
 
 
 @app.command(name="serve")
 def serve_command() -> None:
-    """The exchange on servers of your own, named by EXCHANGE_* in the environment (see docs/runbook.md)."""
+    """On servers of your own, by EXCHANGE_* variables (docs/runbook.md)."""
     try:
         settings = settings_from_environment(os.environ)
     except SettingsInvalid as error:

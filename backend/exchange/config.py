@@ -175,7 +175,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password),
         origin=origin,
         host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
-        port=_positive(environment, "EXCHANGE_PORT", "8000"),
+        port=_port(environment),
         listing=_listing(environment, chain_id, vault),
     )
 
@@ -192,6 +192,13 @@ def _positive(environment: Mapping[str, str], name: str, default: str = "") -> i
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise SettingsInvalid(name, f"not a positive whole number: {text!r}")
     return int(text)
+
+
+def _port(environment: Mapping[str, str]) -> int:
+    port = _positive(environment, "EXCHANGE_PORT", "8000")
+    if port > 65_535:
+        raise SettingsInvalid("EXCHANGE_PORT", f"not a port: {port}")
+    return port
 
 
 def _file(environment: Mapping[str, str], name: str) -> str:

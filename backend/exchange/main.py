@@ -54,7 +54,11 @@ MAX_LAG = 5_000
 """Commands by which a projection may be behind and still count as ready."""
 
 
-class PortTaken(Exception):
+class CannotRun(Exception):
+    """This process can not start, or can not go on; the message says why and what to do."""
+
+
+class PortTaken(CannotRun):
     """Somebody listens there already."""
 
     def __init__(self, port: int) -> None:
@@ -65,7 +69,7 @@ class PortTaken(Exception):
         )
 
 
-class EndedEarly(Exception):
+class EndedEarly(CannotRun):
     """A part that runs for ever has ended."""
 
     def __init__(self, name: str) -> None:
@@ -73,7 +77,7 @@ class EndedEarly(Exception):
         super().__init__(f"{name} ended by itself")
 
 
-class ListingRefused(Exception):
+class ListingRefused(CannotRun):
     """The engine refused to list an asset or open a market of the settings."""
 
     def __init__(self, what: str, reason: RejectReason) -> None:
@@ -129,7 +133,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         opened.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(port) from error
-        raise
+        raise CannotRun(f"can not listen on {host}:{port}: {error.strerror}") from error
     opened.set_inheritable(False)
     return [opened]
 

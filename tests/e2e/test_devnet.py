@@ -109,7 +109,7 @@ def wait_gone(pids: set[int]) -> None:
 
 def test_a_newcomer_sees_everything_in_one_table_and_ctrl_c_stops_every_child(devnet: Devnet) -> None:
     with devnet.running() as process:
-        markets = httpx.get(f"{devnet.url}/v1/markets").json()["markets"]
+        markets = httpx.get(f"{devnet.url}/v1/markets").json()["items"]
         deployment = httpx.get(f"{devnet.url}/v1/deployment").json()
         assert httpx.get(f"{devnet.url}/docs").status_code == httpx.codes.OK
         started = children(process.pid)
@@ -187,7 +187,7 @@ def test_broken_folders_are_refused_with_what_to_do(devnet: Devnet) -> None:
     assert "--fresh" in devnet.failed_start()
     chain.write_bytes(chain_state)
 
-    (devnet.folder / "postgres" / "PG_VERSION").write_text("nonsense\n")
+    (devnet.folder / "postgres" / "global" / "pg_control").unlink()
     assert "can not be used" in devnet.failed_start()
 
 
