@@ -19,17 +19,28 @@ PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 4
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 CAPABILITY_VERSION_3 = 0x20080522
 
 
 def _keep_search_capability(libc: ctypes.CDLL) -> None:
-    mask = 1 << CAP_DAC_READ_SEARCH
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
+    """Keeps the one capability across the exec. Without the secure bit, access(2) would not honour it."""
+    search, change_bits = 1 << CAP_DAC_READ_SEARCH, 1 << CAP_SETPCAP
     # Not granted in every container; then the folders must be open to the server's user.
-    if libc.capset(header, sets) == 0:
+    if _set_capabilities(libc, search | change_bits, inheritable=search):
+        libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+    if _set_capabilities(libc, search, inheritable=search):
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0)
+
+
+def _set_capabilities(libc: ctypes.CDLL, held: int, *, inheritable: int) -> bool:
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)(held, held, inheritable, 0, 0, 0)
+    granted: int = libc.capset(header, sets)
+    return granted == 0
 
 
 def main(arguments: list[str]) -> None:
