@@ -99,6 +99,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)  # FastAPI's own form of a refusal is never sent
+            first_sentence = operation["description"].split(". ")[0].split("\n")[0]
+            operation["summary"] = first_sentence.removesuffix(".")
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
 
