@@ -108,7 +108,7 @@ TABLES = (
     CREATE TABLE balances (
         account_id       BIGINT NOT NULL,
         asset_id         BIGINT NOT NULL,
-        available_atoms  NUMERIC(39, 0) NOT NULL,
+        available_atoms  NUMERIC NOT NULL,
         held_atoms       NUMERIC(39, 0) NOT NULL,
         updated_seq      BIGINT NOT NULL,
         PRIMARY KEY (account_id, asset_id),
@@ -132,7 +132,7 @@ TABLES = (
         asset_id               BIGINT NOT NULL,
         available_delta_atoms  NUMERIC(39, 0) NOT NULL,
         held_delta_atoms       NUMERIC(39, 0) NOT NULL,
-        available_atoms        NUMERIC(39, 0) NOT NULL,
+        available_atoms        NUMERIC NOT NULL,
         held_atoms             NUMERIC(39, 0) NOT NULL,
         kind                   TEXT NOT NULL,
         reference              TEXT NOT NULL,

@@ -26,6 +26,14 @@ INSERT INTO journal (seq_first, seq_last, epoch, time_ns, rules_version, command
 SELECT $1, $2, fence.epoch, $4, $5, $6, $7, $8, $9 FROM fence
 """
 
+_NO_ANSWER = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the driver makes of a connection that broke between two statements
+)
+
 _CLAIM = "UPDATE writer SET epoch = epoch + 1 RETURNING epoch, head_seq, head_hash"
 
 
@@ -98,7 +106,7 @@ class JournalLog:
                     hash_prev,
                     digest,
                 )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _NO_ANSWER as error:
             raise AppendUnknown(seq_first, seq_last) from error
         if self._append.get_statusmsg() != "INSERT 0 1":
             raise Fenced(self.epoch, seq_first)

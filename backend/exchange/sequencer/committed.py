@@ -5,6 +5,7 @@ nobody can ever see an effect that a crash could take back. All reads are synchr
 """
 
 import heapq
+from copy import copy
 from dataclasses import dataclass
 
 from exchange.core.accounts import Balance
@@ -26,8 +27,6 @@ from exchange.core.markets import Asset, Market
 from exchange.core.movements import movements
 from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.journal.progress import Progress
-
-_NOTHING = Balance()
 
 
 @dataclass(slots=True)
@@ -81,10 +80,13 @@ class CommittedView:
         return self._accounts[account_id].owner
 
     def balance(self, account_id: int, asset_id: int) -> Balance:
-        return self._balances.get(account_id, {}).get(asset_id, _NOTHING)
+        """A copy, as of now: the view's own goes on changing."""
+        entry = self._balances.get(account_id, {}).get(asset_id)
+        return Balance() if entry is None else copy(entry)
 
     def balances(self, account_id: int) -> dict[int, Balance]:
-        return self._balances.get(account_id, {})
+        """Copies of all the account's balances, by asset id."""
+        return {asset_id: copy(entry) for asset_id, entry in self._balances.get(account_id, {}).items()}
 
     def open_order(self, order_id: int) -> OpenOrder | None:
         return self._orders.get(order_id)

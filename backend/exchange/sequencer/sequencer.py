@@ -137,13 +137,10 @@ class Sequencer:
                 seq_last, time_ns, RULES_VERSION, encode_payload(commands), encode_payload(events)
             )
         )
-        try:
-            await asyncio.shield(append)
-        except asyncio.CancelledError:
-            await append
-            self._release(batch, seq_first, time_ns, events)
-            raise
+        cancelled = await _settled(append)
         self._release(batch, seq_first, time_ns, events)
+        if cancelled:
+            raise asyncio.CancelledError
 
     def _release(
         self,
@@ -157,3 +154,18 @@ class Sequencer:
             if not future.done():
                 future.set_result(Outcome(seq_first + index, time_ns, tuple(events[index])))
         self._on_commit(self.committed.seq)
+
+
+async def _settled(append: "asyncio.Future[None]") -> bool:
+    """Waits for the commit to the end, however often we are cancelled meanwhile; whether we were.
+
+    Raises what the commit raises.
+    """
+    cancelled = False
+    while not append.done():
+        try:
+            await asyncio.shield(append)
+        except asyncio.CancelledError:
+            cancelled = True
+    append.result()
+    return cancelled
