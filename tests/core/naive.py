@@ -98,6 +98,8 @@ class Naive:
             return R.UNKNOWN_ACCOUNT
         if self.now > p.expires_ns:
             return R.REQUEST_EXPIRED
+        if p.expires_ns > self.now + 60 * 10**9:
+            return R.REQUEST_EXPIRY_TOO_FAR
         if p.market_id not in self.markets:
             return R.UNKNOWN_MARKET
         if p.price_ticks not in range(1, 2**63):
@@ -203,6 +205,8 @@ class Naive:
             return R.WITHDRAWAL_TOO_SMALL
         if w.amount_atoms > LARGEST:
             return R.AMOUNT_TOO_LARGE
+        if sum(flying.account_id == w.account_id for flying in self.flying.values()) >= 20:
+            return R.TOO_MANY_WITHDRAWALS
         if w.amount_atoms > self.available(w.account_id, w.asset_id):
             return R.INSUFFICIENT_FUNDS
         self.add(w.account_id, w.asset_id, -w.amount_atoms)

@@ -78,7 +78,7 @@ def make_command(pick: Chooser, naive: Naive) -> tuple[int, Any]:
     again = [order.command for order in naive.orders if order.command.client_order_id][-2:]
     match kind:
         case "again" if again:
-            return wait_s, pick(again)
+            return wait_s, msgspec.structs.replace(pick(again), expires_ns=30 * SECOND)
         case "place" | "again":
             return wait_s, make_order(pick, account)
         case "cancel":
@@ -111,7 +111,7 @@ def make_order(pick: Chooser, account: int) -> PlaceOrder:
         price,
         size,
         pick([None] * 8 + ["a", "b"]),
-        pick([2**62] * 40 + [START_NS + 20 * SECOND]),
+        pick([30] * 40 + [-1, 60, 61]) * SECOND,  # after the time of the command, see `compare`
     )
 
 
@@ -124,6 +124,8 @@ def without_route(event: Any) -> Any:
 
 def compare(venue: Venue, naive: Naive, wait_s: int, command: Any) -> list[Event]:
     venue.pass_time(wait_s)
+    if isinstance(command, PlaceOrder):
+        command = msgspec.structs.replace(command, expires_ns=venue.time_ns + command.expires_ns)
     expected = naive.apply(venue.time_ns, command)
     events = venue.do(command)
     assert [without_route(event) for event in events] == expected

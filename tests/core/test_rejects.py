@@ -23,6 +23,9 @@ SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.UNKNOWN_WITHDRAWAL: lambda v: v.settle("nothing"),
     RejectReason.ACCOUNT_INVALID: lambda v: v.do(OpenAccount("")),
     RejectReason.REQUEST_EXPIRED: lambda v: v.sell("alice", 1, at=1, expires_ns=0),
+    RejectReason.REQUEST_EXPIRY_TOO_FAR: lambda v: v.sell(
+        "alice", 1, at=1, expires_ns=v.time_ns + 60_000_000_001
+    ),
     RejectReason.PRICE_OUT_OF_RANGE: lambda v: v.sell("alice", 1, at=0),
     RejectReason.SIZE_OUT_OF_RANGE: lambda v: v.sell("alice", 0, at=1),
     RejectReason.AMOUNT_TOO_LARGE: lambda v: v.buy("bob", 2**63 - 1, at=2**63 - 1, market=2),
@@ -39,6 +42,9 @@ SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.WITHDRAWAL_DEADLINE_PASSED: lambda v: v.withdraw("alice", "APPLE", 1, "n", in_s=0),
     RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR: lambda v: v.withdraw("alice", "APPLE", 1, "n", in_s=10**6),
     RejectReason.WITHDRAWAL_TOO_SMALL: lambda v: v.withdraw("alice", "APPLE", 0, "n"),
+    RejectReason.TOO_MANY_WITHDRAWALS: lambda v: [
+        v.withdraw("alice", "APPLE", 1, f"w{n}") for n in range(21)
+    ][-1],
     RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: lambda v: v.withdraw("alice", "PLUM", 9, "n"),
     RejectReason.WITHDRAWAL_ALREADY_FINAL: lambda v: v.settle("landed"),
     RejectReason.WITHDRAWAL_NOT_REFUNDABLE: lambda v: v.refund("flying", 1),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import asyncpg
+import msgspec
 import pytest
 
 from exchange.core.apply import RULES_VERSION, apply
@@ -66,7 +67,7 @@ def place(
         price_ticks=price_ticks,
         size_lots=size_lots,
         client_order_id=client_order_id,
-        expires_ns=2**62,
+        expires_ns=0,  # set by `batch`
     )
 
 
@@ -101,6 +102,12 @@ class JournaledExchange:
     async def batch(self, *commands: Command) -> list[list[Event]]:
         """Journals the commands as one row and gives their events."""
         first = self.state.seq + 1
+        commands = tuple(
+            msgspec.structs.replace(command, expires_ns=self.time_ns)
+            if isinstance(command, PlaceOrder)
+            else command
+            for command in commands
+        )
         events = [apply(self.state, first + n, self.time_ns, command) for n, command in enumerate(commands)]
         await self.log.append(
             self.state.seq,

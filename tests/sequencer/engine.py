@@ -40,6 +40,10 @@ class GatedLog:
             await self._log.append(seq_last, time_ns, rules_version, commands, events)
         self.appended.append(seq_last)
 
+    async def check(self) -> None:
+        if self._log is not None:
+            await self._log.check()
+
     async def until_asked(self) -> None:
         async with asyncio.timeout(10):
             await self.asked.wait()

@@ -166,3 +166,26 @@ async def test_an_engine_starts_only_where_its_journal_and_view_stand() -> None:
         Sequencer(
             State(seq=1), CommittedView("0x"), GatedLog(), HandClock(), on_commit=print  # type: ignore[arg-type]
         )  # fmt: skip
+
+
+async def test_an_engine_that_was_replaced_ends_without_being_asked_anything(database_url: str) -> None:
+    """A replaced process must not go on showing its old view: it notices within a second or so of quiet."""
+    async with await JournalLog.claim(database_url) as log, running(log) as engine:
+        newer = await JournalLog.claim(database_url)
+        try:
+            assert isinstance(await engine.stopped(), Fenced)
+        finally:
+            await newer.close()
+
+
+async def test_a_batch_ends_when_it_has_done_much_work(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.sequencer.sequencer.MAX_BATCH_EVENTS", 3)
+    log = GatedLog()
+    log.let_through.set()
+    async with running(log) as engine:
+        callers = engine.hand_in(*(account_of(f"{number}") for number in range(10)))
+        outcomes = await asyncio.gather(*callers)
+    assert [outcome.seq for outcome in outcomes] == list(range(1, 11))
+    assert log.appended == [3, 6, 9, 10]

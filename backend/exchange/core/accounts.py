@@ -25,6 +25,10 @@ MAX_OPEN_ORDERS = 1_000
 """Open orders per account; it also bounds the work of CancelAll."""
 
 
+MAX_OPEN_WITHDRAWALS = 20
+"""Withdrawals in flight per account: each costs the exchange a transaction."""
+
+
 @dataclass(slots=True)
 class ClientOrder:
     """What is remembered under a client order id. `ended` is empty while the order is open."""
@@ -54,3 +58,4 @@ class Account:
     balances: dict[int, Balance] = field(default_factory=dict)
     open_orders: dict[int, Order] = field(default_factory=dict)
     client_orders: dict[str, ClientOrder] = field(default_factory=dict)
+    open_withdrawals: int = 0

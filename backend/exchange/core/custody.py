@@ -10,6 +10,7 @@ from exchange.core import ledger
 from exchange.core.accounts import (
     CHAIN_ACCOUNT,
     FEES_ACCOUNT,
+    MAX_OPEN_WITHDRAWALS,
     MAX_SUB_ACCOUNT,
     SUSPENSE_ACCOUNT,
     WITHDRAWALS_ACCOUNT,
@@ -139,6 +140,8 @@ def request_withdrawal(state: State, command: RequestWithdrawal) -> list[Event]:
         return rejected(RejectReason.WITHDRAWAL_TOO_SMALL)
     if command.amount_atoms > MAX_ATOMS:
         return rejected(RejectReason.AMOUNT_TOO_LARGE)
+    if account.open_withdrawals >= MAX_OPEN_WITHDRAWALS:
+        return rejected(RejectReason.TOO_MANY_WITHDRAWALS)
     if command.amount_atoms > ledger.available_atoms(account, asset.asset_id):
         return rejected(RejectReason.INSUFFICIENT_FUNDS)
 
@@ -158,6 +161,7 @@ def request_withdrawal(state: State, command: RequestWithdrawal) -> list[Event]:
     )
     ledger.transfer(account, state.accounts[WITHDRAWALS_ACCOUNT], asset.asset_id, command.amount_atoms)
     state.withdrawals[command.withdrawal_id] = requested
+    account.open_withdrawals += 1
     return [requested]
 
 
@@ -217,5 +221,6 @@ def _not_in_flight(state: State, withdrawal_id: str) -> list[Event]:
 
 def _finish(state: State, requested: WithdrawalRequested, status: str) -> None:
     del state.withdrawals[requested.withdrawal_id]
+    state.accounts[requested.account_id].open_withdrawals -= 1
     state.final_withdrawals[requested.withdrawal_id] = status
     heapq.heappush(state.final_by_deadline, (requested.deadline_s, requested.withdrawal_id))

@@ -1,6 +1,6 @@
 """`audit`: proves the whole state from scratch, trusting nothing that was kept up to date along the way."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from exchange.core import ledger
 from exchange.core.accounts import (
@@ -92,6 +92,9 @@ def _audit_withdrawals(state: State) -> None:
     in_flight: dict[int, int] = defaultdict(int)
     for requested in state.withdrawals.values():
         in_flight[requested.asset_id] += requested.amount_atoms
+    own = Counter(requested.account_id for requested in state.withdrawals.values())
+    for account in state.accounts.values():
+        assert account.open_withdrawals == own[account.account_id]
     for asset_id, entry in state.accounts[WITHDRAWALS_ACCOUNT].balances.items():
         assert entry.available_atoms == in_flight[asset_id]
     assert state.withdrawals.keys().isdisjoint(state.final_withdrawals)

@@ -17,7 +17,10 @@ MAX_FILLS = 1_000
 """Most fills of one command; the rest of the taker then ends, so that the work of a command is bounded."""
 
 CLIENT_ORDER_MEMORY_NS = 60_000_000_000
-"""How long after its end a client order id still answers for its order, in command time."""
+"""How long after its end a client order id still answers for its order, in command time.
+
+No order request may live longer, or a replay of it could outlive the memory.
+"""
 
 
 def would_trade(makers: BookSide, price_ticks: int) -> bool:

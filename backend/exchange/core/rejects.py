@@ -21,6 +21,7 @@ class RejectReason(StrEnum):
     ACCOUNT_INVALID = "account_invalid"
     # orders
     REQUEST_EXPIRED = "request_expired"
+    REQUEST_EXPIRY_TOO_FAR = "request_expiry_too_far"
     PRICE_OUT_OF_RANGE = "price_out_of_range"
     SIZE_OUT_OF_RANGE = "size_out_of_range"
     AMOUNT_TOO_LARGE = "amount_too_large"
@@ -38,6 +39,7 @@ class RejectReason(StrEnum):
     WITHDRAWAL_DEADLINE_PASSED = "withdrawal_deadline_passed"
     WITHDRAWAL_DEADLINE_TOO_FAR = "withdrawal_deadline_too_far"
     WITHDRAWAL_TOO_SMALL = "withdrawal_too_small"
+    TOO_MANY_WITHDRAWALS = "too_many_withdrawals"
     WITHDRAWAL_FEE_ABOVE_MAXIMUM = "withdrawal_fee_above_maximum"
     WITHDRAWAL_ALREADY_FINAL = "withdrawal_already_final"
     WITHDRAWAL_NOT_REFUNDABLE = "withdrawal_not_refundable"

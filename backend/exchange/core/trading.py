@@ -4,7 +4,15 @@ from exchange.core import ledger
 from exchange.core.accounts import MAX_OPEN_ORDERS, Account, ClientOrder
 from exchange.core.commands import CancelAll, CancelOrder, PlaceOrder
 from exchange.core.events import AllCancelled, Event, OrderAccepted, OrderKnown, OrderRested, rejected
-from exchange.core.matching import can_fill, end, held_asset_id, match, required_hold_atoms, would_trade
+from exchange.core.matching import (
+    CLIENT_ORDER_MEMORY_NS,
+    can_fill,
+    end,
+    held_asset_id,
+    match,
+    required_hold_atoms,
+    would_trade,
+)
 from exchange.core.orders import EndReason, Order, OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
@@ -18,6 +26,8 @@ def place_order(state: State, command: PlaceOrder) -> list[Event]:
         return rejected(RejectReason.UNKNOWN_ACCOUNT)
     if state.time_ns > command.expires_ns:
         return rejected(RejectReason.REQUEST_EXPIRED)
+    if command.expires_ns - state.time_ns > CLIENT_ORDER_MEMORY_NS:
+        return rejected(RejectReason.REQUEST_EXPIRY_TOO_FAR)
     market = state.markets.get(command.market_id)
     if market is None:
         return rejected(RejectReason.UNKNOWN_MARKET)

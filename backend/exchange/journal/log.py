@@ -112,6 +112,16 @@ class JournalLog:
             raise Fenced(self.epoch, seq_first)
         self.head = Head(seq_last, digest)
 
+    async def check(self) -> None:
+        """Raises Fenced when a newer writer has taken over, AppendUnknown when the database is gone."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                epoch = await self._connection.fetchval("SELECT epoch FROM writer")
+        except _NO_ANSWER as error:
+            raise AppendUnknown(self.head.seq + 1, self.head.seq + 1) from error
+        if epoch != self.epoch:
+            raise Fenced(self.epoch, self.head.seq + 1)
+
     async def close(self) -> None:
         await self._connection.close(timeout=self._timeout_s)
 

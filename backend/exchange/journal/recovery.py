@@ -19,7 +19,7 @@ from exchange.journal.errors import Fenced, HeadLost, JournalCorrupt
 from exchange.journal.log import Head
 from exchange.journal.rows import ROW_COLUMNS, JournalRow, decode_row, encode_payload, row_hash
 
-ROWS_PER_READ = 256
+ROWS_PER_READ = 64
 
 _READ = f"SELECT {ROW_COLUMNS} FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2"  # noqa: S608
 _WRITER = "SELECT epoch, head_seq, head_hash FROM writer"

@@ -28,6 +28,8 @@ from exchange.sequencer.committed import CommittedView
 logger = structlog.get_logger(__name__)
 
 IDLE_CHECK_S = 1.0
+MAX_BATCH_EVENTS = 10_000
+"""A batch ends after the command that reaches this: it bounds the pause of the loop and the row's size."""
 
 
 class Overloaded(Exception):
@@ -106,7 +108,7 @@ class Sequencer:
                 if not self._inbox:
                     await self._wait()
                     continue
-                batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), self._max_batch))]
+                batch.clear()
                 await self._process(batch)
         finally:
             self._stopped = True
@@ -122,15 +124,22 @@ class Sequencer:
             async with asyncio.timeout(IDLE_CHECK_S):
                 await self._arrived.wait()
         except TimeoutError:
-            self._clock.now_ns()  # in quiet times too, a step of the clock is noticed while it is fresh
+            # In quiet times too, a step of the clock and a newer engine are noticed while they are fresh.
+            self._clock.now_ns()
+            await self._log.check()
 
     async def _process(self, batch: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
+        """Fills `batch` from the inbox, applies and commits it, and releases its outcomes."""
         time_ns = self._clock.now_ns()
         seq_first = self._state.seq + 1
-        commands = [command for command, _ in batch]
-        events = [
-            apply(self._state, seq_first + index, time_ns, command) for index, command in enumerate(commands)
-        ]
+        commands: list[Command] = []
+        events: list[list[Event]] = []
+        work = 0
+        while self._inbox and len(batch) < self._max_batch and work < MAX_BATCH_EVENTS:
+            batch.append(self._inbox.popleft())
+            commands.append(batch[-1][0])
+            events.append(apply(self._state, self._state.seq + 1, time_ns, commands[-1]))
+            work += len(events[-1])
         seq_last = self._state.seq
         append = asyncio.ensure_future(
             self._log.append(
