@@ -15,6 +15,7 @@ from rich.console import Console
 from exchange.chain.errors import ChainError
 from exchange.config import SettingsInvalid, settings_from_environment
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
+from exchange.edge.server import CannotListen
 from exchange.journal.errors import JournalError
 from exchange.main import CannotRun, configure_logging, serve
 from exchange.sequencer.clock import ClockStepped
@@ -35,6 +36,7 @@ EXPECTED_ERRORS = (
     ChainError,
     JournalError,
     ClockStepped,
+    CannotListen,
     CannotRun,
 )
 """Errors whose message tells an operator what is wrong; everything else is a bug and shows its traceback."""

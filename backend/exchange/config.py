@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 import msgspec
 from eth_account import Account
 
+from exchange.chain.deposits import MAX_CONFIRMATIONS
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
 
@@ -108,6 +109,8 @@ def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[L
     commands: list[ListAsset | OpenMarket] = []
     decimals: dict[str, int] = {}
     for asset in listing.asset:
+        if _ADDRESS.fullmatch(asset.token) is None:
+            raise SettingsInvalid(f"asset {asset.symbol}", f"its token is no address: {asset.token!r}")
         decimals[asset.symbol] = asset.decimals
         fee_atoms = _atoms(asset.symbol, asset.withdrawal_fee, asset.decimals)
         min_atoms = _atoms(asset.symbol, asset.min_withdrawal, asset.decimals) if asset.min_withdrawal else 1
@@ -170,12 +173,12 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         chain_id=chain_id,
         vault=vault.lower(),
         vault_block=_positive(environment, "EXCHANGE_VAULT_BLOCK"),
-        confirmations=_positive(environment, "EXCHANGE_CONFIRMATIONS"),
+        confirmations=_at_most(environment, "EXCHANGE_CONFIRMATIONS", "", MAX_CONFIRMATIONS),
         signer_key=_keystore(environment, "EXCHANGE_SIGNER_KEYSTORE", password),
         sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password),
         origin=origin,
         host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
-        port=_port(environment),
+        port=_at_most(environment, "EXCHANGE_PORT", "8000", 65_535),
         listing=_listing(environment, chain_id, vault),
     )
 
@@ -194,11 +197,11 @@ def _positive(environment: Mapping[str, str], name: str, default: str = "") -> i
     return int(text)
 
 
-def _port(environment: Mapping[str, str]) -> int:
-    port = _positive(environment, "EXCHANGE_PORT", "8000")
-    if port > 65_535:
-        raise SettingsInvalid("EXCHANGE_PORT", f"not a port: {port}")
-    return port
+def _at_most(environment: Mapping[str, str], name: str, default: str, most: int) -> int:
+    number = _positive(environment, name, default)
+    if number > most:
+        raise SettingsInvalid(name, f"more than {most}: {number}")
+    return number
 
 
 def _file(environment: Mapping[str, str], name: str) -> str:

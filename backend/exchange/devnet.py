@@ -31,7 +31,8 @@ from exchange.config import (
     listing_commands,
 )
 from exchange.core.markets import NATIVE_TOKEN
-from exchange.main import Started, listen, serve
+from exchange.edge.server import listen
+from exchange.main import Started, serve
 from exchange.stores.postgres import EmbeddedPostgres
 
 HOST = "localhost"

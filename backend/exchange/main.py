@@ -7,33 +7,33 @@ before the engine is and everything answered is followed up.
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import structlog
-import uvicorn
 
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.errors import RpcUnavailable
+from exchange.chain.reconcile import Reconciler
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.config import SWAGGER_ASSETS, Settings
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.events import Rejected
-from exchange.core.markets import Market
+from exchange.core.markets import Asset, Market
 from exchange.core.rejects import RejectReason
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
+from exchange.edge.server import Server, listen
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.journal.log import JournalLog, ensure_genesis
@@ -58,23 +58,24 @@ class CannotRun(Exception):
     """This process can not start, or can not go on; the message says why and what to do."""
 
 
-class PortTaken(CannotRun):
-    """Somebody listens there already."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        super().__init__(
-            f"port {port} is taken, perhaps by an exchange that is already running; "
-            "stop it, or choose another with --port"
-        )
-
-
 class EndedEarly(CannotRun):
     """A part that runs for ever has ended."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"{name} ended by itself")
+
+
+class ListingDiffers(CannotRun):
+    """The settings list an asset or a market otherwise than the journal does."""
+
+    def __init__(self, symbol: str, field: str, ours: object, journaled: object) -> None:
+        self.symbol = symbol
+        self.field = field
+        super().__init__(
+            f"{symbol}: {field} is {ours} in the settings but {journaled} in the journal; put the settings "
+            "right, or start with another database"
+        )
 
 
 class ListingRefused(CannotRun):
@@ -123,21 +124,6 @@ def configure_logging(*, log_format: str, level: str) -> None:
     )
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen already, before anything else is started. Raises PortTaken."""
-    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        opened.bind((host, port))
-    except OSError as error:
-        opened.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(port) from error
-        raise CannotRun(f"can not listen on {host}:{port}: {error.strerror}") from error
-    opened.set_inheritable(False)
-    return [opened]
-
-
 async def serve(
     settings: Settings,
     *,
@@ -150,6 +136,9 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url)
         stack.push_async_callback(_close_pool, pool)
+        # Of its own, so that a flood of requests never keeps the followers waiting for a connection.
+        edge_pool = await open_pool(settings.database_url)
+        stack.push_async_callback(_close_pool, edge_pool)
         log = await stack.enter_async_context(await JournalLog.claim(settings.database_url))
         tail = Tail(pool)
         sequencer = await _recover(settings.database_url, log, tail)
@@ -170,6 +159,9 @@ async def serve(
             deploy_block=settings.vault_block,
             confirmations=settings.confirmations,
         )
+        reconciler = Reconciler(
+            rpc, pool, committed, deposits, chain_id=settings.chain_id, vault=settings.vault
+        )
         withdrawals = WithdrawalWorker(
             rpc,
             pool,
@@ -182,6 +174,7 @@ async def serve(
             vault=settings.vault,
             deploy_block=settings.vault_block,
             policy=WithdrawalPolicy(confirmations=settings.confirmations),
+            may_sign=lambda: reconciler.agrees,
         )
         app = create_app(
             Edge(
@@ -195,19 +188,21 @@ async def serve(
                 submit=sequencer.submit,
                 view=committed,
                 projection=read_tables,
-                pool=pool,
+                pool=edge_pool,
                 market_data=MarketData(clickhouse, trades),
                 login=Login(
-                    pool,
+                    edge_pool,
                     domain=settings.domain,
                     uri=settings.origin,
                     chain_id=settings.chain_id,
                     clock_ns=time.time_ns,
                 ),
-                sessions=Sessions(pool, clock_ns=time.time_ns),
+                sessions=Sessions(edge_pool, clock_ns=time.time_ns),
                 clock_ns=time.time_ns,
                 chain_head=lambda: deposits.head_number,
-                health_parts=_health_parts(pool, sequencer, read_tables, trades, deposits, withdrawals),
+                health_parts=_health_parts(
+                    edge_pool, sequencer, read_tables, trades, deposits, withdrawals, reconciler
+                ),
             )
         )
         await stack.enter_async_context(_running("engine", sequencer.run()))
@@ -217,21 +212,11 @@ async def serve(
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
             ("deposit watcher", deposits.run()),
+            ("reconciler", reconciler.run()),
             ("withdrawal worker", withdrawals.run()),
         ):
             await stack.enter_async_context(_running(name, work))
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                http="httptools",
-                server_header=False,
-                timeout_graceful_shutdown=SHUTDOWN_S,
-            )
-        )
-        await stack.enter_async_context(_running("API", server.run_until_cancelled(sockets)))
+        await stack.enter_async_context(_running("API", Server(app).run_until_cancelled(sockets)))
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
         logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin)
@@ -273,16 +258,31 @@ async def _open_clickhouse(where: str) -> ClickHouse:
 
 
 async def _list(sequencer: Sequencer, listing: tuple[ListAsset | OpenMarket, ...]) -> None:
-    """Submits the operator's listing as far as it is new. Raises ListingRefused."""
+    """Submits the operator's listing as far as it is new. Raises ListingDiffers, ListingRefused."""
     committed = sequencer.committed
     for command in listing:
-        known = committed.asset_by_symbol if isinstance(command, ListAsset) else committed.market_by_symbol
-        if command.symbol in known:
+        known: Asset | Market | None
+        if isinstance(command, ListAsset):
+            known = committed.asset_by_symbol.get(command.symbol)
+        else:
+            known = committed.market_by_symbol.get(command.symbol)
+        if known is not None:
+            _compare_listing(command, known)
             continue
         outcome = await sequencer.submit(command)
         first = outcome.events[0]
         if isinstance(first, Rejected):
             raise ListingRefused(command.symbol, first.reason)
+
+
+def _compare_listing(command: ListAsset | OpenMarket, known: Asset | Market) -> None:
+    """What is in the journal stays: another vault, token, tick or fee in the settings is a mistake."""
+    for name in command.__struct_fields__:
+        if not hasattr(known, name):
+            continue  # base and quote of a market: part of its symbol
+        ours, journaled = getattr(command, name), getattr(known, name)
+        if ours != journaled:
+            raise ListingDiffers(command.symbol, name, ours, journaled)
 
 
 def _health_parts(
@@ -292,6 +292,7 @@ def _health_parts(
     trades: ClickHouseProjection,
     deposits: DepositWatcher,
     withdrawals: WithdrawalWorker,
+    reconciler: Reconciler,
 ) -> tuple[HealthPart, ...]:
     def head_seq() -> int:
         return sequencer.committed.seq
@@ -299,13 +300,20 @@ def _health_parts(
     async def crediting() -> str | None:
         status = deposits.status()
         problem = status.condition or status.fault
-        return None if problem is None else str(problem)
+        return None if problem is None else type(problem).__name__
 
     async def paying() -> str | None:
         status = withdrawals.status()
         if status.fault is not None:
-            return str(status.fault)
+            return type(status.fault).__name__
         return f"{len(status.conditions)} payments are stopped" if status.conditions else None
+
+    async def agreeing() -> str | None:
+        status = reconciler.status()
+        if status.agrees:
+            return None
+        differing = ", ".join(position.symbol for position in status.mismatches)
+        return f"vault and ledger differ in {differing}" if differing else "not compared yet"
 
     return (
         engine_part(lambda: sequencer.running),
@@ -314,6 +322,7 @@ def _health_parts(
         lag_part("trades", head_seq, lambda: trades.seq, MAX_LAG, required=False),
         HealthPart("deposits", required=False, check=crediting),
         HealthPart("withdrawals", required=False, check=paying),
+        HealthPart("books", required=False, check=agreeing),
     )
 
 
@@ -337,21 +346,3 @@ async def _close_pool(pool: asyncpg.Pool) -> None:
             await pool.close()
     except TimeoutError:
         pool.terminate()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: this process has its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def run_until_cancelled(self, sockets: list[socket.socket]) -> None:
-        """Serves; on cancellation lets requests under way finish, within a bound."""
-        serving = asyncio.ensure_future(self.serve(sockets))
-        try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            self.should_exit = True
-            await serving
-            raise

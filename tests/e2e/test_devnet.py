@@ -181,6 +181,10 @@ def test_broken_folders_are_refused_with_what_to_do(devnet: Devnet) -> None:
     assert "--fresh" in devnet.failed_start()
     deployment.write_text(intact)
 
+    deployment.unlink()  # so that another vault is deployed, which is not the journal's
+    assert "in the journal" in devnet.failed_start()
+    deployment.write_text(intact)
+
     chain = devnet.folder / "chain.json"
     chain_state = chain.read_bytes()
     chain.unlink()

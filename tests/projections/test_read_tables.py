@@ -406,6 +406,21 @@ async def test_deposits_of_unlisted_assets_are_the_suspense_accounts(
     assert not (await reference.read_assets(pool))[credited.asset_id].listed
 
 
+async def test_no_number_of_huge_junk_deposits_stops_the_tables(
+    pool: asyncpg.Pool, journaled: JournaledExchange
+) -> None:
+    """The vault bounds each account's deposits of a token, not their sum: suspense has no upper bound."""
+    for number in range(5):
+        journaled.deposits += 1
+        await journaled.batch(deposit(journaled.deposits, owner(number), "0x" + "99" * 20, 2**128 - 1))
+    await caught_up(pool, journaled)
+    rows = await pool.fetch(
+        "SELECT available_atoms FROM balances WHERE asset_id = $1 ORDER BY available_atoms",
+        max(journaled.state.assets),
+    )
+    assert [row[0] for row in rows] == [-5 * (2**128 - 1), 5 * (2**128 - 1)]
+
+
 async def test_assets_and_markets_read_back_as_the_core_has_them(
     pool: asyncpg.Pool, journaled: JournaledExchange
 ) -> None:

@@ -4,7 +4,6 @@ It is a fold over the journal's events, kept in memory, and knows nothing of the
 nobody can ever see an effect that a crash could take back. All reads are synchronous.
 """
 
-import heapq
 from copy import copy
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from exchange.core.markets import Asset, Market
 from exchange.core.movements import movements
 from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.journal.progress import Progress
+from exchange.sequencer.depth import DepthSide
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class CommittedView:
         self._balances: dict[int, dict[int, Balance]] = {}
         self._orders: dict[int, OpenOrder] = {}
         self._orders_of: dict[int, dict[int, OpenOrder]] = {}
-        self._depth: dict[tuple[int, Side], dict[int, int]] = {}
+        self._depth: dict[tuple[int, Side], DepthSide] = {}
         self._last_deposit: dict[tuple[int, str], int] = {}
         self._withdrawals: dict[str, WithdrawalRequested] = {}
 
@@ -97,9 +97,8 @@ class CommittedView:
 
     def depth(self, market_id: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` a side."""
-        bids = self._depth.get((market_id, Side.BUY), {})
-        asks = self._depth.get((market_id, Side.SELL), {})
-        return heapq.nlargest(levels, bids.items()), heapq.nsmallest(levels, asks.items())
+        bids, asks = self._depth.get((market_id, Side.BUY)), self._depth.get((market_id, Side.SELL))
+        return bids.best(levels) if bids else [], asks.best(levels) if asks else []
 
     def last_deposit(self, chain_id: int, vault: str) -> int:
         """Number of the vault's last credited deposit, 0 before the first."""
@@ -161,9 +160,6 @@ class CommittedView:
 
     def _list(self, event: AssetListed) -> None:
         asset = Asset(**{name: getattr(event, name) for name in event.__struct_fields__})
-        known = self.assets.get(asset.asset_id)
-        if known is not None and known.listed:
-            del self.asset_by_symbol[known.symbol]
         self.assets[asset.asset_id] = asset
         if asset.listed:
             self.asset_by_symbol[asset.symbol] = asset
@@ -197,10 +193,7 @@ class CommittedView:
         self._add_depth(ended.market_id, ended.side, ended.price_ticks, -ended.remaining_lots)
 
     def _add_depth(self, market_id: int, side: Side, price_ticks: int, size_lots: int) -> None:
-        levels = self._depth.setdefault((market_id, side), {})
-        left = levels.get(price_ticks, 0) + size_lots
-        assert left >= 0
-        if left:
-            levels[price_ticks] = left
-        else:
-            levels.pop(price_ticks, None)
+        depth = self._depth.get((market_id, side))
+        if depth is None:
+            depth = self._depth[market_id, side] = DepthSide(side)
+        depth.add(price_ticks, size_lots)

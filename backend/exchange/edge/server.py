@@ -1,0 +1,81 @@
+"""The HTTP server: a socket taken before anything else starts, and uvicorn within bounds on it."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from exchange.edge.http_protocol import BoundedProtocol
+
+BACKLOG = 2_048
+MAX_CONNECTIONS = 1_000
+SHUTDOWN_S = 5
+
+
+class CannotListen(Exception):
+    """The address can not be used."""
+
+
+class PortTaken(CannotListen):
+    """Somebody listens there already."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        super().__init__(
+            f"port {port} is taken, perhaps by an exchange that is already running; "
+            "stop it, or choose another with --port"
+        )
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen already. Raises CannotListen, PortTaken."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
+    except OSError as error:
+        opened.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(port) from error
+        raise CannotListen(f"can not listen on {host}:{port}: {error.strerror}") from error
+    return [opened]
+
+
+class Server(uvicorn.Server):
+    """uvicorn for one app, without its signal handlers: the process has its own."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                limit_concurrency=MAX_CONNECTIONS,
+                proxy_headers=False,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+    async def run_until_cancelled(self, sockets: list[socket.socket]) -> None:
+        """Serves; on cancellation lets requests under way finish, within a bound."""
+        serving = asyncio.ensure_future(self.serve(sockets))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.should_exit = True
+            await serving
+            raise

@@ -1,0 +1,138 @@
+"""Settings from the environment: right ones are taken exactly, wrong ones named."""
+
+import json
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from exchange.config import SettingsInvalid, settings_from_environment
+from exchange.core.commands import ListAsset, OpenMarket
+from exchange.core.markets import NATIVE_TOKEN
+
+TOKEN = "0x" + "Cc" * 20
+LISTING = f"""
+[[asset]]
+symbol = "ETH"
+decimals = 18
+token = "{NATIVE_TOKEN}"
+
+[[asset]]
+symbol = "USDC"
+decimals = 6
+token = "{TOKEN}"
+withdrawal_fee = "1.5"
+min_withdrawal = "10"
+
+[[market]]
+base = "ETH"
+quote = "USDC"
+tick = "0.01"
+lot = "0.0001"
+maker_fee_bps = 10
+taker_fee_bps = 20
+"""
+
+
+@pytest.fixture(scope="session")
+def keystore() -> str:
+    return json.dumps(Account.encrypt(b"\x07" * 32, "secret", kdf="pbkdf2", iterations=10))
+
+
+@pytest.fixture
+def environment(tmp_path: Path, keystore: str) -> dict[str, str]:
+    (tmp_path / "listing.toml").write_text(LISTING)
+    (tmp_path / "key.json").write_text(keystore)
+    (tmp_path / "password").write_text("secret\n")
+    return {
+        "EXCHANGE_DATABASE_URL": "postgresql://db/exchange",
+        "EXCHANGE_CLICKHOUSE": "http://clickhouse:8123",
+        "EXCHANGE_RPC_URL": "http://node:8545",
+        "EXCHANGE_CHAIN_ID": "31337",
+        "EXCHANGE_VAULT": "0x" + "Ab" * 20,
+        "EXCHANGE_VAULT_BLOCK": "3",
+        "EXCHANGE_CONFIRMATIONS": "12",
+        "EXCHANGE_ORIGIN": "https://exchange.example/",
+        "EXCHANGE_LISTING": str(tmp_path / "listing.toml"),
+        "EXCHANGE_SIGNER_KEYSTORE": str(tmp_path / "key.json"),
+        "EXCHANGE_SENDER_KEYSTORE": str(tmp_path / "key.json"),
+        "EXCHANGE_KEY_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+
+
+def test_a_whole_environment_gives_settings(environment: dict[str, str]) -> None:
+    settings = settings_from_environment(environment)
+    assert (settings.origin, settings.domain) == ("https://exchange.example", "exchange.example")
+    assert (settings.host, settings.port, settings.confirmations) == ("127.0.0.1", 8000, 12)
+    assert settings.signer_key == settings.sender_key == b"\x07" * 32
+    vault = "0x" + "ab" * 20
+    assert settings.listing == (
+        ListAsset("ETH", 18, 31337, vault, NATIVE_TOKEN, 0, 1),
+        ListAsset("USDC", 6, 31337, vault, TOKEN.lower(), 1_500_000, 10_000_000),
+        OpenMarket("ETH-USDC", "ETH", "USDC", 1, 2, 10**14, 10, 20),
+    )
+
+
+def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
+    shown = repr(settings_from_environment(environment))
+    assert "07070707" not in shown
+    assert "\\x07" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EXCHANGE_DATABASE_URL", ""),
+        ("EXCHANGE_CHAIN_ID", "mainnet"),
+        ("EXCHANGE_CHAIN_ID", "-1"),
+        ("EXCHANGE_CHAIN_ID", "１"),
+        ("EXCHANGE_VAULT", "0x1234"),
+        ("EXCHANGE_VAULT_BLOCK", "0"),
+        ("EXCHANGE_CONFIRMATIONS", "0"),
+        ("EXCHANGE_CONFIRMATIONS", "100000"),
+        ("EXCHANGE_ORIGIN", "exchange.example"),
+        ("EXCHANGE_ORIGIN", "https://exchange.example/path"),
+        ("EXCHANGE_PORT", "65536"),
+        ("EXCHANGE_LISTING", "/nowhere/listing.toml"),
+        ("EXCHANGE_SIGNER_KEYSTORE", "/nowhere/key.json"),
+        ("EXCHANGE_KEY_PASSWORD_FILE", "/nowhere/password"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: dict[str, str], name: str, value: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        settings_from_environment({**environment, name: value})
+    assert name in str(refused.value)
+
+
+def test_a_wrong_password_and_a_file_that_is_no_keystore_are_told_apart_from_a_bug(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("wrong")
+    with pytest.raises(SettingsInvalid, match="EXCHANGE_SIGNER_KEYSTORE"):
+        settings_from_environment(environment)
+    (tmp_path / "password").write_text("secret")
+    (tmp_path / "key.json").write_text("[]")
+    with pytest.raises(SettingsInvalid, match="EXCHANGE_SIGNER_KEYSTORE"):
+        settings_from_environment(environment)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('lot = "0.0001"', 'lot = "1e-4"'),
+        ('tick = "0.01"', 'tick = "-1"'),
+        ('withdrawal_fee = "1.5"', 'withdrawal_fee = "0.00000001"'),
+        (f'token = "{TOKEN}"', 'token = "0xCC"'),
+        ('base = "ETH"', 'base = "DOGE"'),
+        ("decimals = 6", 'decimals = "6"'),
+        ("[[market]]", "[[market]]\nsurprise = 1"),
+        ("[[market]]", "[[market"),
+    ],
+)
+def test_a_wrong_listing_is_refused(
+    environment: dict[str, str], tmp_path: Path, right: str, wrong: str
+) -> None:
+    assert right in LISTING
+    (tmp_path / "listing.toml").write_text(LISTING.replace(right, wrong))
+    with pytest.raises(SettingsInvalid):
+        settings_from_environment(environment)
