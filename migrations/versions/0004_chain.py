@@ -93,6 +93,9 @@ def upgrade() -> None:
         " WHERE state NOT IN ('settled', 'refunded')"
     )
     op.execute(
+        "CREATE INDEX payments_settled ON payments (chain_id, vault, block_number) WHERE state = 'settled'"
+    )
+    op.execute(
         f"""
         CREATE TABLE payment_transactions (
             chain_id BIGINT NOT NULL,

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from eth_abi.abi import encode
 
 from exchange.chain.deployment import Deployment
 from exchange.chain.dev_keys import DEV_CHAIN_ID, dev_address
 from exchange.chain.devchain import Anvil
 from exchange.chain.rpc import Receipt, Rpc
-from exchange.chain.vault import deposit_call, deposit_native_call, selector
+from exchange.chain.vault import selector
 from exchange.core.apply import apply
 from exchange.core.commands import Command, ListAsset, OpenAccount
 from exchange.core.invariants import audit
@@ -96,16 +97,19 @@ class Wallet:
         return tx_hash
 
     async def deposit_native(self, atoms: int, owner: str | None = None) -> str:
-        return await self.send(self.vault, deposit_native_call(owner or self.address), atoms, gas="0x7a120")
+        data = selector("depositNative(address)") + encode(["address"], [owner or self.address])
+        return await self.send(self.vault, data, atoms, gas="0x7a120")
 
     async def approve(self, symbol: str) -> None:
         data = selector("approve(address,uint256)") + bytes(12) + bytes.fromhex(self.vault[2:]) + b"\xff" * 32
         await self.send(self.tokens[symbol], data)
 
     async def deposit_token(self, symbol: str, atoms: int, owner: str | None = None) -> str:
-        return await self.send(
-            self.vault, deposit_call(owner or self.address, self.tokens[symbol], atoms), gas="0x7a120"
+        arguments = [owner or self.address, self.tokens[symbol], atoms]
+        data = selector("deposit(address,address,uint256)") + encode(
+            ["address", "address", "uint256"], arguments
         )
+        return await self.send(self.vault, data, gas="0x7a120")
 
     async def token_balance(self, symbol: str) -> int:
         return await token_balance(self.rpc, self.tokens[symbol], self.address)
@@ -173,9 +177,8 @@ async def faulty_rpc(anvil: Anvil) -> AsyncIterator[FaultyRpc]:
         yield client
 
 
-@pytest_asyncio.fixture
-async def exchange(deployment: Deployment) -> Exchange:
-    """ETH, USDC and WBTC listed, accounts of the first three users open."""
+async def open_exchange(deployment: Deployment) -> Exchange:
+    """A new exchange: ETH, USDC and WBTC listed, accounts of the first three users open."""
     result = Exchange()
     await result.submit(ListAsset("ETH", 18, DEV_CHAIN_ID, deployment.vault, NATIVE_TOKEN))
     for token in deployment.tokens:
@@ -185,3 +188,8 @@ async def exchange(deployment: Deployment) -> Exchange:
     for index in range(3):
         await result.submit(OpenAccount(dev_address(index)))
     return result
+
+
+@pytest_asyncio.fixture
+async def exchange(deployment: Deployment) -> Exchange:
+    return await open_exchange(deployment)

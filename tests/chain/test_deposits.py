@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from exchange.chain.deposits import DepositWatcher, pending_deposits
+from exchange.chain.deposits import MAX_CONFIRMATIONS, DepositWatcher, pending_deposits
 from exchange.chain.dev_keys import DEV_CHAIN_ID, dev_address
 from exchange.chain.errors import (
+    ChainMoved,
+    ConfirmationsOutOfRange,
     DepositGap,
     DepositHashMismatch,
     DepositsDisagree,
@@ -44,6 +46,13 @@ def watch(faulty_rpc, pool, exchange, deployment) -> Callable[..., DepositWatche
 async def reorganize(rpc, depth: int, transactions: list[tuple[dict[str, str], int]] | None = None) -> None:
     """Replaces the last `depth` blocks; the given transactions go into the new block at their index."""
     await rpc.call("anvil_reorg", depth, transactions or [])
+
+
+def test_more_confirmations_than_block_hashes_are_kept_for_are_refused(watch):
+    watch(confirmations=MAX_CONFIRMATIONS)
+    for confirmations in (0, MAX_CONFIRMATIONS + 1):
+        with pytest.raises(ConfirmationsOutOfRange):
+            watch(confirmations=confirmations)
 
 
 # ------------------------------------------------------------------------------- crediting
@@ -366,6 +375,42 @@ async def test_a_crash_between_the_credit_and_its_note_is_harmless(watch, wallet
     await watch().poll()
     assert await pending_deposits(pool, dev_address(0)) == []
     assert exchange.available_atoms(dev_address(0), "ETH") == 3
+
+
+async def test_rows_that_vanish_while_they_are_credited_end_the_pass_and_are_read_again(
+    rpc, pool, exchange, deployment, wallet
+):
+    class Emptied:
+        """The real pool; somebody empties the table before the first batch of credits is read."""
+
+        lost = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pool, name)
+
+        async def fetch(self, statement: str, *values: Any) -> Any:
+            if "ORDER BY number LIMIT" in statement and not self.lost:
+                self.lost = True
+                await pool.execute("DELETE FROM vault_deposits")
+            return await pool.fetch(statement, *values)
+
+    watcher = DepositWatcher(
+        rpc,
+        Emptied(),
+        exchange.submit,
+        exchange.committed,
+        chain_id=DEV_CHAIN_ID,
+        vault=deployment.vault,
+        deploy_block=deployment.deploy_block,
+        confirmations=1,
+    )
+    await wallet(0).deposit_native(3)
+    with pytest.raises(ChainMoved):
+        await asyncio.wait_for(watcher.poll(), 5)
+    with pytest.raises(DepositsDisagree):
+        await watcher.poll()
+    await watcher.poll()
+    assert exchange.available_atoms(wallet(0).address, "ETH") == 3
 
 
 async def test_lost_tables_are_rebuilt_from_the_chain_without_crediting_again(

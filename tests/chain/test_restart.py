@@ -10,6 +10,7 @@ from exchange.chain.deployment import deploy
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_address, dev_key
 from exchange.chain.devchain import Anvil
+from exchange.chain.reconcile import Reconciler
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.transactions import SendPolicy
@@ -34,6 +35,9 @@ async def test_both_directions_go_on_after_the_chain_was_stopped_and_started(
         watcher = DepositWatcher(
             rpc, pool, exchange.submit, exchange.committed, **place, confirmations=2, poll_s=0.1
         )
+        reconciler = Reconciler(
+            rpc, pool, exchange.committed, watcher, chain_id=DEV_CHAIN_ID, vault=deployment.vault, poll_s=0.1
+        )
         worker = WithdrawalWorker(
             rpc,
             pool,
@@ -44,9 +48,10 @@ async def test_both_directions_go_on_after_the_chain_was_stopped_and_started(
             LocalSender(dev_key(SENDER_KEY), DEV_CHAIN_ID),
             **place,
             policy=WithdrawalPolicy(confirmations=2, send=SendPolicy(rebroadcast_s=2)),
+            may_sign=lambda: reconciler.agrees,
             poll_s=0.1,
         )
-        tasks = [asyncio.create_task(watcher.run()), asyncio.create_task(worker.run())]
+        tasks = [asyncio.create_task(part.run()) for part in (watcher, reconciler, worker)]
         alice = dev_address(0)
         await Wallet(rpc, deployment, 0).deposit_native(100)
         await eventually(lambda: exchange.available_atoms(alice, "ETH") == 100)

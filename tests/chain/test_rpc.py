@@ -1,11 +1,15 @@
 """The client against servers that answer wrongly, late, or not at all."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import structlog
+from aiohttp import web
 from tests.fixtures.anvil import free_port
 
+from exchange.chain.backoff import repeat
 from exchange.chain.errors import ChainError, RpcAnswerInvalid, RpcError, RpcUnavailable, WrongChain
 from exchange.chain.rpc import Rpc, together
 
@@ -59,6 +63,40 @@ async def test_a_refused_connection_is_an_unknown_outcome():
 async def test_a_broken_off_answer_is_an_unknown_outcome(serve):
     with pytest.raises(RpcUnavailable):
         await (await serve(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")).head()
+
+
+async def test_neither_errors_nor_logs_tell_the_address_of_the_node_which_may_hold_a_key():
+    async def refuse(_: web.Request) -> web.Response:
+        raise web.HTTPTooManyRequests
+
+    app = web.Application()
+    app.router.add_post("/v2/secret-key", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    told: list[Exception] = []
+
+    async def stop() -> None:
+        raise asyncio.CancelledError
+
+    for at in (port, free_port()):  # one refuses the request, the other the connection
+        async with Rpc(f"http://user:secret-key@127.0.0.1:{at}/v2/secret-key", timeout_s=2) as rpc:
+
+            async def step(client: Rpc = rpc) -> None:
+                if told:
+                    raise asyncio.CancelledError
+                await client.chain_id()
+
+            with structlog.testing.capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+                await repeat("test", step, stop, first_fault_pause_s=0.01, on_fault=told.append)
+        error = told.pop()
+        assert isinstance(error, RpcUnavailable)
+        assert error.cause == ("HTTP 429" if at == port else "ClientConnectorError")
+        everything = "".join(traceback.format_exception(error)) + repr(error) + str(logs)
+        assert "secret-key" not in everything
+        assert str(at) not in everything
+    await runner.cleanup()
 
 
 async def test_an_overloaded_server_is_an_unknown_outcome(serve):

@@ -23,14 +23,21 @@ from exchange.chain.errors import (
     FeeAboveCap,
     NonceGap,
     PaymentDiffersFromLedger,
+    RpcAnswerInvalid,
     RpcError,
     RpcUnavailable,
 )
 from exchange.chain.reconcile import reconcile
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.transactions import SendPolicy
-from exchange.chain.vault import PAUSE, used_call
-from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker, payment_status
+from exchange.chain.vault import ACCOUNTED, OUTFLOW, PAUSE, SET_OUTFLOW_LIMIT, used_call
+from exchange.chain.withdrawals import (
+    SEARCH_BLOCKS,
+    SEARCHES_PER_PASS,
+    WithdrawalPolicy,
+    WithdrawalWorker,
+    payment_status,
+)
 from exchange.core.commands import RefundWithdrawal, RequestWithdrawal, SettleWithdrawal
 from exchange.core.events import WithdrawalRequested
 
@@ -83,7 +90,12 @@ async def funded(rpc, pool, exchange, deployment, wallet, mine) -> Any:
 def work(faulty_rpc, pool, funded, deployment, clock) -> Callable[..., WithdrawalWorker]:
     """Makes a new worker on the same tables, as a restart does."""
 
-    def make(send: SendPolicy | None = None, **policy: Any) -> WithdrawalWorker:
+    def make(
+        send: SendPolicy | None = None,
+        sender_key: int = SENDER_KEY,
+        may_sign: Callable[[], bool] = lambda: True,
+        **policy: Any,
+    ) -> WithdrawalWorker:
         return WithdrawalWorker(
             faulty_rpc,
             pool,
@@ -91,7 +103,7 @@ def work(faulty_rpc, pool, funded, deployment, clock) -> Callable[..., Withdrawa
             funded.committed,
             funded,
             LocalSigner(dev_key(SIGNER_KEY), DEV_CHAIN_ID, deployment.vault),
-            LocalSender(dev_key(SENDER_KEY), DEV_CHAIN_ID),
+            LocalSender(dev_key(sender_key), DEV_CHAIN_ID),
             chain_id=DEV_CHAIN_ID,
             vault=deployment.vault,
             deploy_block=deployment.deploy_block,
@@ -100,6 +112,7 @@ def work(faulty_rpc, pool, funded, deployment, clock) -> Callable[..., Withdrawa
                 **{"retry_s": 0.0} | policy,
                 send=send or SendPolicy(rebroadcast_s=0.0),
             ),
+            may_sign=may_sign,
             poll_s=0.01,
             now=clock,
         )
@@ -365,7 +378,6 @@ async def test_a_crash_around_the_settlement_settles_once(work, request_withdraw
         raise Crash
 
     worker._submit = submit_and_crash
-    await worker._look_after_transactions(await worker._rpc.head())
     with pytest.raises(Crash):
         await worker.poll()
     assert await finish(work(), mine, pool, requested) == "settled"
@@ -554,6 +566,141 @@ async def test_a_base_fee_above_the_cap_stops_signing_and_is_visible(
     assert await finish(work(), mine, pool, requested) == "settled"
 
 
+# ----------------------------------------------------------------------- a fault of a single payment
+
+
+async def lose_payment_rows(pool) -> None:
+    await pool.execute("TRUNCATE payments, payment_cursors, payment_transactions, payment_attempts CASCADE")
+
+
+async def test_a_refused_search_for_one_payment_does_not_hold_up_the_others(
+    work, request_withdrawal, mine, pool, rpc, faulty_rpc
+):
+    lost = await request_withdrawal(5)
+    await work().poll()
+    await lose_payment_rows(pool)
+
+    def refuse(method: str, params: tuple[Any, ...]) -> None:
+        if method == "eth_getLogs":
+            raise RpcError(method, -32005, "query returned more than 10000 results")
+
+    faulty_rpc.before = refuse
+    behind = await request_withdrawal(6)
+    worker = work()
+    assert await finish(worker, mine, pool, behind) == "settled"
+    assert isinstance(worker.status().conditions[lost.withdrawal_id], RpcError)
+    assert worker.status().fault is None
+    faulty_rpc.heal()
+    assert await finish(worker, mine, pool, lost) == "settled"
+    assert worker.status().conditions == {}
+    assert await rpc.balance(DESTINATION) == 11
+
+
+async def test_a_senseless_receipt_of_one_payment_does_not_hold_up_the_others(
+    work, request_withdrawal, mine, pool, rpc, faulty_rpc
+):
+    await rpc.call("evm_setAutomine", False)
+    worker = work()
+    first = await request_withdrawal(5)
+    await worker.poll()
+    tx_hash = (await payment_status(pool, [first.withdrawal_id]))[first.withdrawal_id].tx_hash
+    behind = await request_withdrawal(6)
+
+    def garble(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        return {} if method == "eth_getTransactionReceipt" and params == (tx_hash,) else answer
+
+    faulty_rpc.after = garble
+    assert await finish(worker, mine, pool, behind) == "settled"
+    assert isinstance(worker.status().conditions[first.withdrawal_id], RpcAnswerInvalid)
+    faulty_rpc.heal()
+    assert await finish(worker, mine, pool, first) == "settled"
+    assert worker.status().conditions == {}
+
+
+async def test_an_old_payment_is_searched_for_backwards_in_bounded_steps(
+    work, request_withdrawal, mine, pool, rpc, faulty_rpc
+):
+    lost = await request_withdrawal(5)
+    await work().poll()
+    await lose_payment_rows(pool)
+    await mine(1_500)
+    spans: list[int] = []
+
+    def limit(method: str, params: tuple[Any, ...]) -> None:
+        if method == "eth_getLogs":
+            span = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
+            spans.append(span)
+            if span > 100:
+                raise RpcError(method, -32005, "range too large")
+
+    faulty_rpc.before = limit
+    worker = work()
+    await worker.poll()
+    assert len(spans) == SEARCHES_PER_PASS  # the others must not wait for all of it
+    assert await state_of(pool, lost) == "approved"
+    assert worker.status().conditions == {}
+    assert await finish(worker, mine, pool, lost) == "settled"
+    assert max(spans) <= SEARCH_BLOCKS
+    assert len(spans) < 3 * SEARCHES_PER_PASS
+    assert await rpc.balance(DESTINATION) == 5
+
+
+async def test_a_payment_sent_by_a_replaced_key_is_followed_once_its_deadline_is_final(
+    work, request_withdrawal, mine, pool, rpc, funded
+):
+    requested = await request_withdrawal(5, seconds=300)
+    await work().poll()
+    assert await rpc.balance(DESTINATION) == 5
+    worker = work(sender_key=7)
+    await worker.poll()
+    assert await state_of(pool, requested) == "broadcast"
+    await rpc.call("evm_setNextBlockTimestamp", hex(requested.deadline_s + 1))
+    await mine(100)
+    assert await finish(worker, mine, pool, requested) == "settled"
+    [settle] = funded.submitted(SettleWithdrawal)
+    assert settle.outcome == "paid"
+    assert funded.submitted(RefundWithdrawal) == []
+
+
+# -------------------------------------------------------------------------------------------- the gate
+
+
+async def test_a_payment_that_may_not_be_signed_waits_and_comes_back_after_its_deadline(
+    work, request_withdrawal, mine, pool, rpc, funded
+):
+    requested = await request_withdrawal(5, seconds=300)
+    worker = work(may_sign=lambda: False)
+    for _ in range(3):
+        await worker.poll()
+    assert await state_of(pool, requested) == "approved"
+    await rpc.call("evm_setNextBlockTimestamp", hex(requested.deadline_s + 1))
+    await mine(100)
+    assert await finish(worker, mine, pool, requested) == "refunded"
+    assert await pool.fetchval("SELECT count(*) FROM payment_transactions") == 0
+    assert await rpc.balance(DESTINATION) == 0
+
+
+async def test_a_payment_made_by_lost_bytes_is_followed_while_nothing_may_be_signed(
+    work, request_withdrawal, mine, pool
+):
+    requested = await request_withdrawal(5)
+    await work().poll()
+    await lose_payment_rows(pool)
+    assert await finish(work(may_sign=lambda: False), mine, pool, requested) == "settled"
+
+
+async def test_bytes_that_are_signed_are_sent_again_while_nothing_may_be_signed(
+    work, request_withdrawal, mine, pool, rpc
+):
+    await rpc.call("evm_setAutomine", False)
+    requested = await request_withdrawal(5)
+    await work().poll()
+    tx_hash = (await payment_status(pool, [requested.withdrawal_id]))[requested.withdrawal_id].tx_hash
+    await rpc.call("anvil_dropTransaction", tx_hash)
+    assert await finish(work(may_sign=lambda: False), mine, pool, requested) == "settled"
+    assert await rpc.balance(DESTINATION) == 5
+
+
 # ----------------------------------------------------------------------------------- reorganizations
 
 
@@ -665,23 +812,74 @@ async def test_a_paid_withdrawal_is_never_refunded_however_late_it_is_settled(
 async def test_a_payment_skipped_over_the_outflow_limit_is_tried_again_with_a_new_transaction(
     work, request_withdrawal, mine, pool, rpc, deployment, faulty_rpc
 ):
-    from exchange.chain.vault import SET_OUTFLOW_LIMIT
-
-    await as_admin(
-        rpc, deployment, SET_OUTFLOW_LIMIT + bytes(32) + (3).to_bytes(32) + (1_000_000).to_bytes(32)
-    )
+    await limit_outflow(rpc, deployment, 3)
     requested = await request_withdrawal(5, seconds=80_000)
     worker = work()
+
+    def unlimited(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        """The node answers as of before the limit."""
+        is_outflow = method == "eth_call" and params[0]["data"].startswith("0x" + OUTFLOW.hex())
+        return "0x" + "00" * 96 if is_outflow else answer
+
+    faulty_rpc.after = unlimited
     await worker.poll()
     await worker.poll()
     status = (await payment_status(pool, [requested.withdrawal_id]))[requested.withdrawal_id]
     assert (status.state, status.outcome) == ("mined", "skipped")
     await mine(CONFIRMATIONS)
-    await as_admin(rpc, deployment, SET_OUTFLOW_LIMIT + bytes(32) + bytes(32) + bytes(32))
+    await limit_outflow(rpc, deployment, 0)
     assert await finish(worker, mine, pool, requested) == "settled"
     tries = await pool.fetch("SELECT try FROM payment_transactions ORDER BY try")
     assert [row["try"] for row in tries] == [1, 2]
     assert await rpc.balance(DESTINATION) == 5
+
+
+async def test_a_payment_over_the_outflow_limit_burns_no_gas_until_there_is_room(
+    work, request_withdrawal, mine, pool, rpc, deployment
+):
+    await limit_outflow(rpc, deployment, 3)
+    requested = await request_withdrawal(5, seconds=80_000)
+    within = await request_withdrawal(3, seconds=80_000)
+    worker = work()
+    for _ in range(3):
+        await worker.poll()
+    assert await note_of(pool, requested) == "5 atoms do not fit into the outflow limit: 3 of 3 in use"
+    assert await state_of(pool, requested) == "approved"
+    assert await finish(worker, mine, pool, within) == "settled"
+    assert await pool.fetchval("SELECT count(*) FROM payment_transactions") == 1
+    await limit_outflow(rpc, deployment, 0)
+    assert await finish(worker, mine, pool, requested) == "settled"
+    assert await rpc.balance(DESTINATION) == 8
+
+
+async def test_a_payment_that_the_vault_can_not_cover_burns_no_gas(
+    work, request_withdrawal, pool, rpc, faulty_rpc
+):
+    requested = await request_withdrawal(5)
+
+    def emptied(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        is_accounted = method == "eth_call" and params[0]["data"].startswith("0x" + ACCOUNTED.hex())
+        return "0x" + (4).to_bytes(32).hex() if is_accounted else answer
+
+    faulty_rpc.after = emptied
+    await work().poll()
+    assert await note_of(pool, requested) == "the vault accounts for 4 atoms of the 5 to be paid"
+    assert await state_of(pool, requested) == "approved"
+    assert await pool.fetchval("SELECT count(*) FROM payment_transactions") == 0
+
+
+async def note_of(pool, requested: WithdrawalRequested) -> str:
+    return str(
+        await pool.fetchval("SELECT note FROM payments WHERE withdrawal_id = $1", requested.withdrawal_id)
+    )
+
+
+async def limit_outflow(rpc, deployment, atoms: int) -> None:
+    """Limits the native token; 0 lifts the limit."""
+    window_s = 1_000_000 if atoms else 0
+    await as_admin(
+        rpc, deployment, SET_OUTFLOW_LIMIT + bytes(32) + atoms.to_bytes(32) + window_s.to_bytes(32)
+    )
 
 
 async def as_admin(rpc, deployment, data: bytes) -> None:

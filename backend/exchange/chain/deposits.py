@@ -37,6 +37,7 @@ from exchange.chain.deposit_rows import (
 )
 from exchange.chain.errors import (
     ChainMoved,
+    ConfirmationsOutOfRange,
     CreditRefused,
     DepositCondition,
     DepositGap,
@@ -62,10 +63,12 @@ from exchange.core.rejects import RejectReason
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Submit
 
-__all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposits"]
+__all__ = ["MAX_CONFIRMATIONS", "DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposits"]
 
 CLOSE_RANGE_BLOCKS = 64
 MAX_RANGE_BLOCKS = 5_000
+MAX_CONFIRMATIONS = CLOSE_BLOCKS // 2
+"""Hashes of all blocks are kept for twice as many."""
 
 log = structlog.get_logger(__name__)
 
@@ -74,12 +77,13 @@ log = structlog.get_logger(__name__)
 class WatcherStatus:
     """Where the watcher stands. `condition` is why nothing is credited, `fault` what went wrong last.
 
-    Both are None when the last pass succeeded.
+    Both are None when the last pass succeeded. `caught_up`: it had scanned all blocks that there were.
     """
 
     head_number: int
     scanned_number: int
     confirmations: int
+    caught_up: bool
     condition: DepositCondition | None
     fault: Exception | None
 
@@ -87,7 +91,8 @@ class WatcherStatus:
 class DepositWatcher:
     """Watches one vault. One `run` task per vault and deployment.
 
-    A deposit is credited when it has `confirmations` (1: as soon as it is in the newest block).
+    A deposit is credited when it has `confirmations` (1: as soon as it is in the newest block), at most
+    MAX_CONFIRMATIONS. Raises ConfirmationsOutOfRange.
     """
 
     def __init__(
@@ -103,7 +108,8 @@ class DepositWatcher:
         confirmations: int,
         poll_s: float = 1.0,
     ) -> None:
-        assert 1 <= confirmations <= CLOSE_BLOCKS // 2
+        if not 1 <= confirmations <= MAX_CONFIRMATIONS:
+            raise ConfirmationsOutOfRange(confirmations, MAX_CONFIRMATIONS)
         assert deploy_block >= 1
         self._rpc = rpc
         self._rows = DepositRows(pool, chain_id, vault)
@@ -130,7 +136,12 @@ class DepositWatcher:
 
     def status(self) -> WatcherStatus:
         return WatcherStatus(
-            self._head_number, self._scanned_number, self._confirmations, self._condition, self._fault
+            self._head_number,
+            self._scanned_number,
+            self._confirmations,
+            self._caught_up,
+            self._condition,
+            self._fault,
         )
 
     async def run(self) -> None:
@@ -144,8 +155,9 @@ class DepositWatcher:
 
         Raises DepositCondition when nothing may be credited, other ChainErrors for faults of the node.
         """
-        while not await self._pass():
-            pass
+        await self._step()
+        while not self._caught_up:
+            await self._step()
 
     async def _step(self) -> None:
         self._caught_up = await self._pass()
@@ -336,7 +348,10 @@ class DepositWatcher:
         await self._compare_with_vault(horizon, confirmed)
         await self._rows.mark_credited(self._credited)
         while self._credited < confirmed.number:
-            for deposit in await self._rows.between(self._credited, confirmed.number):
+            deposits = await self._rows.between(self._credited, confirmed.number)
+            if not deposits:  # somebody took them away since they were counted
+                raise ChainMoved(horizon.number)
+            for deposit in deposits:
                 await self._credit_one(deposit)
             await self._rows.mark_credited(self._credited)
         self._checked_horizon = horizon.hash

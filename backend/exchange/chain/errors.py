@@ -9,7 +9,10 @@ class ChainError(Exception):
 
 
 class RpcUnavailable(ChainError):
-    """No usable answer: refused, broken off or timed out. Whether the request took effect is unknown."""
+    """No usable answer: refused, broken off or timed out. Whether the request took effect is unknown.
+
+    `cause` never names the node's URL: that may hold a key, and this text is shown to everybody.
+    """
 
     def __init__(self, method: str, cause: str) -> None:
         self.method = method
@@ -72,6 +75,15 @@ class LogInvalid(ChainError):
 
 class DepositCondition(ChainError):
     """Crediting has stopped; each pass tries again, and the condition stays visible until one succeeds."""
+
+
+class ConfirmationsOutOfRange(ChainError):
+    """Fewer confirmations than one, or more than block hashes are kept for."""
+
+    def __init__(self, confirmations: int, maximum: int) -> None:
+        self.confirmations = confirmations
+        self.maximum = maximum
+        super().__init__(f"{confirmations} confirmations are not possible; choose 1 to {maximum}")
 
 
 class DepositGap(DepositCondition):

@@ -18,6 +18,11 @@ from exchange.journal.rows import JournalRow
 ACQUIRE_TIMEOUT_S = 10.0
 MAX_OPEN = 10_000
 
+_COLUMNS = (
+    "withdrawal_id, account_id, asset_id, owner, token, amount_atoms, fee_atoms, destination, deadline_s,"
+    " state, not_before_ms, tx_hash, block_number, block_hash, outcome"
+)
+
 
 class PaymentState(StrEnum):
     """The life of a payment; see exchange.chain.withdrawals for the transitions."""
@@ -207,24 +212,27 @@ class PaymentRows:
     async def open(self) -> list[StoredPayment]:
         """Payments that are not final, oldest first."""
         rows = await self._pool.fetch(
-            """
-            SELECT withdrawal_id, account_id, asset_id, owner, token, amount_atoms, fee_atoms, destination,
-                deadline_s, state, not_before_ms, tx_hash, block_number, block_hash, outcome
-            FROM payments WHERE chain_id = $1 AND vault = $2 AND state NOT IN ('settled', 'refunded')
-            ORDER BY requested_seq LIMIT $3
-            """,
+            f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            " AND state NOT IN ('settled', 'refunded') ORDER BY requested_seq LIMIT $3",
             *self._key,
+            MAX_OPEN,
+        )
+        return [_stored(row) for row in rows]
+
+    async def settled_after(self, block_number: int) -> list[StoredPayment]:
+        """Payments that are settled by a block after this one."""
+        rows = await self._pool.fetch(
+            f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            " AND state = 'settled' AND block_number > $3 LIMIT $4",
+            *self._key,
+            block_number,
             MAX_OPEN,
         )
         return [_stored(row) for row in rows]
 
     async def get(self, withdrawal_id: str) -> StoredPayment | None:
         row = await self._pool.fetchrow(
-            """
-            SELECT withdrawal_id, account_id, asset_id, owner, token, amount_atoms, fee_atoms, destination,
-                deadline_s, state, not_before_ms, tx_hash, block_number, block_hash, outcome
-            FROM payments WHERE withdrawal_id = $1
-            """,
+            f"SELECT {_COLUMNS} FROM payments WHERE withdrawal_id = $1",  # noqa: S608
             withdrawal_id,
         )
         return None if row is None else _stored(row)

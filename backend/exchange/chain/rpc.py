@@ -92,9 +92,10 @@ class Rpc:
         try:
             answer = msgspec.json.decode(await self._post(msgspec.json.encode(body)))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RpcUnavailable(method, f"{type(error).__name__} {error}".strip()) from error
+            # Not its text, and not chained: both name the URL, which may hold a key.
+            raise RpcUnavailable(method, _cause(error)) from None
         except msgspec.DecodeError as error:
-            raise RpcAnswerInvalid(method, str(error)) from error
+            raise RpcAnswerInvalid(method, str(error)) from None
         if not isinstance(answer, dict):
             raise RpcAnswerInvalid(method, answer)
         fault: Any = answer.get("error")
@@ -210,6 +211,10 @@ async def together(*requests: Coroutine[Any, Any, T]) -> list[T]:
     except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _cause(error: Exception) -> str:
+    return f"HTTP {error.status}" if isinstance(error, aiohttp.ClientResponseError) else type(error).__name__
 
 
 def _optional(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:

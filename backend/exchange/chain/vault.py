@@ -14,7 +14,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
-from exchange.chain.errors import LogInvalid
+from exchange.chain.errors import LogInvalid, RpcAnswerInvalid
 from exchange.chain.rpc import Log
 from exchange.core.units import MAX_ATOMS
 
@@ -50,6 +50,8 @@ ACTIVATE_SETTLEMENT_MODULE = selector("activateSettlementModule()")
 
 DEPOSIT_COUNT_CALL = selector("depositCount()")
 DEPOSIT_HASH_CALL = selector("depositHash()")
+ACCOUNTED = selector("accounted(address)")
+OUTFLOW = selector("outflow(address)")
 
 _DOMAIN_TYPE = keccak(
     text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -211,26 +213,25 @@ def used_call(withdrawal_id: str) -> bytes:
 
 def accounted_call(token: str) -> bytes:
     """Calldata of `accounted`: atoms of a token that the vault holds for accounts."""
-    return selector("accounted(address)") + encode(["address"], [token])
+    return ACCOUNTED + encode(["address"], [token])
 
 
-def deposit_native_call(account: str) -> bytes:
-    """Calldata of `depositNative`; the amount is the transaction's value."""
-    return selector("depositNative(address)") + encode(["address"], [account])
-
-
-def deposit_call(account: str, token: str, amount_atoms: int) -> bytes:
-    """Calldata of `deposit`, within the allowance given to the vault."""
-    return selector("deposit(address,address,uint256)") + encode(
-        ["address", "address", "uint256"], [account, token, amount_atoms]
-    )
+def outflow_call(token: str) -> bytes:
+    """Calldata of `outflow`: a token's limit (atoms, 0: none), its window (seconds), and the atoms in use."""
+    return OUTFLOW + encode(["address"], [token])
 
 
 def decode_word(answer: bytes) -> int:
-    """A view's answer of one number or boolean. Raises ValueError when it is not one word."""
-    if len(answer) != 32:
-        raise ValueError(f"expected one word, got {len(answer)} bytes")
-    return int.from_bytes(answer)
+    """A view's answer of one number or boolean. Raises RpcAnswerInvalid when it is not one word."""
+    [word] = decode_words(answer, 1)
+    return word
+
+
+def decode_words(answer: bytes, count: int) -> list[int]:
+    """A view's answer of several numbers. Raises RpcAnswerInvalid when it is not that many words."""
+    if len(answer) != 32 * count:
+        raise RpcAnswerInvalid("eth_call", f"{len(answer)} bytes where {count} words are due")
+    return [int.from_bytes(answer[start : start + 32]) for start in range(0, len(answer), 32)]
 
 
 def payment_digest(chain_id: int, vault: str, payment: Payment) -> bytes:

@@ -8,12 +8,16 @@ pass reads the journal, looks after the open transactions, then moves every open
     from               when                                                             to
     -                  the journal has WithdrawalRequested                              requested
     requested          the row equals what the ledger has in flight                     approved
-    approved           deadline has room, id unused, a dry run does not revert:
-                       nonce, signed bytes and hash are stored                          signed
+    approved           deadline has room, id unused, books and vault agree, the vault
+                       has the funds, a dry run does not revert: nonce, signed bytes
+                       and hash are stored                                              signed
     approved           the vault used the id (by bytes that we do not know of)          mined
+    approved           the vault would skip or revert it now                            approved, later
     signed             the node has the bytes, or says that the nonce is used           broadcast
     signed, broadcast  an attempt has a receipt                                         mined
     signed, broadcast  the nonce was used by a stranger's transaction, N blocks deep    approved
+    signed, broadcast  a finalized block is past the deadline and the id used there,
+                       by bytes that nobody looks after (those of a replaced key)       mined
     mined              the receipt is gone (reorganized)                                broadcast
     mined              N confirmations, skipped or reverted                             approved, later
     mined              N confirmations, paid or claimable: SettleWithdrawal submitted   (mined)
@@ -26,6 +30,11 @@ never pays and refunds: one deadline per id is ever signed, and a refund waits f
 it. Why a crash loses nothing: every step first stores what it is about to do, or can be done again; final
 states come from the journal alone. An outcome that is unknown (a lost answer to a broadcast, a lost answer
 of the engine) is never assumed: the same bytes are sent again, the same command refused as final.
+
+What is signed goes on whatever the books say: its bytes may be in the node's pool and can not be taken
+back, they were signed while books and vault agreed, the comparison counts what they pay as not settled yet,
+and a nonce left unused would hold up all others. So neither rebroadcasts nor replacements with a higher fee
+ask `may_sign`.
 
 Transactions outlive their payments: a nonce once given out must be used, or all later ones wait for ever.
 Bytes that come too late are sent all the same; the vault skips them.
@@ -46,12 +55,13 @@ from exchange.chain.errors import (
     NonceGap,
     PaymentCondition,
     PaymentDiffersFromLedger,
-    PaymentDiffersOnChain,
     PaymentRefused,
+    RpcAnswerInvalid,
     RpcError,
 )
 from exchange.chain.fees import first_fee
 from exchange.chain.nonces import NonceRows, OpenTransaction
+from exchange.chain.outcomes import MADE, NEVER_PAYABLE, outcome_of
 from exchange.chain.payment_rows import (
     ChainOutcome,
     PaymentRows,
@@ -60,15 +70,14 @@ from exchange.chain.payment_rows import (
     StoredPayment,
     payment_status,
 )
-from exchange.chain.rpc import Header, Receipt, Rpc
+from exchange.chain.rpc import Header, Receipt, Rpc, together
 from exchange.chain.signer import Sender, Signer
 from exchange.chain.transactions import SendPolicy, Transactions
 from exchange.chain.vault import (
-    PaymentMade,
-    PaymentSkipped,
-    SkipReason,
-    decode_payment,
+    accounted_call,
     decode_word,
+    decode_words,
+    outflow_call,
     payment_topics,
     used_call,
     withdraw_call,
@@ -94,15 +103,13 @@ JOURNAL_ROWS_PER_READ = 64
 PAYMENT_GAS = 700_000
 """The vault hands 200,000 to a token and wants 100,000 in reserve; an ordinary payment uses about 130,000."""
 
+SEARCH_BLOCKS = 5_000
+SEARCHES_PER_PASS = 16
+
+_OF_ONE_PAYMENT = (PaymentCondition, LogInvalid, RpcError, RpcAnswerInvalid)
+"""What stops one payment, while those behind it go on. A node that does not answer stops the pass."""
+
 _UNDER_WAY = (PaymentState.SIGNED, PaymentState.BROADCAST)
-_MADE = (ChainOutcome.PAID, ChainOutcome.CLAIMABLE)
-_NEVER_PAYABLE = {
-    SkipReason.EXPIRED,
-    SkipReason.ZERO_AMOUNT,
-    SkipReason.AMOUNT_TOO_LARGE,
-    SkipReason.INVALID_ACCOUNT,
-    SkipReason.INVALID_DESTINATION,
-}
 
 log = structlog.get_logger(__name__)
 
@@ -145,6 +152,7 @@ class WithdrawalWorker:
         vault: str,
         deploy_block: int,
         policy: WithdrawalPolicy,
+        may_sign: Callable[[], bool],
         poll_s: float = 0.5,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -162,6 +170,7 @@ class WithdrawalWorker:
         self._vault = vault
         self._deploy_block = deploy_block
         self._policy = policy
+        self._may_sign = may_sign
         self._poll_s = poll_s
         self._now = now
         self._started = False
@@ -170,6 +179,8 @@ class WithdrawalWorker:
         self._conditions: dict[str, Exception] = {}
         self._fault: Exception | None = None
         self._retries: dict[str, int] = {}
+        self._search_blocks = SEARCH_BLOCKS
+        self._searched_down_to: dict[str, int] = {}
         self._nonce_lost_at: dict[int, int] = {}
 
     def status(self) -> WithdrawalsStatus:
@@ -195,17 +206,25 @@ class WithdrawalWorker:
             await self.prepare()
         await self._read_journal()
         head = await self._rpc.head()
-        await self._look_after_transactions(head)
+        conditions: dict[str, Exception] = {}
+        await self._look_after_transactions(head, conditions)
         payments = await self._rows.open()
         if payments:
             finalized = await self._rpc.finalized()
             for payment in payments:
-                await self._advance_noting(payment, head, finalized)
+                try:
+                    await self._advance(payment, head, finalized)
+                except _OF_ONE_PAYMENT as condition:
+                    conditions[payment.withdrawal_id] = condition
         self._open_payments = len(payments)
-        open_ids = {payment.withdrawal_id for payment in payments}
-        for ended in [known for known in self._conditions if known not in open_ids]:
-            del self._conditions[ended]
+        self._note_conditions(conditions)
         self._fault = None
+
+    def _note_conditions(self, conditions: dict[str, Exception]) -> None:
+        for withdrawal_id, condition in conditions.items():
+            if str(self._conditions.get(withdrawal_id)) != str(condition):
+                log.error("payment_stopped", withdrawal=withdrawal_id, condition=str(condition))
+        self._conditions = conditions
 
     # ------------------------------------------------------------------------------ start, journal
 
@@ -236,34 +255,31 @@ class WithdrawalWorker:
 
     # ------------------------------------------------------------------------------- transactions
 
-    async def _look_after_transactions(self, head: Header) -> None:
+    async def _look_after_transactions(self, head: Header, conditions: dict[str, Exception]) -> None:
         transactions = await self._nonces.open()
         if not transactions:
             return
         next_nonce = await self._rpc.transaction_count(self._sender.address)
         for transaction in transactions:
-            receipt = await self._transactions.find_receipt(transaction)
-            if receipt is not None:
-                self._nonce_lost_at.pop(transaction.nonce, None)
-                await self._note_mined(transaction, receipt)
-                if self._confirmed(receipt.block_number, head):
-                    await self._nonces.done(transaction.nonce)
-            elif transaction.nonce < next_nonce:
-                await self._note_lost_nonce(transaction, head)
-            else:
-                self._nonce_lost_at.pop(transaction.nonce, None)
-                await self._transactions.push(transaction, head, lowest=transaction.nonce == next_nonce)
+            try:
+                await self._look_after(transaction, head, next_nonce)
+            except _OF_ONE_PAYMENT as condition:
+                conditions[transaction.withdrawal_id] = condition
 
-    async def _note_mined(self, transaction: OpenTransaction, receipt: Receipt) -> None:
-        payment = await self._rows.get(transaction.withdrawal_id)
-        if payment is None or payment.state not in _UNDER_WAY:
-            return
-        try:
-            await self._mined(payment, receipt)
-        except (PaymentCondition, LogInvalid) as condition:
-            self._note_condition(payment.withdrawal_id, condition)
+    async def _look_after(self, transaction: OpenTransaction, head: Header, next_nonce: int) -> None:
+        receipt = await self._transactions.find_receipt(transaction)
+        if receipt is not None:
+            self._nonce_lost_at.pop(transaction.nonce, None)
+            payment = await self._rows.get(transaction.withdrawal_id)
+            if payment is not None and payment.state in _UNDER_WAY:
+                await self._mined(payment, receipt)  # while it raises, the transaction stays open
+            if self._confirmed(receipt.block_number, head):
+                await self._nonces.done(transaction.nonce)
+        elif transaction.nonce < next_nonce:
+            await self._note_lost_nonce(transaction, head)
         else:
-            self._conditions.pop(payment.withdrawal_id, None)
+            self._nonce_lost_at.pop(transaction.nonce, None)
+            await self._transactions.push(transaction, head, lowest=transaction.nonce == next_nonce)
 
     async def _note_lost_nonce(self, transaction: OpenTransaction, head: Header) -> None:
         """The nonce is used, but by none of our attempts: the node lags, or somebody else has the key."""
@@ -277,30 +293,19 @@ class WithdrawalWorker:
 
     # ----------------------------------------------------------------------------------- payments
 
-    async def _advance_noting(self, payment: StoredPayment, head: Header, finalized: Header | None) -> None:
-        """A payment with a problem of its own must not hold up the others."""
-        try:
-            await self._advance(payment, head, finalized)
-        except (PaymentCondition, LogInvalid) as condition:
-            self._note_condition(payment.withdrawal_id, condition)
-        else:
-            if payment.state not in _UNDER_WAY:
-                self._conditions.pop(payment.withdrawal_id, None)
-
-    def _note_condition(self, withdrawal_id: str, condition: Exception) -> None:
-        if str(self._conditions.get(withdrawal_id)) != str(condition):
-            log.error("payment_stopped", withdrawal=withdrawal_id, condition=str(condition))
-        self._conditions[withdrawal_id] = condition
-
     async def _advance(self, payment: StoredPayment, head: Header, finalized: Header | None) -> None:
         requested = self._committed.open_withdrawal(payment.withdrawal_id)
         if requested is None:
             return  # final in the ledger: the journal's event, still to be read, says how
         if not payment.repeats(requested):
             raise PaymentDiffersFromLedger(payment.withdrawal_id)
-        if finalized is not None and await self._can_never_be_paid(payment, finalized):
-            await self._refund(payment, finalized)
-            return
+        if finalized is not None and finalized.time_s > payment.deadline_s:
+            if not await self._is_used(payment, finalized.hash):
+                await self._refund(payment, finalized)
+                return
+            if payment.state in _UNDER_WAY:  # paid, but by nothing that is looked after any more
+                await self._find_on_chain(payment, head)
+                return
         if payment.state is PaymentState.REQUESTED:
             await self._rows.move(payment.withdrawal_id, (PaymentState.REQUESTED,), PaymentState.APPROVED)
             log.info("payment_approved", withdrawal=payment.withdrawal_id)
@@ -311,14 +316,25 @@ class WithdrawalWorker:
             await self._confirm(payment, head)
 
     async def _sign(self, payment: StoredPayment, head: Header) -> None:
+        """Signs and sends if everything allows it, and else leaves the payment approved.
+
+        Bytes that another copy of our tables signed are followed first, also while nothing may be signed:
+        the books agree again only when all that was paid is known.
+        """
         now_s = self._now()
         if now_s * 1_000 < payment.not_before_ms:
             return
         if await self._is_used(payment):
-            await self._find_on_chain(payment)
+            await self._find_on_chain(payment, head)
+            return
+        if not self._may_sign():
             return
         if payment.deadline_s - max(head.time_s, now_s) < self._policy.deadline_room_s:
             return  # too late to be paid; it is refunded after its deadline
+        obstacle = await self._obstacle(payment)
+        if obstacle is not None:
+            await self._try_later(payment, obstacle)
+            return
         data = withdraw_call([payment.payment], [await self._signer.sign_payment(payment.payment)])
         try:
             await self._rpc.view(self._vault, data, sender=self._sender.address)
@@ -328,32 +344,64 @@ class WithdrawalWorker:
         fee = first_fee(head.base_fee_wei, await self._rpc.priority_fee_wei(), self._policy.send.max_fee_wei)
         nonce = max(await self._nonces.next(), await self._rpc.transaction_count(self._sender.address))
         attempt = await self._transactions.sign(nonce, data, PAYMENT_GAS, fee)
+        if not self._may_sign():  # it took a few requests to get here
+            return
         if not await self._nonces.record(nonce, payment.withdrawal_id, data, PAYMENT_GAS, attempt):
             return
         log.info("payment_signed", withdrawal=payment.withdrawal_id, nonce=nonce, tx_hash=attempt.tx_hash)
         transaction = OpenTransaction(nonce, payment.withdrawal_id, data, PAYMENT_GAS, None, (attempt,))
         await self._transactions.push(transaction, head, lowest=False)
 
-    async def _can_never_be_paid(self, payment: StoredPayment, finalized: Header) -> bool:
-        return finalized.time_s > payment.deadline_s and not await self._is_used(payment, finalized.hash)
+    async def _obstacle(self, payment: StoredPayment) -> str | None:
+        """Why the vault would skip the payment now, as far as it is worth asking before gas is spent."""
+        atoms = payment.payment.amount_atoms
+        accounted, outflow = await together(
+            self._rpc.view(self._vault, accounted_call(payment.token)),
+            self._rpc.view(self._vault, outflow_call(payment.token)),
+        )
+        accounted_atoms = decode_word(accounted)
+        if atoms > accounted_atoms:
+            return f"the vault accounts for {accounted_atoms} atoms of the {atoms} to be paid"
+        limit_atoms, _, in_use_atoms = decode_words(outflow, 3)
+        if limit_atoms and in_use_atoms + atoms > limit_atoms:
+            return f"{atoms} atoms do not fit into the outflow limit: {in_use_atoms} of {limit_atoms} in use"
+        return None
 
     async def _is_used(self, payment: StoredPayment, block_hash: str | None = None) -> bool:
         answer = await self._rpc.view(self._vault, used_call(payment.withdrawal_id), block_hash)
         return decode_word(answer) != 0
 
-    async def _find_on_chain(self, payment: StoredPayment) -> None:
-        """The id is used, though no transaction of ours is known to have done it: follow the one that did."""
-        head = await self._rpc.head()
+    async def _find_on_chain(self, payment: StoredPayment, head: Header) -> None:
+        """The id is used, though no transaction of ours is known to have done it: follow the one that did.
+
+        Searches backwards, in ranges that the node takes, and goes on in the next pass if it takes many.
+        """
         topics = payment_topics(payment.withdrawal_id)
-        found = await self._rpc.logs(self._vault, topics, self._deploy_block, head.number)
-        for entry in found:
-            receipt = await self._transactions.receipt(entry.tx_hash)
-            if receipt is not None:
-                log.warning("payment_found", withdrawal=payment.withdrawal_id, tx_hash=entry.tx_hash)
-                await self._mined(payment, receipt)
+        last = self._searched_down_to.pop(payment.withdrawal_id, head.number + 1) - 1
+        for _ in range(SEARCHES_PER_PASS):
+            if last < self._deploy_block:
+                return  # from the head again: the payment was reorganized in between
+            first = max(self._deploy_block, last - self._search_blocks + 1)
+            try:
+                found = await self._rpc.logs(self._vault, topics, first, last)
+            except RpcError:
+                if first == last:
+                    self._search_blocks = SEARCH_BLOCKS
+                    raise
+                self._search_blocks = (last - first + 1) // 2
+                continue
+            self._search_blocks = min(SEARCH_BLOCKS, self._search_blocks + self._search_blocks // 8 + 1)
+            for entry in found:
+                receipt = await self._transactions.receipt(entry.tx_hash)
+                if receipt is not None:
+                    log.warning("payment_found", withdrawal=payment.withdrawal_id, tx_hash=entry.tx_hash)
+                    await self._mined(payment, receipt)
+                    return
+            last = first - 1
+        self._searched_down_to[payment.withdrawal_id] = last + 1
 
     async def _mined(self, payment: StoredPayment, receipt: Receipt) -> None:
-        outcome, reason = _outcome(payment, self._vault, receipt)
+        outcome, reason = outcome_of(payment, self._vault, receipt)
         await self._rows.mined(
             payment.withdrawal_id, receipt.tx_hash, receipt.block_number, receipt.block_hash, outcome
         )
@@ -373,14 +421,14 @@ class WithdrawalWorker:
             log.warning("payment_reorganized", withdrawal=payment.withdrawal_id, tx_hash=payment.tx_hash)
             await self._nonces.unmined(payment.withdrawal_id)
             return
-        outcome, reason = _outcome(payment, self._vault, receipt)
+        outcome, reason = outcome_of(payment, self._vault, receipt)
         if (receipt.block_hash, outcome) != (payment.block_hash, payment.outcome):
             await self._mined(payment, receipt)
         if not self._confirmed(receipt.block_number, head):
             return
-        if outcome in _MADE:
+        if outcome in MADE:
             await self._settle(payment, receipt, outcome)
-        elif reason in _NEVER_PAYABLE:
+        elif reason in NEVER_PAYABLE:
             await self._rows.postpone(
                 payment.withdrawal_id, payment.deadline_s * 1_000, f"never payable: {reason}"
             )
@@ -430,25 +478,3 @@ class WithdrawalWorker:
         log.info(
             "payment_final", withdrawal=payment.withdrawal_id, command=type(command).__name__, seq=outcome.seq
         )
-
-
-def _outcome(payment: StoredPayment, vault: str, receipt: Receipt) -> tuple[ChainOutcome, int | None]:
-    """What a mined transaction did with a payment, and the vault's reason when it skipped it.
-
-    Raises PaymentDiffersOnChain, LogInvalid.
-    """
-    if not receipt.succeeded:
-        return ChainOutcome.REVERTED, None
-    for entry in receipt.logs:
-        if entry.address != vault:
-            continue
-        event = decode_payment(entry)
-        if event is None or event.withdrawal_id != payment.withdrawal_id:
-            continue
-        if isinstance(event, PaymentSkipped):
-            return ChainOutcome.SKIPPED, event.reason
-        assert isinstance(event, PaymentMade)
-        if not event.fulfils(payment.payment):
-            break
-        return (ChainOutcome.CLAIMABLE if event.claimable else ChainOutcome.PAID), None
-    raise PaymentDiffersOnChain(payment.withdrawal_id, receipt.tx_hash)
