@@ -4,4 +4,6 @@ from pathlib import Path
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
-pytest_plugins = [f"tests.fixtures.{path.stem}" for path in sorted(FIXTURES.glob("*.py")) if path.stem != "__init__"]
+pytest_plugins = [
+    f"tests.fixtures.{path.stem}" for path in sorted(FIXTURES.glob("*.py")) if path.stem != "__init__"
+]

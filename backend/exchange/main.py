@@ -8,6 +8,7 @@ before the engine is and everything answered is followed up.
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 import sys
 import time
@@ -50,6 +51,7 @@ from exchange.stores.postgres import check_durability, migrate, open_connection,
 logger = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 5
+WANTED_FILES = 8_192
 MAX_LAG = 5_000
 """Commands by which a projection may be behind and still count as ready."""
 
@@ -131,6 +133,7 @@ async def serve(
     on_started: Callable[[Started], Awaitable[None]] | None = None,
 ) -> None:
     """Runs an exchange until cancelled. Raises the typed error of whatever can not start or has ended."""
+    _raise_file_limit()
     sockets = sockets or listen(settings.host, settings.port)
     await migrate(settings.database_url)
     async with contextlib.AsyncExitStack() as stack:
@@ -223,6 +226,14 @@ async def serve(
         await asyncio.Event().wait()
 
 
+def _raise_file_limit() -> None:
+    """As many open files as the system lets us have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, WANTED_FILES) if hard != resource.RLIM_INFINITY else WANTED_FILES
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _recover(database_url: str, log: JournalLog, tail: Tail) -> Sequencer:
     """Replays the journal into an engine that continues it."""
     started_at = time.monotonic()
@@ -297,15 +308,14 @@ def _health_parts(
     def head_seq() -> int:
         return sequencer.committed.seq
 
-    async def crediting() -> str | None:
+    async def crediting() -> Exception | None:
         status = deposits.status()
-        problem = status.condition or status.fault
-        return None if problem is None else type(problem).__name__
+        return status.condition or status.fault
 
-    async def paying() -> str | None:
+    async def paying() -> str | Exception | None:
         status = withdrawals.status()
         if status.fault is not None:
-            return type(status.fault).__name__
+            return status.fault
         return f"{len(status.conditions)} payments are stopped" if status.conditions else None
 
     async def agreeing() -> str | None:

@@ -85,7 +85,7 @@ def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
         ("EXCHANGE_DATABASE_URL", ""),
         ("EXCHANGE_CHAIN_ID", "mainnet"),
         ("EXCHANGE_CHAIN_ID", "-1"),
-        ("EXCHANGE_CHAIN_ID", "１"),
+        ("EXCHANGE_CHAIN_ID", "\uff11"),
         ("EXCHANGE_VAULT", "0x1234"),
         ("EXCHANGE_VAULT_BLOCK", "0"),
         ("EXCHANGE_CONFIRMATIONS", "0"),

@@ -45,7 +45,10 @@ class Devnet:
     @contextlib.contextmanager
     def running(self, *extra: str) -> Iterator[subprocess.Popen[str]]:
         output = (self.folder.parent / "output.txt").open("w+")
-        with output, subprocess.Popen(self.command(*extra), stdout=output, stderr=output, text=True) as process:
+        with (
+            output,
+            subprocess.Popen(self.command(*extra), stdout=output, stderr=output, text=True) as process,
+        ):
             try:
                 self.wait_ready(process)
                 yield process
@@ -68,7 +71,9 @@ class Devnet:
 
     def failed_start(self, *extra: str) -> str:
         """Runs a start that must fail by itself, and returns what it printed."""
-        done = subprocess.run(self.command(*extra), capture_output=True, text=True, timeout=START_S, check=False)
+        done = subprocess.run(
+            self.command(*extra), capture_output=True, text=True, timeout=START_S, check=False
+        )
         assert done.returncode == 1, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return " ".join(done.stderr.split())
@@ -209,7 +214,12 @@ def test_python_without_asserts_is_refused() -> None:
 
 def test_serve_names_the_setting_that_is_missing() -> None:
     done = subprocess.run(
-        [EXCHANGE, "serve"], capture_output=True, text=True, timeout=START_S, check=False, env={"PATH": "/usr/bin"}
+        [EXCHANGE, "serve"],
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+        env={"PATH": "/usr/bin"},
     )
     assert done.returncode == 1
     assert "EXCHANGE_" in done.stderr

@@ -21,6 +21,7 @@ from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket
 from exchange.core.state import State
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, MarketData
+from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
@@ -161,6 +162,14 @@ class Trader:
         return body | changes
 
 
+@asynccontextmanager
+async def read_tables_standing_still(exchange: Exchange) -> AsyncIterator[None]:
+    """The read tables can be read, but not written, until the end of this."""
+    async with exchange.edge.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE projection_cursors IN EXCLUSIVE MODE")
+        yield
+
+
 def personal_sign(key: LocalAccount, message: str) -> str:
     return "0x" + key.sign_message(encode_defunct(text=message)).signature.hex()
 
@@ -211,6 +220,7 @@ async def running_exchange(
             allowed_origins=frozenset({ORIGIN}),
             swagger_ui=SWAGGER_UI,
             read_wait_s=1.0,
+            auth_burst=1_000,
         ),
         submit=submit,
         view=view,
@@ -248,7 +258,15 @@ async def running_exchange(
 async def served(app: FastAPI) -> AsyncIterator[str]:
     """The app on a real server on a free port; its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            server_header=False,
+            lifespan="off",
+            http=BoundedProtocol,
+            ws="none",
+            proxy_headers=False,
+        )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

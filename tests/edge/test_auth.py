@@ -1,5 +1,10 @@
+from dataclasses import replace
+
+import httpx
 from eth_account import Account
 from tests.edge.harness import ORIGIN, personal_sign, problem
+
+from exchange.edge.app import create_app
 
 KEY = Account.from_key("0x" + "2a" * 32)
 
@@ -77,6 +82,21 @@ async def test_an_unsafe_request_from_another_origin_is_refused_even_with_a_bear
         response = await trader.request("POST", path, json={}, headers={"Origin": "https://evil.example"})
         content = problem(response, 403, "origin_not_allowed")
         assert content["value"] == "https://evil.example"
+
+
+async def test_who_asks_to_sign_in_too_often_is_told_when_to_try_again(exchange):
+    config = replace(exchange.edge.config, auth_burst=3)
+    transport = httpx.ASGITransport(create_app(replace(exchange.edge, config=config)))
+    async with httpx.AsyncClient(transport=transport, base_url="https://localhost:8000") as client:
+        body = {"address": KEY.address}
+        for _ in range(3):
+            assert (await client.post("/v1/auth/nonce", json=body)).status_code == 200
+        claimed = {"X-Forwarded-For": "9.9.9.9", "Forwarded": "for=9.9.9.9"}
+        for path in ("/v1/auth/nonce", "/v1/auth/login", "/v1/auth/logout"):
+            response = await client.post(path, json=body, headers=claimed)
+            problem(response, 429, "rate_limited")
+            assert response.headers["retry-after"] == "1"
+        assert (await client.get("/v1/time")).status_code == 200
 
 
 async def test_logout_ends_the_session_at_once(exchange):

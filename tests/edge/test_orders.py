@@ -1,6 +1,6 @@
 import time
 
-from tests.edge.harness import problem
+from tests.edge.harness import problem, read_tables_standing_still
 
 from exchange.edge.rest.order_shapes import (
     CancelAllAnswer,
@@ -145,6 +145,18 @@ async def test_somebody_elses_order_does_not_exist(exchange):
     assert cancelled.status_code == 200
     problem(await stranger.get(f"/v1/orders/{order_id}"), 404, "unknown_order")
     assert (await stranger.get("/v1/orders", status="all")).json()["items"] == []
+
+
+async def test_an_ended_order_that_the_read_tables_do_not_have_yet_is_not_said_not_to_exist(exchange):
+    trader = await exchange.trader(USDC=10**10)
+    async with read_tables_standing_still(exchange):
+        path = f"/v1/orders/{(await trader.order()).json()['order']['order_id']}"
+        assert (await trader.get(path)).status_code == 200
+        await trader.request("DELETE", path)
+        response = await trader.get(path)
+        problem(response, 503, "not_yet")
+        assert response.headers["retry-after"] == "1"
+    assert (await trader.get(path)).json()["order"]["status"] == "cancelled"
 
 
 async def test_what_is_no_order_is_unknown_whatever_it_looks_like(exchange, subtests):

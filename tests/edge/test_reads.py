@@ -1,8 +1,13 @@
 import asyncio
+from dataclasses import replace
 
+import httpx
 import pytest
 from tests.edge.harness import CHAIN_ID, ETH, VAULT, problem
 
+from exchange.core.commands import CreditDeposit
+from exchange.edge.app import create_app
+from exchange.edge.dependencies import HealthPart
 from exchange.edge.reads import decode_cursor, encode_cursor
 
 USDC_ATOMS = 10**6
@@ -185,6 +190,37 @@ async def test_nobody_sees_anothers_history(exchange):
     stranger = await exchange.trader()
     for path in LISTINGS:
         assert (await stranger.request("GET", path)).json()["items"] == []
+
+
+async def test_junk_assets_are_neither_listed_nor_walked(exchange):
+    trader = await exchange.trader()
+    junk = CreditDeposit(CHAIN_ID, VAULT, 1, trader.owner, "0x" + "99" * 20, 5, "0x" + "01" * 32, 0, 101)
+    await exchange.sequencer.submit(junk)
+    assert len(exchange.view.assets) == 4
+    exchange.view.assets = None  # whoever walks all assets, however many there are, fails
+    for path, name in (("/v1/assets", "symbol"), ("/v1/balances", "asset")):
+        items = (await trader.get(path)).json()["items"]
+        assert [item[name] for item in items] == ["ETH", "USDC", "WBTC"]
+
+
+async def test_what_went_wrong_with_a_part_is_told_without_the_texts_of_exceptions(exchange):
+    fault = ConnectionError("https://user:secret@node.example/key")
+
+    async def answering() -> Exception:
+        return fault
+
+    async def raising() -> None:
+        raise fault
+
+    parts = (
+        HealthPart("answering", required=False, check=answering),
+        HealthPart("raising", required=False, check=raising),
+    )
+    transport = httpx.ASGITransport(create_app(replace(exchange.edge, health_parts=parts)))
+    async with httpx.AsyncClient(transport=transport, base_url="https://localhost:8000") as client:
+        response = await client.get("/v1/health/ready")
+    assert [part["detail"] for part in response.json()["parts"]] == ["ConnectionError", "ConnectionError"]
+    assert "secret" not in response.text
 
 
 async def test_liveness_and_readiness_are_apart(exchange):

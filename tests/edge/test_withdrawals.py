@@ -1,7 +1,7 @@
 import time
 
 from eth_account import Account
-from tests.edge.harness import problem
+from tests.edge.harness import problem, read_tables_standing_still
 
 from exchange.core.commands import RefundWithdrawal, SettleWithdrawal
 from exchange.edge.rest.withdrawals import WithdrawalItem
@@ -29,6 +29,7 @@ async def test_a_withdrawal_signed_by_the_owner_leaves_the_balance_and_is_listed
         "nonce": "1",
         "deadline_s": body["deadline_s"],
         "status": "requested",
+        "outcome": None,
         "tx_hash": None,
         "requested_ms": item["requested_ms"],
         "updated_ms": item["requested_ms"],
@@ -59,8 +60,9 @@ async def test_a_refused_withdrawal_changes_no_balance(exchange, subtests):
         ("another asset", signed | {"asset": "WBTC"}, 403, "signature_wrong_signer"),
         ("another destination", signed | {"destination": "0x" + "77" * 20}, 403, "signature_wrong_signer"),
         ("another nonce", signed | {"nonce": "2"}, 403, "signature_wrong_signer"),
-        ("another deadline", signed | {"deadline_s": now_s + 60}, 403, "signature_wrong_signer"),
+        ("another deadline", signed | {"deadline_s": now_s + 600}, 403, "signature_wrong_signer"),
         ("past", trader.withdrawal(signed_deadline_s=now_s - 1), 422, "withdrawal_deadline_passed"),
+        ("near", trader.withdrawal(signed_deadline_s=now_s + 60), 422, "withdrawal_deadline_too_near"),
         ("far", trader.withdrawal(signed_deadline_s=now_s + 10**6), 422, "withdrawal_deadline_too_far"),
         ("unknown asset", signed | {"asset": "DOGE"}, 404, "unknown_asset"),
         ("float", signed | {"amount": 2.5}, 422, "field_invalid"),
@@ -109,6 +111,16 @@ async def test_somebody_elses_withdrawal_does_not_exist(exchange):
     problem(await stranger.get(f"/v1/withdrawals/{withdrawal_id}"), 404, "unknown_withdrawal")
     for nothing in ("1", "0x", "0x" + "00" * 32, "%00" * 22, "x" * 66):
         problem(await owner.get(f"/v1/withdrawals/{nothing}"), 404, "unknown_withdrawal")
+
+
+async def test_a_withdrawal_that_the_read_tables_do_not_have_yet_is_not_said_not_to_exist(exchange):
+    trader = await exchange.trader(USDC=10 * USDC_ATOMS)
+    async with read_tables_standing_still(exchange):
+        withdrawal_id = (await ask(trader, trader.withdrawal())).json()["withdrawal"]["withdrawal_id"]
+        response = await trader.get(f"/v1/withdrawals/{withdrawal_id}")
+        problem(response, 503, "not_yet")
+        assert response.headers["retry-after"] == "1"
+    assert (await trader.get(f"/v1/withdrawals/{withdrawal_id}")).status_code == 200
 
 
 async def test_the_payments_state_is_shown_until_the_ledger_is_final(exchange):

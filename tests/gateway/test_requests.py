@@ -165,6 +165,11 @@ def test_an_unknown_field_is_refused_by_name():
     assert (refusal.code, refusal.field) == ("field_unknown", "quantity")
 
 
+def test_no_more_than_100_characters_of_what_was_sent_come_back():
+    assert refusal_of(**{"x" * 60_000: 1}).field == "x" * 100
+    assert refusal_of(market="x" * 60_000).value == "x" * 100
+
+
 @pytest.mark.parametrize("field", ["market", "side", "price", "size"])
 def test_a_missing_field_is_refused_by_name(field):
     refusal = refusal_of(**{field: ...})

@@ -4,6 +4,7 @@ From the outside in: the envelope (request id, security headers, Origin, last ne
 strict JSON), then the routes. FastAPI and pydantic serve all routes but the hot order routes.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,16 @@ from exchange.edge.rest import (
     withdrawals,
 )
 from exchange.edge.values import PROBLEM_RESPONSES
+from exchange.gateway.rate_limit import TokenBuckets
 
 
 def create_app(edge: Edge) -> FastAPI:
     """The ASGI application over these dependencies. Starts nothing and owns nothing of them."""
     app = routed_app(edge.config.swagger_ui)
     app.state.edge = edge
+    app.state.auth_buckets = TokenBuckets(
+        burst=edge.config.auth_burst, per_s=edge.config.auth_per_s, clock_ns=time.monotonic_ns
+    )
     install_error_handlers(app)
     app.add_middleware(StrictBody)
     app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)

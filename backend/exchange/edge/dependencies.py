@@ -28,20 +28,24 @@ class EdgeConfig:
     swagger_ui: Path
     read_wait_s: float = 2.0
     """How long a read waits for `min_seq`, and a history page for its projection."""
-    max_projection_lag: int = 5_000
-    """Sequence numbers by which a projection may be behind and the process still be ready."""
+    auth_burst: int = 20
+    """Requests to sign in (or out) that one client address may make at once."""
+    auth_per_s: int = 1
+    """And how many more each second."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthPart:
     """One part of readiness. `check` answers None when all is well, else what is wrong.
 
+    A text is shown to everybody as it is, so it holds nothing but words of ours. Of an exception, whose text
+    may carry an address or a key, only the type's name is shown, be it answered or raised.
     A part that is not `required` is reported, but trading goes on without it.
     """
 
     name: str
     required: bool
-    check: Callable[[], Awaitable[str | None]]
+    check: Callable[[], Awaitable[str | Exception | None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _of_validation(error: Exception) -> Problem:
     field = ".".join(place[1:]) or place[0]
     code = _CODE_OF_PYDANTIC.get(first["type"], GatewayCode.FIELD_INVALID)
     value = None if code is GatewayCode.FIELD_MISSING else first.get("input")
-    return Problem(code, first["msg"], field=field[:100], value=value)
+    return Problem(code, first["msg"], field=field, value=value)
 
 
 def _of_http(error: Exception) -> Problem:

@@ -2,7 +2,7 @@
 
 The rule behind the statuses: 400 could not be read; 401 who are you; 403 you may not; 404 no such thing,
 or not yours; 409 the present state does not allow it, another time it might; 422 readable, but these values
-can never be taken; 503 not now, `Retry-After` says when. Source: RFC 9457.
+can never be taken; 429 and 503 not now, `Retry-After` says when. Source: RFC 9457.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.CURSOR_INVALID: (422, "The cursor is not one that this listing gave out."),
     EdgeCode.NOT_FOUND: (404, "There is nothing at this address."),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "This address does not take this method."),
-    EdgeCode.NOT_YET: (503, "The data is not as new as min_seq yet."),
+    EdgeCode.NOT_YET: (503, "The data is not as new as this needs yet."),
     EdgeCode.OVERLOADED: (503, "The engine has too much to do; the request was not taken in."),
     EdgeCode.OUTCOME_UNKNOWN: (503, "The engine stopped; whether the request took effect is not known yet."),
     EdgeCode.UNAVAILABLE: (503, "Something that this answer needs is not available."),
@@ -70,6 +70,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     GatewayCode.EXPIRY_TOO_FAR: (422, "The request's expiry is more than 30 s away."),
     GatewayCode.ADDRESS_INVALID: (422, "A wallet address is malformed."),
     GatewayCode.DESTINATION_INVALID: (422, "Nothing can be withdrawn to this destination."),
+    GatewayCode.WITHDRAWAL_DEADLINE_TOO_NEAR: (422, "The withdrawal's deadline is less than 2 minutes away."),
     GatewayCode.SIGNATURE_INVALID: (422, "The signature is malformed."),
     GatewayCode.SIGNATURE_MALLEABLE: (422, "The signature is not in its one accepted form (low s)."),
     GatewayCode.SIGNATURE_WRONG_SIGNER: (403, "The signature is not the owner's over these values."),
@@ -82,6 +83,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     GatewayCode.SESSION_EXPIRED: (401, "The session is over."),
     GatewayCode.ORIGIN_NOT_ALLOWED: (403, "Requests from this origin are not taken."),
     GatewayCode.ORIGIN_REQUIRED: (403, "A request authorised by a cookie must state its Origin."),
+    GatewayCode.RATE_LIMITED: (429, "Too many requests from this address; wait a little."),
     # the core's
     RejectReason.ASSET_EXISTS: (409, "The asset exists already."),
     RejectReason.ASSET_INVALID: (422, "The asset's definition is not valid."),
@@ -95,6 +97,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     RejectReason.UNKNOWN_WITHDRAWAL: (404, "You have no such withdrawal."),
     RejectReason.ACCOUNT_INVALID: (422, "The account's definition is not valid."),
     RejectReason.REQUEST_EXPIRED: (422, "The request's expiry had passed when it was taken up."),
+    RejectReason.REQUEST_EXPIRY_TOO_FAR: (422, "The request's expiry is too far away for the engine."),
     RejectReason.PRICE_OUT_OF_RANGE: (422, "The price is too large."),
     RejectReason.SIZE_OUT_OF_RANGE: (422, "The size is too large."),
     RejectReason.AMOUNT_TOO_LARGE: (422, "An amount does not fit in 128 bits."),
@@ -107,8 +110,9 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     RejectReason.DEPOSIT_ALREADY_CREDITED: (409, "The deposit has been credited already."),
     RejectReason.DEPOSIT_OUT_OF_ORDER: (409, "The deposit is not the next one of its vault."),
     RejectReason.DEPOSIT_INVALID: (422, "The deposit is not valid."),
+    RejectReason.TOO_MANY_WITHDRAWALS: (409, "The account has as many open withdrawals as it may have."),
     RejectReason.WITHDRAWAL_REPLAYED: (409, "This signed withdrawal was requested before."),
-    RejectReason.WITHDRAWAL_DEADLINE_PASSED: (422, "The withdrawal's deadline is past or too near."),
+    RejectReason.WITHDRAWAL_DEADLINE_PASSED: (422, "The withdrawal's deadline is past."),
     RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR: (422, "The withdrawal's deadline is too far off."),
     RejectReason.WITHDRAWAL_TOO_SMALL: (422, "The withdrawal is below the asset's minimum."),
     RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: (422, "The fee is more than the signed maximum."),
@@ -122,6 +126,7 @@ _FIELD_OF_REASON: Mapping[str, str] = {
     RejectReason.SIZE_OUT_OF_RANGE: "size",
     RejectReason.INVALID_COMBINATION: "time_in_force",
     RejectReason.REQUEST_EXPIRED: "expires_at_ms",
+    RejectReason.REQUEST_EXPIRY_TOO_FAR: "expires_at_ms",
     RejectReason.CLIENT_ORDER_ID_REUSED: "client_order_id",
     RejectReason.WITHDRAWAL_DEADLINE_PASSED: "deadline_s",
     RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR: "deadline_s",
@@ -146,7 +151,7 @@ class Problem(Exception):
         self.code = code
         self.status, self.title = STATUS_AND_TITLE[code]
         self.detail = self.title if detail is None else detail
-        self.field = field
+        self.field = echo(field)
         self.value = echo(value)
         self.nearest = nearest
         self.headers = dict(headers or {})

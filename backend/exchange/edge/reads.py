@@ -89,6 +89,15 @@ async def require_projection(edge: Edge, min_seq: int | None) -> bool:
     return await edge.projection.reached(edge.view.seq, edge.config.read_wait_s)
 
 
+def require_as_new(seq: int, wanted_seq: int) -> None:
+    """For a row that was not found as of `seq`: raises Problem (not_yet) unless that is at `wanted_seq`.
+
+    What is committed but not in the read tables yet must not be said not to exist.
+    """
+    if seq < wanted_seq:
+        raise _not_yet(seq, wanted_seq)
+
+
 async def require_projected(
     edge: Edge, projection: PostgresProjection | ClickHouseProjection, min_seq: int
 ) -> None:
@@ -100,7 +109,7 @@ async def require_projected(
 
 
 def _not_yet(seq: int, min_seq: int) -> Problem:
-    return unavailable(EdgeCode.NOT_YET, f"the data is at seq {seq}, min_seq is {min_seq}")
+    return unavailable(EdgeCode.NOT_YET, f"the data is at seq {seq}, this needs {min_seq}")
 
 
 def encode_cursor(listing: str, key: Key | None) -> str | None:

@@ -11,7 +11,6 @@ from eth_hash.auto import keccak
 
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 
-ZERO_ADDRESS = "0x" + "0" * 40
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
 

@@ -26,6 +26,7 @@ class GatewayCode(StrEnum):
     EXPIRY_TOO_FAR = "expiry_too_far"
     ADDRESS_INVALID = "address_invalid"
     DESTINATION_INVALID = "destination_invalid"
+    WITHDRAWAL_DEADLINE_TOO_NEAR = "withdrawal_deadline_too_near"
     # signatures
     SIGNATURE_INVALID = "signature_invalid"
     SIGNATURE_MALLEABLE = "signature_malleable"
@@ -41,6 +42,7 @@ class GatewayCode(StrEnum):
     SESSION_EXPIRED = "session_expired"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     ORIGIN_REQUIRED = "origin_required"
+    RATE_LIMITED = "rate_limited"
 
 
 class GatewayRefusal(Exception):
@@ -57,7 +59,7 @@ class GatewayRefusal(Exception):
     ) -> None:
         self.code = code
         self.detail = detail
-        self.field = field
+        self.field = echo(field)
         self.value = echo(value)
         self.nearest = nearest
         super().__init__(f"{code}: {detail}")

@@ -27,7 +27,6 @@ from exchange.core.units import (
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 
 MAX_REQUEST_LIFE_MS = 30_000
-MAX_MARKET_SYMBOL_CHARS = 40
 
 ORDER_FIELDS = frozenset(
     {

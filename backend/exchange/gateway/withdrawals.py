@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.core.commands import RequestWithdrawal
-from exchange.core.markets import Asset
+from exchange.core.markets import NATIVE_TOKEN, Asset
 from exchange.core.rejects import RejectReason
-from exchange.gateway.addresses import ZERO_ADDRESS, parse_address
+from exchange.gateway.addresses import parse_address
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.gateway.requests import parse_amount_atoms
 from exchange.gateway.sessions import Session
@@ -20,6 +20,8 @@ from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
 
 MAX_NONCE = 2**63 - 1
 MAX_DEADLINE_S = 2**40
+MIN_DEADLINE_AWAY_S = 120
+"""What signs payments wants room before the deadline; a request with less could only ever be refunded."""
 _MAX_NONCE_CHARS = 19
 
 
@@ -48,7 +50,7 @@ def withdrawal_command(
     if asset is None or not asset.listed:
         raise FieldRefused(RejectReason.UNKNOWN_ASSET, "no such asset", field="asset", value=form.asset)
     destination = parse_address(form.destination, "destination")
-    if destination in (ZERO_ADDRESS, domain.vault, asset.token):
+    if destination in (NATIVE_TOKEN, domain.vault, asset.token):
         raise FieldRefused(
             GatewayCode.DESTINATION_INVALID,
             "what is sent to this address would be lost",
@@ -83,10 +85,18 @@ def withdrawal_command(
 
 
 def _parse_deadline_s(deadline_s: int, now_ns: int) -> int:
-    if deadline_s <= now_ns // 10**9:
+    now_s = now_ns // 10**9
+    if deadline_s <= now_s:
         raise FieldRefused(
             RejectReason.WITHDRAWAL_DEADLINE_PASSED,
-            f"the deadline is past; it is {now_ns // 10**9} now",
+            f"the deadline is past; it is {now_s} now",
+            field="deadline_s",
+            value=deadline_s,
+        )
+    if deadline_s < now_s + MIN_DEADLINE_AWAY_S:
+        raise FieldRefused(
+            GatewayCode.WITHDRAWAL_DEADLINE_TOO_NEAR,
+            f"at least {MIN_DEADLINE_AWAY_S} s from now; it is {now_s} now",
             field="deadline_s",
             value=deadline_s,
         )

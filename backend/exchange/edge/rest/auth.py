@@ -1,6 +1,6 @@
 """Signing in with a wallet and out again."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from exchange.core.commands import OpenAccount
@@ -16,12 +16,25 @@ from exchange.edge.identity import (
     require_origin,
     set_cookie,
 )
-from exchange.edge.problems import rejected
+from exchange.edge.problems import Problem, rejected
 from exchange.edge.values import AddressText, IdText, StrictBody, TimeMs, time_ms
 from exchange.gateway.addresses import checksummed, parse_address
+from exchange.gateway.rate_limit import TokenBuckets, client_key
+from exchange.gateway.refusals import GatewayCode
 from exchange.gateway.siwe import MAX_MESSAGE_CHARS
 
-router = APIRouter(tags=["auth"])
+
+async def limit_rate(request: Request) -> None:
+    """Raises Problem (rate_limited). By the connection's own address: a header could say anything."""
+    buckets: TokenBuckets = request.app.state.auth_buckets
+    wait_s = buckets.take(client_key(request.client.host if request.client is not None else None))
+    if wait_s:
+        raise Problem(
+            GatewayCode.RATE_LIMITED, f"try again in {wait_s} s", headers={"Retry-After": str(wait_s)}
+        )
+
+
+router = APIRouter(tags=["auth"], dependencies=[Depends(limit_rate)])
 
 _TOKEN_EXAMPLE = "u3Zq0Yl6Jm2vHk8aXx1cR5tN7bE9dWf4sGpQoKiLyTA"  # noqa: S105 - an example
 

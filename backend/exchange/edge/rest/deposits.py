@@ -54,23 +54,18 @@ async def get_deposits(
     reached = await require_projection(edge, query.min_seq)
     page = await deposits_page(edge.pool, session.account_id, before=before, limit=query.limit)
     on_page = {(row.chain_id, row.vault, row.number) for row in page.items}
+    asset_of_route = {
+        (asset.chain_id, asset.vault, asset.token): asset for asset in edge.view.asset_by_symbol.values()
+    }
     items: list[DepositItem] = []
     for item in pending:
         vault = (item.chain_id, item.vault)
         is_credited = (*vault, item.number) in on_page or (reached and item.number <= credited_up_to[vault])
-        asset = _asset_of(edge, item)
+        asset = asset_of_route.get((*vault, item.token))
         if asset is not None and not is_credited and len(items) < MAX_PENDING_SHOWN:
             items.append(_pending(edge, item, asset))
     items += [_credited(edge, row) for row in page.items]
     return DepositsAnswer(seq=page.seq, items=items, next_cursor=encode_cursor(_LISTING, page.next_key))
-
-
-def _asset_of(edge: Edge, item: PendingDeposit) -> Asset | None:
-    route = (item.chain_id, item.vault, item.token)
-    for asset in edge.view.assets.values():
-        if asset.listed and (asset.chain_id, asset.vault, asset.token) == route:
-            return asset
-    return None
 
 
 def _pending(edge: Edge, item: PendingDeposit, asset: Asset) -> DepositItem:

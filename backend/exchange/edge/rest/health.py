@@ -56,6 +56,7 @@ async def get_ready(request: Request, response: Response) -> ReadyAnswer:
 
 
 async def _check(part: HealthPart) -> PartAnswer:
+    wrong: str | Exception | None
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             wrong = await part.check()
@@ -63,8 +64,9 @@ async def _check(part: HealthPart) -> PartAnswer:
         wrong = f"no answer within {CHECK_TIMEOUT_S:g} s"
     except Exception as error:  # a task root of sorts: whatever a part raises, it is not ready
         logger.warning("health_check_failed", part=part.name, error=repr(error))
-        wrong = f"check failed: {type(error).__name__}"
-    return PartAnswer(name=part.name, required=part.required, ready=wrong is None, detail=wrong)
+        wrong = error
+    detail = type(wrong).__name__ if isinstance(wrong, Exception) else wrong
+    return PartAnswer(name=part.name, required=part.required, ready=wrong is None, detail=detail)
 
 
 def postgres_part(pool: asyncpg.Pool) -> HealthPart:

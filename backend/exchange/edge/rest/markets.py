@@ -86,8 +86,8 @@ async def get_assets(request: Request, query: Annotated[ReadQuery, Query()]) -> 
     """All listed assets, with decimals and token addresses."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
-    listed = [asset for asset in edge.view.assets.values() if asset.listed]
-    return AssetsAnswer(seq=edge.view.seq, items=[_asset_item(asset) for asset in listed])
+    items = [_asset_item(asset) for asset in edge.view.asset_by_symbol.values()]
+    return AssetsAnswer(seq=edge.view.seq, items=items)
 
 
 @router.get("/v1/markets")

@@ -33,7 +33,7 @@ class BalanceItem(BaseModel):
 
 
 class BalancesAnswer(SeqAnswer):
-    """One item for each listed asset, and for any other that the account has."""
+    """One item for each listed asset; an account never has any other."""
 
     items: list[BalanceItem]
 
@@ -59,16 +59,14 @@ async def get_balances(
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     items = []
-    for asset in edge.view.assets.values():
+    for asset in edge.view.asset_by_symbol.values():
         balance = edge.view.balance(session.account_id, asset.asset_id)
-        total_atoms = balance.available_atoms + balance.held_atoms
-        if asset.listed or total_atoms:
-            items.append(
-                BalanceItem(
-                    asset=asset.symbol,
-                    available=format_atoms(balance.available_atoms, asset.decimals),
-                    held=format_atoms(balance.held_atoms, asset.decimals),
-                    total=format_atoms(total_atoms, asset.decimals),
-                )
+        items.append(
+            BalanceItem(
+                asset=asset.symbol,
+                available=format_atoms(balance.available_atoms, asset.decimals),
+                held=format_atoms(balance.held_atoms, asset.decimals),
+                total=format_atoms(balance.available_atoms + balance.held_atoms, asset.decimals),
             )
+        )
     return BalancesAnswer(seq=edge.view.seq, items=items)

@@ -15,6 +15,7 @@ from exchange.edge.reads import (
     ReadQuery,
     decode_cursor,
     encode_cursor,
+    require_as_new,
     require_projection,
     require_view,
 )
@@ -74,6 +75,7 @@ async def get_order(
     edge = edge_of(request)
     number = parse_order_id(order_id)
     await require_view(edge, query.min_seq)
+    wanted_seq = edge.view.seq
     order = edge.view.open_order(number)
     if order is not None and order.account_id == session.account_id:
         item = OrderItem.model_validate(open_order_json(edge.view.markets[order.market_id], order))
@@ -81,6 +83,7 @@ async def get_order(
     await require_projection(edge, query.min_seq)
     found = await order_of_account(edge.pool, session.account_id, number)
     if found.item is None:
+        require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_ORDER)
     return OrderAnswer(seq=found.seq, order=_item(edge, found.item))
 

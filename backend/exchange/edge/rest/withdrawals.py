@@ -23,6 +23,7 @@ from exchange.edge.reads import (
     SeqAnswer,
     decode_cursor,
     encode_cursor,
+    require_as_new,
     require_projection,
 )
 from exchange.edge.values import (
@@ -58,7 +59,8 @@ class WithdrawalRequest(StrictBody):
         max_length=100, description="Any whole number that makes the message new.", examples=["1763841600000"]
     )
     deadline_s: int = Field(
-        description="Last second at which the vault may pay; at most 24 hours away.", examples=[1763845200]
+        description="Last second at which the vault may pay; 2 minutes to 24 hours away.",
+        examples=[1763845200],
     )
     signature: str = Field(max_length=200, examples=["0x" + "ab" * 64 + "1b"])
 
@@ -112,7 +114,7 @@ async def post_withdrawal(request: Request, session: SessionOf, body: Withdrawal
     outcome = await edge.submit(command)
     match outcome.events[0]:
         case WithdrawalRequested() as requested:
-            item = _requested(edge, requested, outcome.time_ns)
+            item = _item(edge, requested, REQUESTED, outcome.time_ns, outcome.time_ns)
             return WithdrawalAnswer(seq=outcome.seq, withdrawal=item)
         case Rejected(reason=reason):
             raise rejected(reason)
@@ -132,7 +134,7 @@ async def get_withdrawals(
     payments = await payment_status(edge.pool, [row.withdrawal_id for row in page.items])
     return WithdrawalsAnswer(
         seq=page.seq,
-        items=[_item(edge, row, payments.get(row.withdrawal_id)) for row in page.items],
+        items=[_stored(edge, row, payments.get(row.withdrawal_id)) for row in page.items],
         next_cursor=encode_cursor(_LISTING, page.next_key),
     )
 
@@ -145,35 +147,18 @@ async def get_withdrawal(
     edge = edge_of(request)
     if len(withdrawal_id) != 66 or not withdrawal_id.isascii() or not withdrawal_id.isprintable():
         raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
+    wanted_seq = edge.view.seq
     await require_projection(edge, query.min_seq)
     found = await withdrawal_of_account(edge.pool, session.account_id, withdrawal_id.lower())
     if found.item is None:
+        require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
     payments = await payment_status(edge.pool, [found.item.withdrawal_id])
-    item = _item(edge, found.item, payments.get(found.item.withdrawal_id))
+    item = _stored(edge, found.item, payments.get(found.item.withdrawal_id))
     return WithdrawalAnswer(seq=found.seq, withdrawal=item)
 
 
-def _requested(edge: Edge, requested: WithdrawalRequested, time_ns: int) -> WithdrawalItem:
-    asset = edge.view.assets[requested.asset_id]
-    return WithdrawalItem(
-        withdrawal_id=requested.withdrawal_id,
-        asset=asset.symbol,
-        amount=format_atoms(requested.amount_atoms, asset.decimals),
-        fee=format_atoms(requested.fee_atoms, asset.decimals),
-        destination=checksummed(requested.destination),
-        nonce=str(requested.nonce),
-        deadline_s=requested.deadline_s,
-        status=REQUESTED,
-        outcome=None,
-        tx_hash=None,
-        requested_ms=time_ms(time_ns),
-        updated_ms=time_ms(time_ns),
-    )
-
-
-def _item(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
-    asset = edge.view.assets[row.asset_id]
+def _stored(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
     status, outcome, tx_hash = row.status, None, row.tx_hash
     if status == REQUESTED and payment is not None:
         # A payment may be settled before the read tables say so; until they do it is still in flight.
@@ -181,17 +166,31 @@ def _item(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> With
         tx_hash = payment.tx_hash
     elif status in _OUTCOMES:
         status, outcome = SETTLED, status
+    return _item(edge, row, status, row.time_ns, row.updated_ns, outcome=outcome, tx_hash=tx_hash)
+
+
+def _item(
+    edge: Edge,
+    asked: WithdrawalRequested | WithdrawalRow,
+    status: str,
+    requested_ns: int,
+    updated_ns: int,
+    *,
+    outcome: str | None = None,
+    tx_hash: str | None = None,
+) -> WithdrawalItem:
+    asset = edge.view.assets[asked.asset_id]
     return WithdrawalItem(
-        withdrawal_id=row.withdrawal_id,
+        withdrawal_id=asked.withdrawal_id,
         asset=asset.symbol,
-        amount=format_atoms(row.amount_atoms, asset.decimals),
-        fee=format_atoms(row.fee_atoms, asset.decimals),
-        destination=checksummed(row.destination),
-        nonce=str(row.nonce),
-        deadline_s=row.deadline_s,
+        amount=format_atoms(asked.amount_atoms, asset.decimals),
+        fee=format_atoms(asked.fee_atoms, asset.decimals),
+        destination=checksummed(asked.destination),
+        nonce=str(asked.nonce),
+        deadline_s=asked.deadline_s,
         status=status,
         outcome=outcome,
         tx_hash=tx_hash,
-        requested_ms=time_ms(row.time_ns),
-        updated_ms=time_ms(row.updated_ns),
+        requested_ms=time_ms(requested_ns),
+        updated_ms=time_ms(updated_ns),
     )
