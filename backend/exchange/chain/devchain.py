@@ -29,6 +29,8 @@ from exchange.chain.rpc import Rpc
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 LOCK_TIMEOUT_S = 10.0
+SAVE_INTERVAL_S = "30"
+"""The whole chain is written each time, 1.6 kB a block; every end but a SIGKILL of anvil saves it too."""
 HOST = "127.0.0.1"
 
 # prctl(PR_SET_PDEATHSIG, SIGTERM), then become anvil; if the parent is gone already, end.
@@ -148,7 +150,7 @@ class Anvil:
         if self._block_time_s is not None:
             arguments += ["--block-time", str(self._block_time_s)]
         if self._state_path is not None:
-            arguments += ["--state", str(self._state_path), "--state-interval", "1"]
+            arguments += ["--state", str(self._state_path), "--state-interval", SAVE_INTERVAL_S]
         return arguments
 
     async def _lock_state(self) -> int | None:
