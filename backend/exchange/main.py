@@ -251,7 +251,7 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> Sequencer:
     finally:
         await connection.close()
     logger.info("recovered", seq=state.seq, seconds=round(time.monotonic() - started_at, 3))
-    return Sequencer(state, committed, log, Clock(state.time_ns), on_commit=tail.notify)
+    return Sequencer(state, committed, log, Clock(state.time_ns), on_commit=lambda _: tail.notify())
 
 
 async def _prepare(withdrawals: WithdrawalWorker) -> None:

@@ -195,7 +195,7 @@ async def running_exchange(
     log = await JournalLog.claim(database_url)
     tail = Tail(pool)
     view = CommittedView("0x" + log.head.hash.hex())
-    sequencer = Sequencer(State(), view, log, Clock(0), on_commit=tail.notify)
+    sequencer = Sequencer(State(), view, log, Clock(0), on_commit=lambda _: tail.notify())
     projection = PostgresProjection(pool, tail)
     market_data = None
     if clickhouse is not None:

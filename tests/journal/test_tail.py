@@ -54,7 +54,7 @@ async def test_a_waiting_follower_is_woken_by_a_notification(scribe: Scribe, poo
     follower = asyncio.create_task(taken(tail.follow(0), 3))
     for number in range(3):
         await scribe.write(open_account(f"p{number}"))
-        tail.notify(scribe.state.seq)
+        tail.notify()
     assert await follower == [1, 2, 3]
 
 
@@ -69,7 +69,7 @@ async def test_no_notification_is_missed_between_a_read_and_the_wait(
         rows = await read(after_seq, max_rows)
         if not rows and scribe.state.seq < 5:
             await scribe.write(open_account(f"p{scribe.state.seq}"))
-            tail.notify(scribe.state.seq)
+            tail.notify()
         return rows
 
     monkeypatch.setattr(tail, "read", read_then_commit)
@@ -88,7 +88,7 @@ async def test_followers_are_independent_of_each_other(scribe: Scribe, pool: asy
     followers = [asyncio.create_task(taken(tail.follow(start), 6)) for start in (0, 3, 0)]
     for number in range(6):
         await scribe.write(open_account(f"p{number}"))
-        tail.notify(scribe.state.seq)
+        tail.notify()
     assert await asyncio.gather(*followers) == [[1, 2, 3, 4, 5, 6], [4, 5, 6], [1, 2, 3, 4, 5, 6]]
 
 
@@ -107,7 +107,7 @@ async def test_a_follower_that_is_told_too_early_does_not_spin(scribe: Scribe, p
         return await read(after_seq, max_rows)
 
     tail.read = counting  # type: ignore[method-assign]
-    tail.notify(1)
+    tail.notify()
     follower = asyncio.create_task(taken(tail.follow(0), 1))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asked.wait(), 0.5)

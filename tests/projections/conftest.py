@@ -117,7 +117,7 @@ class JournaledExchange:
             encode_payload(events),
         )
         self.events.extend((self.time_ns, each) for each in events)
-        self.tail.notify(self.state.seq)
+        self.tail.notify()
         return events
 
     @property

@@ -17,11 +17,10 @@ from exchange.core.events import Event
 from exchange.core.state import State
 from exchange.journal.errors import Fenced, HeadLost, JournalCorrupt
 from exchange.journal.log import Head
-from exchange.journal.rows import ROW_COLUMNS, JournalRow, decode_row, encode_payload, row_hash
+from exchange.journal.rows import READ_ROWS, JournalRow, decode_row, encode_payload, row_hash
 
 ROWS_PER_READ = 64
 
-_READ = f"SELECT {ROW_COLUMNS} FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2"  # noqa: S608
 _WRITER = "SELECT epoch, head_seq, head_hash FROM writer"
 
 
@@ -48,7 +47,7 @@ async def replay(
     state = State()
     end = _End(Head(0, genesis_id), epoch=0, time_ns=0)
     while True:
-        records = await connection.fetch(_READ, end.head.seq, ROWS_PER_READ)
+        records = await connection.fetch(READ_ROWS, end.head.seq, ROWS_PER_READ)
         for record in records:
             row = _verified(record, end)
             _execute(state, row, record["events"])

@@ -77,4 +77,8 @@ def decode_row(record: Any) -> JournalRow:
     )
 
 
-ROW_COLUMNS = "seq_first, seq_last, epoch, time_ns, rules_version, commands, events, hash_prev, hash"
+READ_ROWS = """
+SELECT seq_first, seq_last, epoch, time_ns, rules_version, commands, events, hash_prev, hash
+FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2
+"""
+"""The rows after a seq, in order. By `seq_last`, so that a row that overlaps another can not hide."""

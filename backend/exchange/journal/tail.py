@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
-from exchange.journal.rows import ROW_COLUMNS, JournalRow, decode_row
-
-_READ = f"SELECT {ROW_COLUMNS} FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2"  # noqa: S608
+from exchange.journal.rows import READ_ROWS, JournalRow, decode_row
 
 
 class Tail:
@@ -22,8 +20,8 @@ class Tail:
         self._poll_s = poll_s
         self._woken = asyncio.Event()
 
-    def notify(self, seq: int) -> None:
-        """Wakes the followers: everything up to `seq` is committed."""
+    def notify(self) -> None:
+        """Wakes the followers: there is more to read."""
         self._woken.set()
         self._woken = asyncio.Event()
 
@@ -32,7 +30,7 @@ class Tail:
 
         When `after_seq` lies inside a row, that whole row comes first.
         """
-        records = await self._pool.fetch(_READ, after_seq, max_rows)
+        records = await self._pool.fetch(READ_ROWS, after_seq, max_rows)
         return [decode_row(record) for record in records]
 
     async def follow(self, after_seq: int, max_rows: int = 64) -> AsyncIterator[list[JournalRow]]:
