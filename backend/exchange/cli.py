@@ -1,7 +1,6 @@
-"""The command line: `exchange devnet`, `exchange serve`."""
+"""The command line: `exchange devnet`, `exchange serve`, `exchange replay`, `exchange audit`."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -16,9 +15,12 @@ from exchange.chain.errors import ChainError
 from exchange.config import SettingsInvalid, settings_from_environment
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
+from exchange.examine import BooksDiffer, CannotExamine, run_audit, run_replay
 from exchange.journal.errors import JournalError
-from exchange.main import CannotRun, configure_logging, serve
+from exchange.main import configure_logging, serve
+from exchange.parts import CannotRun
 from exchange.sequencer.clock import ClockStepped
+from exchange.sequencer.sequencer import EngineStopped
 from exchange.stores.errors import StoreError
 
 app = typer.Typer(
@@ -29,6 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they print local variables, keys among them
 )
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 EXPECTED_ERRORS = (
     DevnetError,
     SettingsInvalid,
@@ -38,6 +43,9 @@ EXPECTED_ERRORS = (
     ClockStepped,
     CannotListen,
     CannotRun,
+    CannotExamine,
+    BooksDiffer,
+    EngineStopped,  # what start-up meets when the engine has just ended, beside the cause
 )
 """Errors whose message tells an operator what is wrong; everything else is a bug and shows its traceback."""
 
@@ -75,15 +83,55 @@ def serve_command() -> None:
     _run(serve(settings))
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs until done, Ctrl-C or SIGTERM; an expected error becomes one clear line and exit code 1."""
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a devnet; without it the database is EXCHANGE_DATABASE_URL, or else that of .data."
+    ),
+]
+
+
+@app.command()
+def replay(
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="From the first command on, comparing every event, hash and snapshot."),
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Execute the journal again; --verify compares everything.
+
+    Goes the way of a restart, from the newest snapshot on, or with --verify from the first command on. Only
+    reads, and may run beside the exchange.
+    """
+    _run(run_replay(os.environ.get("EXCHANGE_DATABASE_URL"), data_dir, verifying=verify), is_endless=False)
+
+
+@app.command()
+def audit(data_dir: DataDir = None) -> None:
+    """Work out every balance anew and compare all the books.
+
+    Ledger entries, engine state and read tables must agree to the atom. Only reads, and may run beside the
+    exchange.
+    """
+    _run(run_audit(os.environ.get("EXCHANGE_DATABASE_URL"), data_dir), is_endless=False)
+
+
+def _run(work: Coroutine[Any, Any, None], *, is_endless: bool = True) -> None:
+    """Runs until done, Ctrl-C or SIGTERM; an expected error becomes one clear line and exit code 1.
+
+    A signal is the usual end of what is endless; anything else has then not been done.
+    """
 
     async def until_signalled() -> None:
         task = asyncio.ensure_future(work)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await task
+        except asyncio.CancelledError:
+            if not is_endless:
+                raise SystemExit(INTERRUPTED) from None
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -10,11 +10,14 @@
     EXCHANGE_VAULT_BLOCK        block in which the vault was deployed (where reading begins)
     EXCHANGE_CONFIRMATIONS      confirmations before a deposit or payment counts
     EXCHANGE_ORIGIN             public origin of the site, e.g. https://exchange.example
-    EXCHANGE_LISTING            TOML file with [[asset]] and [[market]] tables
+    EXCHANGE_LISTING            TOML file with [[asset]] and [[market]] tables, and perhaps [fee_tiers]
     EXCHANGE_SIGNER_KEYSTORE    encrypted key (keystore v3) of the vault's signer role
     EXCHANGE_SENDER_KEYSTORE    encrypted key of the vault's sender role
     EXCHANGE_KEY_PASSWORD_FILE  file with the password of both
     EXCHANGE_HOST, EXCHANGE_PORT  where to listen; 127.0.0.1 and 8000
+    EXCHANGE_SNAPSHOT_COMMANDS  commands after which a snapshot is made; 100000
+    EXCHANGE_SNAPSHOT_MINUTES   minutes after which one is made, if there were any commands; 10
+    EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
 """
 
@@ -22,7 +25,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,11 +35,16 @@ from eth_account import Account
 
 from exchange.chain.deposits import MAX_CONFIRMATIONS
 from exchange.core.commands import ListAsset, OpenMarket
+from exchange.core.markets import MAX_FEE_TIERS
 from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
+from exchange.journal.snapshots import SnapshotPolicy
+from exchange.operator.fee_tiers import FeeTierSchedule
 
 REPOSITORY = Path(__file__).parents[2]
 SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
 """Where the API's documentation page finds its script and style."""
+
+MAX_SNAPSHOTS_KEPT = 100
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
@@ -66,6 +74,9 @@ class Settings:
     host: str
     port: int
     listing: tuple[ListAsset | OpenMarket, ...]
+    snapshots: SnapshotPolicy = field(default_factory=SnapshotPolicy)
+    fee_tiers: FeeTierSchedule | None = None
+    """None: nobody is moved to another fee tier for what they trade."""
 
     @property
     def domain(self) -> str:
@@ -94,11 +105,19 @@ class MarketTable(msgspec.Struct, forbid_unknown_fields=True):
     taker_fee_bps: int
 
 
+class FeeTiersTable(msgspec.Struct, forbid_unknown_fields=True):
+    """The [fee_tiers] of a listing file: what must be traded in 30 days for tier 1, 2, ..., in `quote`."""
+
+    quote: str
+    volumes: list[str]
+
+
 class ListingFile(msgspec.Struct, forbid_unknown_fields=True):
     """A listing file."""
 
     asset: list[AssetTable]
     market: list[MarketTable]
+    fee_tiers: FeeTiersTable | None = None
 
 
 def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[ListAsset | OpenMarket, ...]:
@@ -145,6 +164,22 @@ def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[L
     return tuple(commands)
 
 
+def fee_tier_schedule(listing: ListingFile) -> FeeTierSchedule | None:
+    """The thresholds of the fee tiers, if there are any. Raises SettingsInvalid."""
+    table = listing.fee_tiers
+    if table is None:
+        return None
+    decimals = {asset.symbol: asset.decimals for asset in listing.asset}
+    if table.quote not in decimals:
+        raise SettingsInvalid("fee_tiers", f"its quote is no asset of the same file: {table.quote!r}")
+    atoms = [_atoms("fee_tiers", text, decimals[table.quote]) for text in table.volumes]
+    if not 0 < len(atoms) < MAX_FEE_TIERS or sorted(set(atoms)) != atoms or atoms[0] == 0:
+        raise SettingsInvalid(
+            "fee_tiers", f"volumes must be 1 to {MAX_FEE_TIERS - 1}, positive and increasing"
+        )
+    return FeeTierSchedule(table.quote, tuple(atoms))
+
+
 def _atoms(name: str, text: str, decimals: int) -> int:
     try:
         return parse_atoms(text, decimals)
@@ -166,6 +201,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     ):
         raise SettingsInvalid("EXCHANGE_ORIGIN", f"not an origin like https://exchange.example: {origin!r}")
     password = _file(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
+    listing, fee_tiers = _listing(environment, chain_id, vault)
     return Settings(
         database_url=_required(environment, "EXCHANGE_DATABASE_URL"),
         clickhouse=_required(environment, "EXCHANGE_CLICKHOUSE"),
@@ -179,7 +215,13 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         origin=origin,
         host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
         port=_at_most(environment, "EXCHANGE_PORT", "8000", 65_535),
-        listing=_listing(environment, chain_id, vault),
+        listing=listing,
+        snapshots=SnapshotPolicy(
+            every_commands=_positive(environment, "EXCHANGE_SNAPSHOT_COMMANDS", "100000"),
+            every_s=60.0 * _positive(environment, "EXCHANGE_SNAPSHOT_MINUTES", "10"),
+            kept=_at_most(environment, "EXCHANGE_SNAPSHOTS_KEPT", "3", MAX_SNAPSHOTS_KEPT),
+        ),
+        fee_tiers=fee_tiers,
     )
 
 
@@ -220,10 +262,12 @@ def _keystore(environment: Mapping[str, str], name: str, password: str) -> bytes
         raise SettingsInvalid(name, "is no keystore file, or the password is wrong") from error
 
 
-def _listing(environment: Mapping[str, str], chain_id: int, vault: str) -> tuple[ListAsset | OpenMarket, ...]:
+def _listing(
+    environment: Mapping[str, str], chain_id: int, vault: str
+) -> tuple[tuple[ListAsset | OpenMarket, ...], FeeTierSchedule | None]:
     name = "EXCHANGE_LISTING"
     try:
         listing = msgspec.convert(tomllib.loads(_file(environment, name)), ListingFile)
-        return listing_commands(listing, chain_id, vault)
+        return listing_commands(listing, chain_id, vault), fee_tier_schedule(listing)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, DecimalSyntaxError) as error:
         raise SettingsInvalid(name, str(error)) from error

@@ -101,13 +101,6 @@ async def run_devnet(options: DevnetOptions) -> None:
 def _settings(
     options: DevnetOptions, postgres: EmbeddedPostgres, anvil: Anvil, deployment: Deployment, data_dir: Path
 ) -> Settings:
-    listing = ListingFile(
-        asset=[
-            AssetTable("ETH", 18, NATIVE_TOKEN),
-            *(AssetTable(token.symbol, token.decimals, token.address) for token in deployment.tokens),
-        ],
-        market=list(MARKETS),
-    )
     return Settings(
         database_url=postgres.url,
         clickhouse=str(data_dir / "clickhouse"),
@@ -121,7 +114,18 @@ def _settings(
         origin=f"http://{HOST}:{options.port}",
         host="127.0.0.1",
         port=options.port,
-        listing=listing_commands(listing, deployment.chain_id, deployment.vault),
+        listing=listing_commands(devnet_listing(deployment), deployment.chain_id, deployment.vault),
+    )
+
+
+def devnet_listing(deployment: Deployment) -> ListingFile:
+    """The chain's coin, the deployed tokens, and the devnet's markets."""
+    return ListingFile(
+        asset=[
+            AssetTable("ETH", 18, NATIVE_TOKEN),
+            *(AssetTable(token.symbol, token.decimals, token.address) for token in deployment.tokens),
+        ],
+        market=list(MARKETS),
     )
 
 

@@ -1,6 +1,6 @@
 """Wiring: one exchange process, from settings to a served API. Nothing here decides anything.
 
-Starting:  migrate -> claim the journal -> replay -> engine -> listing -> followers -> API.
+Starting:  migrate -> claim the journal -> recover -> engine -> listing -> followers -> API.
 Stopping, by cancellation or because a part failed, undoes it in the opposite order, so that the API is gone
 before the engine is and everything answered is followed up.
 """
@@ -12,10 +12,9 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import structlog
@@ -27,10 +26,11 @@ from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.config import SWAGGER_ASSETS, Settings
-from exchange.core.commands import ListAsset, OpenMarket
+from exchange.core.commands import ListAsset, OpenMarket, SetRules
 from exchange.core.events import Rejected
 from exchange.core.markets import Asset, Market
 from exchange.core.rejects import RejectReason
+from exchange.core.terms import RULES_VERSION
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
@@ -38,34 +38,35 @@ from exchange.edge.server import Server, listen
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.journal.log import JournalLog, ensure_genesis
-from exchange.journal.recovery import replay
+from exchange.journal.recovery import recover
+from exchange.journal.snapshots import Snapshotter
 from exchange.journal.tail import Tail
+from exchange.operator.fee_tiers import FeeTierWorker
+from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.cursor import check_cursors
 from exchange.projections.postgres import PostgresProjection
+from exchange.sequencer import garbage
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Sequencer
 from exchange.stores.clickhouse import ClickHouse
-from exchange.stores.postgres import check_durability, migrate, open_connection, open_pool
+from exchange.stores.postgres import (
+    check_durability,
+    migrate,
+    open_connection,
+    open_pool,
+    reaching_the_database,
+)
 
 logger = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 5
 WANTED_FILES = 8_192
+_SET_BY_OPERATORS = {"maker_fee_bps", "taker_fee_bps", "state", "price_band_bps", "market_band_bps"}
+"""What the settings say of a market when it opens; commands may have changed it since."""
 MAX_LAG = 5_000
 """Commands by which a projection may be behind and still count as ready."""
-
-
-class CannotRun(Exception):
-    """This process can not start, or can not go on; the message says why and what to do."""
-
-
-class EndedEarly(CannotRun):
-    """A part that runs for ever has ended."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(f"{name} ended by itself")
 
 
 class ListingDiffers(CannotRun):
@@ -124,6 +125,8 @@ def configure_logging(*, log_format: str, level: str) -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
+    # Its pool gives a traceback for each connection that it can not make again; whoever needs one tells us.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 async def serve(
@@ -134,22 +137,27 @@ async def serve(
 ) -> None:
     """Runs an exchange until cancelled. Raises the typed error of whatever can not start or has ended."""
     _raise_file_limit()
+    garbage.take_over()
     sockets = sockets or listen(settings.host, settings.port)
-    await migrate(settings.database_url)
     async with contextlib.AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url)
-        stack.push_async_callback(_close_pool, pool)
-        # Of its own, so that a flood of requests never keeps the followers waiting for a connection.
-        edge_pool = await open_pool(settings.database_url)
-        stack.push_async_callback(_close_pool, edge_pool)
-        log = await stack.enter_async_context(await JournalLog.claim(settings.database_url))
-        tail = Tail(pool)
-        sequencer = await _recover(settings.database_url, log, tail)
+        with reaching_the_database():
+            await migrate(settings.database_url)
+            pool = await open_pool(settings.database_url)
+            stack.push_async_callback(_close_pool, pool)
+            # Of its own, so that a flood of requests never keeps the followers waiting for a connection.
+            edge_pool = await open_pool(settings.database_url)
+            stack.push_async_callback(_close_pool, edge_pool)
+            log = await stack.enter_async_context(await JournalLog.claim(settings.database_url))
+            tail = Tail(pool)
+            sequencer, snapshot_seq = await _recover(settings.database_url, log, tail)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
         clickhouse = await _open_clickhouse(settings.clickhouse)
         stack.push_async_callback(clickhouse.close)
 
+        snapshots = Snapshotter(
+            settings.database_url, lambda: committed.seq, settings.snapshots, last_seq=snapshot_seq
+        )
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
         deposits = DepositWatcher(
@@ -189,6 +197,7 @@ async def serve(
                     swagger_ui=SWAGGER_ASSETS,
                 ),
                 submit=sequencer.submit,
+                submit_batch=sequencer.submit_batch,
                 view=committed,
                 projection=read_tables,
                 pool=edge_pool,
@@ -204,11 +213,12 @@ async def serve(
                 clock_ns=time.time_ns,
                 chain_head=lambda: deposits.head_number,
                 health_parts=_health_parts(
-                    edge_pool, sequencer, read_tables, trades, deposits, withdrawals, reconciler
+                    edge_pool, sequencer, read_tables, trades, deposits, withdrawals, reconciler, snapshots
                 ),
             )
         )
-        await stack.enter_async_context(_running("engine", sequencer.run()))
+        await stack.enter_async_context(running("engine", sequencer.run()))
+        await _switch_on_rules(sequencer)
         await _list(sequencer, settings.listing)
         await _prepare(withdrawals)
         for name, work in (
@@ -217,9 +227,13 @@ async def serve(
             ("deposit watcher", deposits.run()),
             ("reconciler", reconciler.run()),
             ("withdrawal worker", withdrawals.run()),
+            ("snapshots", snapshots.run()),
         ):
-            await stack.enter_async_context(_running(name, work))
-        await stack.enter_async_context(_running("API", Server(app).run_until_cancelled(sockets)))
+            await stack.enter_async_context(running(name, work))
+        if settings.fee_tiers is not None:
+            fee_tiers = FeeTierWorker(pool, read_tables, committed, sequencer.submit, settings.fee_tiers)
+            await stack.enter_async_context(running("fee tiers", fee_tiers.run()))
+        await stack.enter_async_context(running("API", Server(app).run_until_cancelled(sockets)))
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
         logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin)
@@ -234,30 +248,42 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _recover(database_url: str, log: JournalLog, tail: Tail) -> Sequencer:
-    """Replays the journal into an engine that continues it."""
+async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequencer, int]:
+    """An engine that continues the journal, and the seq of the snapshot that it was recovered from."""
     started_at = time.monotonic()
     connection = await open_connection(database_url)
     try:
         await check_durability(connection)
         genesis_id = await ensure_genesis(connection)
-        committed = CommittedView(f"0x{genesis_id.hex()}")
-        state = await replay(
-            connection,
-            genesis_id,
-            log.head,
-            lambda row: committed.advance(row.seq_last, row.time_ns, row.events),
-        )
+        recovered = await recover(connection, genesis_id, log.head)
+        await check_cursors(connection, log.head.seq)
     finally:
         await connection.close()
-    logger.info("recovered", seq=state.seq, seconds=round(time.monotonic() - started_at, 3))
-    return Sequencer(state, committed, log, Clock(state.time_ns), on_commit=lambda _: tail.notify())
+    state = recovered.state
+    committed = CommittedView.from_state(f"0x{genesis_id.hex()}", state)
+    logger.info(
+        "recovered",
+        seq=state.seq,
+        snapshot_seq=recovered.snapshot_seq,
+        seconds=round(time.monotonic() - started_at, 3),
+    )
+    garbage.freeze_loaded()
+    sequencer = Sequencer(
+        state,
+        committed,
+        log,
+        Clock(state.time_ns),
+        on_commit=lambda _: tail.notify(),
+        on_idle=garbage.IdleCollector().when_idle,
+    )
+    return sequencer, recovered.snapshot_seq
 
 
 async def _prepare(withdrawals: WithdrawalWorker) -> None:
     """Refuses a start against a wrong chain or lost rows; a node that does not answer is waited for later."""
     try:
-        await withdrawals.prepare()
+        with reaching_the_database():
+            await withdrawals.prepare()
     except RpcUnavailable as error:
         logger.warning("chain_unavailable", error=str(error))
 
@@ -266,6 +292,12 @@ async def _open_clickhouse(where: str) -> ClickHouse:
     if where.startswith(("http://", "https://")):
         return await ClickHouse.open(url=where)
     return await ClickHouse.open(path=Path(where))
+
+
+async def _switch_on_rules(sequencer: Sequencer) -> None:
+    """Brings the journal to the newest rules that this code knows; one version at a time, each journaled."""
+    while sequencer.committed.rules_version < RULES_VERSION:
+        await sequencer.submit(SetRules(sequencer.committed.rules_version + 1))
 
 
 async def _list(sequencer: Sequencer, listing: tuple[ListAsset | OpenMarket, ...]) -> None:
@@ -287,10 +319,10 @@ async def _list(sequencer: Sequencer, listing: tuple[ListAsset | OpenMarket, ...
 
 
 def _compare_listing(command: ListAsset | OpenMarket, known: Asset | Market) -> None:
-    """What is in the journal stays: another vault, token, tick or fee in the settings is a mistake."""
+    """What is in the journal stays: another vault, token or tick in the settings is a mistake."""
     for name in command.__struct_fields__:
-        if not hasattr(known, name):
-            continue  # base and quote of a market: part of its symbol
+        if name in _SET_BY_OPERATORS or not hasattr(known, name):
+            continue  # base and quote of a market have other names there: they are part of its symbol
         ours, journaled = getattr(command, name), getattr(known, name)
         if ours != journaled:
             raise ListingDiffers(command.symbol, name, ours, journaled)
@@ -304,6 +336,7 @@ def _health_parts(
     deposits: DepositWatcher,
     withdrawals: WithdrawalWorker,
     reconciler: Reconciler,
+    snapshots: Snapshotter,
 ) -> tuple[HealthPart, ...]:
     def head_seq() -> int:
         return sequencer.committed.seq
@@ -325,6 +358,9 @@ def _health_parts(
         differing = ", ".join(position.symbol for position in status.mismatches)
         return f"vault and ledger differ in {differing}" if differing else "not compared yet"
 
+    async def snapshotting() -> Exception | None:
+        return snapshots.fault
+
     return (
         engine_part(lambda: sequencer.running),
         postgres_part(pool),
@@ -333,21 +369,8 @@ def _health_parts(
         HealthPart("deposits", required=False, check=crediting),
         HealthPart("withdrawals", required=False, check=paying),
         HealthPart("books", required=False, check=agreeing),
+        HealthPart("snapshots", required=False, check=snapshotting),
     )
-
-
-@contextlib.asynccontextmanager
-async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs a part beside the body, and cancels it when the body ends; if the part ends, so does the body."""
-
-    async def for_ever() -> None:
-        await work
-        raise EndedEarly(name)
-
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(for_ever(), name=name)
-        yield
-        task.cancel()
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

@@ -35,6 +35,11 @@ def of_type(hint: Any) -> st.SearchStrategy[Any]:
     origin = typing.get_origin(hint)
     if origin is Literal:
         return st.sampled_from(typing.get_args(hint))
+    if origin is tuple:
+        parts = typing.get_args(hint)
+        if len(parts) == 2 and parts[1] is Ellipsis:
+            return st.lists(of_type(parts[0]), max_size=3).map(tuple)
+        return st.tuples(*map(of_type, parts))
     if origin in {typing.Union, types.UnionType}:
         return st.one_of([of_type(part) for part in typing.get_args(hint)])
     raise TypeError(f"no strategy for {hint}")
@@ -44,3 +49,21 @@ def structs(kinds: tuple[type[msgspec.Struct], ...]) -> st.SearchStrategy[Any]:
     return st.one_of(
         [st.builds(kind, **{f.name: of_type(f.type) for f in msgspec.structs.fields(kind)}) for kind in kinds]
     )
+
+
+def plain(kind: type[msgspec.Struct]) -> Any:
+    """One command or event of the kind, with the plainest values its fields can have."""
+    return kind(**{field.name: _plain_value(field.type) for field in msgspec.structs.fields(kind)})
+
+
+def _plain_value(hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return next(iter(hint))
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return parts[0]
+    if origin is tuple:
+        return ()
+    if origin in {typing.Union, types.UnionType}:
+        return _plain_value(parts[0])
+    return {int: 1, str: "x", bool: True, type(None): None}[hint]

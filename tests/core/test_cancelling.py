@@ -4,6 +4,7 @@ from tests.core.venue import Venue, ends, refusal
 from exchange.core.accounts import CHAIN_ACCOUNT
 from exchange.core.commands import CancelAll, CancelOrder
 from exchange.core.events import AllCancelled, OrderEnded
+from exchange.core.orders import Side
 from exchange.core.rejects import RejectReason
 
 
@@ -86,3 +87,45 @@ def test_cancel_all_of_nothing_is_no_refusal(busy: Venue) -> None:
 
 def test_cancel_all_of_an_unknown_market_is_refused(busy: Venue) -> None:
     assert refusal(busy.cancel_all("alice", market=3)) is RejectReason.UNKNOWN_MARKET
+
+
+@pytest.mark.parametrize("market", [0, -1, 3, 2**64])
+def test_a_market_that_is_not_there_is_unknown_whatever_its_number(busy: Venue, market: int) -> None:
+    assert refusal(busy.cancel_all("alice", market=market)) is RejectReason.UNKNOWN_MARKET
+
+
+@pytest.fixture
+def both_sides(busy: Venue) -> Venue:
+    """Alice has bids too: one in each market."""
+    busy.give("alice", coin=1_000)
+    busy.buy("alice", 1, at=80)
+    busy.buy("alice", 1, at=40, market=2)
+    return busy
+
+
+def test_cancel_all_of_one_side_leaves_the_other(both_sides: Venue) -> None:
+    events = both_sides.cancel_all("alice", side=Side.SELL)
+    assert events[-1] == AllCancelled(both_sides.account_id("alice"), None, 3, Side.SELL)
+    assert both_sides.depth(1) == ([(90, 5), (80, 1)], [])
+    assert both_sides.depth(2) == ([(40, 1)], [])
+
+
+def test_cancel_all_of_one_side_of_one_market(both_sides: Venue) -> None:
+    events = both_sides.cancel_all("alice", market=2, side=Side.BUY)
+    assert events[-1] == AllCancelled(both_sides.account_id("alice"), 2, 1, Side.BUY)
+    assert both_sides.depth(1) == ([(90, 5), (80, 1)], [(100, 10), (101, 20)])
+    assert both_sides.depth(2) == ([], [(50, 30)])
+
+
+def test_cancel_all_goes_by_age_across_markets_and_sides(both_sides: Venue) -> None:
+    ids = [order_id for order_id, _ in ends(both_sides.cancel_all("alice"))]
+    assert ids == sorted(ids)
+    markets = [event.market_id for event in both_sides.log[-1][2] if isinstance(event, OrderEnded)]
+    assert markets == [1, 1, 2, 1, 2]
+
+
+def test_cancel_all_is_the_accounts_own(busy: Venue) -> None:
+    busy.transfer("alice", "APPLE", 10, to=1)
+    busy.sell("alice", 10, at=102, sub_account=1)
+    busy.cancel_all("alice")
+    assert busy.depth(1) == ([(90, 5)], [(102, 10)])

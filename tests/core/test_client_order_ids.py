@@ -1,5 +1,5 @@
 import pytest
-from tests.core.venue import Venue, refusal
+from tests.core.venue import SECOND, Venue, refusal
 
 from exchange.core.events import OrderAccepted, OrderEnded, OrderKnown
 from exchange.core.orders import OrderType, Side, TimeInForce
@@ -81,7 +81,7 @@ def test_an_id_belongs_to_its_account(rested: Venue) -> None:
 def test_an_id_is_remembered_for_60_s_of_command_time_after_the_end(rested: Venue) -> None:
     order_id = rested.last_order_id
     rested.cancel("alice", order_id)
-    rested.pass_time(59.999_999_999)
+    rested.pass_time(60)
     assert known(rested).order_id == order_id
     rested.pass_time(0.000_000_001)
     fresh = rested.sell("alice", 10, at=100, cid="mine")
@@ -128,6 +128,18 @@ def test_an_order_without_an_id_is_a_new_order_each_time(venue: Venue) -> None:
 def test_an_expired_replay_is_refused_before_it_is_compared(rested: Venue) -> None:
     events = rested.sell("alice", 10, at=100, cid="mine", expires_ns=rested.time_ns - 1)
     assert refusal(events) is RejectReason.REQUEST_EXPIRED
+
+
+def test_a_replay_at_the_very_expiry_is_not_placed_twice(rested: Venue) -> None:
+    """The longest request there may be, replayed at the last moment at which it is taken."""
+    longest_ns = rested.time_ns + 60 * SECOND
+    rested.sell("alice", 50, at=100)
+    first = rested.buy("bob", 15, at=100, cid="sweep", tif=TimeInForce.IOC, expires_ns=longest_ns)
+    longest = rested.log[-1][1]
+    rested.pass_time(60)
+    again = rested.do(longest)
+    placed = [event for event in (*first, *again) if isinstance(event, OrderAccepted)]
+    assert len(placed) <= 1
 
 
 def test_a_fill_that_ends_a_maker_of_another_owner_ends_that_owners_id(rested: Venue) -> None:

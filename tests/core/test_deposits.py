@@ -56,6 +56,13 @@ def test_an_impossible_amount_is_refused(venue: Venue, amount: int) -> None:
     assert refusal(venue.deposit("alice", "APPLE", amount)) is RejectReason.DEPOSIT_INVALID
 
 
+@pytest.mark.parametrize("amount", [2**63, 2**64, 2**127, MAX_ATOMS])
+def test_a_large_amount_is_credited_exactly(venue: Venue, amount: int) -> None:
+    venue.deposit("alice", "APPLE", amount)
+    assert venue.has("alice", "APPLE") == (amount, 0)
+    assert venue.system(CHAIN_ACCOUNT, "APPLE") == -amount
+
+
 def test_a_deposit_for_nobody_is_refused(venue: Venue) -> None:
     nobody = CreditDeposit(CHAIN_ID, VAULT, 1, "", token("APPLE"), 5, "0x", 0, 1)
     assert refusal(venue.do(nobody)) is RejectReason.DEPOSIT_INVALID

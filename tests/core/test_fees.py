@@ -8,27 +8,49 @@ from tests.core.venue import Venue, ends, fills
 from exchange.core import fees
 from exchange.core.accounts import FEES_ACCOUNT, Account
 from exchange.core.events import OrderAccepted
-from exchange.core.orders import Order, Side
+from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce
 
 notionals = st.lists(st.one_of(st.integers(1, 50), st.integers(1, 2**120)), min_size=1, max_size=30)
 rates = st.integers(0, 10_000)
+maker_rates = st.integers(-10_000, 10_000)
 
 
 def order(maker_fee_bps: int, taker_fee_bps: int) -> Order:
-    return Order(1, Account(1_000, "0xa", 0), 1, Side.BUY, 1, 1, 1, 0, maker_fee_bps, taker_fee_bps, None)
+    return Order(
+        1,
+        Account(1_000, "0xa", 0),
+        1,
+        Side.BUY,
+        OrderType.LIMIT,
+        TimeInForce.GTC,
+        SelfTradePrevention.CANCEL_NEWEST,
+        1,
+        1,
+        1,
+        0,
+        maker_fee_bps,
+        taker_fee_bps,
+        None,
+        0,
+    )
 
 
-@given(notionals, rates)
+@given(notionals, maker_rates)
 def test_many_small_fills_cost_what_one_large_fill_costs(sizes: list[int], rate: int) -> None:
-    piecewise = order(rate, rate)
+    piecewise = order(rate, max(rate, 0))
     for notional in sizes:
-        fee = fees.next_fee_atoms(piecewise, notional, rate)
-        assert 0 <= fee <= notional
-        fees.charge(piecewise, notional, rate, fee)
-    assert piecewise.fee_charged_atoms == ceil(Fraction(sum(sizes) * rate, 10_000))
+        fee = fees.charge(piecewise, notional, rate)
+        assert -notional <= fee <= notional
+        assert fee * rate >= 0, "a fee or a rebate, never the other"
+    exact = Fraction(sum(sizes) * rate, 10_000)
+    assert piecewise.fee_charged_atoms == ceil(exact)
+    whole = order(rate, max(rate, 0))
+    assert fees.charge(whole, sum(sizes), rate) == ceil(exact)
 
 
-@given(st.lists(st.tuples(st.integers(1, 2**100), st.booleans()), min_size=1, max_size=20), rates, rates)
+@given(
+    st.lists(st.tuples(st.integers(1, 2**100), st.booleans()), min_size=1, max_size=20), maker_rates, rates
+)
 def test_the_reserve_always_covers_the_fee_whether_charged_as_maker_or_taker(
     steps: list[tuple[int, bool]], maker: int, taker: int
 ) -> None:
@@ -37,12 +59,19 @@ def test_the_reserve_always_covers_the_fee_whether_charged_as_maker_or_taker(
     for notional, as_maker in steps:
         rate = maker if as_maker else taker
         reserved = fees.reserve_atoms(charged, left)
-        fee = fees.next_fee_atoms(charged, notional, rate)
-        fees.charge(charged, notional, rate, fee)
+        fee = fees.charge(charged, notional, rate)
         left -= notional
         assert 0 <= fees.reserve_atoms(charged, left) <= reserved - fee
     owed = sum(Fraction(n * (maker if m else taker), 10_000) for n, m in steps)
     assert charged.fee_charged_atoms == ceil(owed)
+
+
+@given(st.integers(0, 2**128 - 1), rates)
+def test_the_notional_that_an_amount_pays_for_is_the_largest(amount: int, rate: int) -> None:
+    notional = fees.spendable_atoms(amount, rate)
+    assert notional + ceil(Fraction(notional * rate, 10_000)) <= amount
+    more = notional + 1
+    assert more + ceil(Fraction(more * rate, 10_000)) > amount
 
 
 def fee_venue(maker: int, taker: int) -> Venue:
@@ -118,11 +147,16 @@ def test_a_seller_at_a_fee_of_the_whole_price_gets_nothing_and_never_less() -> N
 def test_rates_are_those_of_the_orders_acceptance_for_both_sides() -> None:
     venue = fee_venue(10, 20)
     venue.give("alice", apple=100)
-    venue.give("bob", coin=100_000)
+    for buyer in ("bob", "ben"):
+        venue.give(buyer, coin=100_000)
     accepted = venue.sell("alice", 100, at=100)[0]
     assert isinstance(accepted, OrderAccepted)
     assert (accepted.maker_fee_bps, accepted.taker_fee_bps) == (10, 20)
-    venue.state.markets[1].maker_fee_bps = 9_999
-    venue.view.markets[1].maker_fee_bps = 9_999
-    (trade,) = fills(venue.buy("bob", 100, at=100))
-    assert trade.maker_fee_atoms == 10
+    venue.buy("bob", 100, at=99)
+    venue.set_fees((9_000, 9_999))
+    (trade,) = fills(venue.buy("ben", 100, at=100))
+    assert (trade.maker_fee_atoms, trade.taker_fee_atoms) == (10, 9_999), (
+        "only the new order pays the new rate"
+    )
+    (trade,) = fills(venue.sell("ben", 100, at=99))
+    assert (trade.maker_fee_atoms, trade.taker_fee_atoms) == (10, 9_900)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.venue import Venue, refusal
 
-from exchange.core.commands import OpenMarket
+from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.events import MarketOpened
 from exchange.core.markets import exact_unit_atoms
 from exchange.core.rejects import RejectReason
@@ -69,7 +69,9 @@ def test_a_market_knows_its_tick_and_lot_as_decimals(listed: Venue) -> None:
         ({"tick_decimals": -1}, RejectReason.MARKET_INVALID),
         ({"tick_decimals": 37}, RejectReason.MARKET_INVALID),
         ({"lot_atoms": 0}, RejectReason.MARKET_INVALID),
-        ({"maker_fee_bps": -1}, RejectReason.MARKET_INVALID),
+        ({"maker_fee_bps": -21}, RejectReason.MARKET_INVALID),
+        ({"maker_fee_bps": 10_001}, RejectReason.MARKET_INVALID),
+        ({"taker_fee_bps": -1}, RejectReason.MARKET_INVALID),
         ({"taker_fee_bps": 10_001}, RejectReason.MARKET_INVALID),
         ({"lot_atoms": 10**13}, RejectReason.MARKET_NOT_DIVISIBLE),
         ({"tick_decimals": 6}, RejectReason.MARKET_NOT_DIVISIBLE),
@@ -109,5 +111,5 @@ def test_an_asset_without_symbol_or_with_impossible_withdrawal_numbers_is_refuse
 def test_an_asset_is_listed_once_by_symbol_and_once_by_token(listed: Venue) -> None:
     assert refusal(listed.list_asset("ETH", 18)) is RejectReason.ASSET_EXISTS
     eth = listed.state.asset_by_symbol["ETH"]
-    renamed = listed.log[0][1].__class__("ETH2", 18, eth.chain_id, eth.vault, eth.token)
+    renamed = ListAsset("ETH2", 18, eth.chain_id, eth.vault, eth.token)
     assert refusal(listed.do(renamed)) is RejectReason.ASSET_EXISTS

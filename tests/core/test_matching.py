@@ -1,10 +1,8 @@
 import pytest
 from tests.core.venue import Venue, ends, fills, refusal, trades
 
-from exchange.core import ledger
 from exchange.core.events import OrderAccepted, OrderEnded, OrderRested, Trade
-from exchange.core.invariants import audit
-from exchange.core.matching import MAX_FILLS
+from exchange.core.matching import MAX_WORK
 from exchange.core.orders import OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
 
@@ -183,20 +181,17 @@ def test_an_order_that_meets_its_own_owner_ends_and_the_resting_one_stays(two: V
 def test_sub_accounts_of_one_owner_do_not_trade_with_each_other(two: Venue) -> None:
     sub = two.account_id("alice", sub_account=7)
     assert sub != two.account_id("alice")
-    two.checking = False  # no command moves funds to a sub-account yet
-    accounts = two.state.accounts
-    ledger.transfer(accounts[two.account_id("bob")], accounts[sub], two.asset_id("COIN"), 1_000)
+    two.give("alice", coin=1_000)
+    two.transfer("alice", "COIN", 1_000, to=7)
     two.sell("alice", 5, at=100)
     events = two.buy("alice", 5, at=100, sub_account=7)
     assert (trades(events), ends(events)) == ([], [(two.last_order_id, "self_trade")])
-    audit(two.state)
+    assert two.has("alice", "COIN", sub_account=7) == (1_000, 0)
 
 
 def test_fill_or_kill_does_not_count_the_liquidity_of_the_owners_other_accounts(two: Venue) -> None:
-    two.checking = False
-    sub = two.account_id("alice", sub_account=7)
-    accounts = two.state.accounts
-    ledger.transfer(accounts[two.account_id("bob")], accounts[sub], two.asset_id("COIN"), 1_000)
+    two.give("alice", coin=1_000)
+    two.transfer("alice", "COIN", 1_000, to=7)
     two.sell("alice", 5, at=100)
     events = two.buy("alice", 5, at=100, sub_account=7, tif=TimeInForce.FOK)
     assert refusal(events) is RejectReason.FILL_OR_KILL_UNFILLABLE
@@ -223,28 +218,28 @@ def crowd(venue: Venue, count: int) -> None:
 
 
 def test_one_command_makes_at_most_a_thousand_fills_and_the_rest_ends(two: Venue) -> None:
-    crowd(two, MAX_FILLS + 1)
+    crowd(two, MAX_WORK + 1)
     two.give("rich", coin=1_000_000)
-    all_of_it = two.buy("rich", MAX_FILLS + 1, at=100, tif=TimeInForce.FOK)
+    all_of_it = two.buy("rich", MAX_WORK + 1, at=100, tif=TimeInForce.FOK)
     assert refusal(all_of_it) is RejectReason.FILL_OR_KILL_UNFILLABLE
-    events = two.buy("rich", MAX_FILLS + 5, at=100)
-    assert len(trades(events)) == MAX_FILLS
+    events = two.buy("rich", MAX_WORK + 5, at=100)
+    assert len(trades(events)) == MAX_WORK
     assert ends(events)[-1] == (two.last_order_id, "work_limit")
     assert two.depth() == ([], [(100, 1)])
-    assert two.has("rich", "COIN") == (1_000_000 - 100 * MAX_FILLS, 0)
+    assert two.has("rich", "COIN") == (1_000_000 - 100 * MAX_WORK, 0)
 
 
 def test_exactly_a_thousand_fills_are_a_whole_fill(two: Venue) -> None:
-    crowd(two, MAX_FILLS)
+    crowd(two, MAX_WORK)
     two.give("rich", coin=1_000_000)
-    events = two.buy("rich", MAX_FILLS, at=100, tif=TimeInForce.FOK)
-    assert len(trades(events)) == MAX_FILLS
+    events = two.buy("rich", MAX_WORK, at=100, tif=TimeInForce.FOK)
+    assert len(trades(events)) == MAX_WORK
     assert ends(events)[-1] == (two.last_order_id, "filled")
 
 
 def test_after_a_thousand_fills_an_emptied_book_lets_the_rest_stand(two: Venue) -> None:
-    crowd(two, MAX_FILLS)
+    crowd(two, MAX_WORK)
     two.give("rich", coin=1_000_000)
-    events = two.buy("rich", MAX_FILLS + 5, at=100)
+    events = two.buy("rich", MAX_WORK + 5, at=100)
     assert isinstance(events[-1], OrderRested)
     assert two.depth() == ([(100, 5)], [])

@@ -8,13 +8,14 @@ from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_SIZE_LOTS
 
-BAD_PRICES = [0, -1, MAX_PRICE_TICKS + 1, 2**200]
-BAD_SIZES = [0, -1, MAX_SIZE_LOTS + 1, 2**200]
+BEYOND = [2**63, 2**64, 2**127, 2**128 - 1, 2**128, 2**200]
+BAD_PRICES = [0, -1, *BEYOND]
+BAD_SIZES = [0, -1, *BEYOND]
 
 
 def test_an_order_of_an_unknown_or_a_system_account_is_refused(venue: Venue) -> None:
     venue.give("alice", apple=1)
-    for account_id in (999_999, 0, -1, FEES_ACCOUNT):
+    for account_id in (999_999, 0, -1, FEES_ACCOUNT, *BEYOND):
         order = PlaceOrder(
             account_id, 1, Side.SELL, OrderType.LIMIT, TimeInForce.GTC, 1, 1, None, venue.time_ns + 1
         )
@@ -23,7 +24,25 @@ def test_an_order_of_an_unknown_or_a_system_account_is_refused(venue: Venue) -> 
 
 def test_an_order_for_an_unknown_market_is_refused(venue: Venue) -> None:
     venue.give("alice", apple=1)
-    assert refusal(venue.sell("alice", 1, at=1, market=2)) is RejectReason.UNKNOWN_MARKET
+    for market in (2, 0, -1, *BEYOND):
+        assert refusal(venue.sell("alice", 1, at=1, market=market)) is RejectReason.UNKNOWN_MARKET
+
+
+def test_an_expiry_of_any_size_is_too_early_or_too_late(venue: Venue) -> None:
+    venue.give("alice", apple=1)
+    for expires_ns in BEYOND:
+        late = venue.sell("alice", 1, at=1, expires_ns=expires_ns)
+        assert refusal(late) is RejectReason.REQUEST_EXPIRY_TOO_FAR
+        early = venue.sell("alice", 1, at=1, expires_ns=-expires_ns)
+        assert refusal(early) is RejectReason.REQUEST_EXPIRED
+
+
+def test_the_largest_price_and_the_largest_size_are_taken(venue: Venue) -> None:
+    venue.give("alice", apple=MAX_ATOMS)
+    assert isinstance(venue.sell("alice", MAX_SIZE_LOTS, at=1)[-1], OrderRested)
+    assert isinstance(venue.sell("alice", 1, at=MAX_PRICE_TICKS)[-1], OrderRested)
+    assert isinstance(venue.sell("alice", MAX_SIZE_LOTS, at=MAX_PRICE_TICKS)[-1], OrderRested)
+    assert venue.depth()[1] == [(1, MAX_SIZE_LOTS), (MAX_PRICE_TICKS, 1 + MAX_SIZE_LOTS)]
 
 
 def test_a_request_is_taken_until_its_expiry_and_refused_after(venue: Venue) -> None:

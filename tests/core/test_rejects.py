@@ -5,10 +5,29 @@ from collections.abc import Callable
 import pytest
 from tests.core.venue import Venue, refusal
 
-from exchange.core.commands import OpenAccount, OpenMarket
+from exchange.core.commands import CancelOrder, OpenAccount, OpenMarket, SetRules
 from exchange.core.events import Event
+from exchange.core.markets import MarketState
 from exchange.core.orders import OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
+
+
+def mine(venue: Venue) -> int:
+    return venue.state.accounts[venue.account_id("alice")].client_orders["mine"].order_id
+
+
+def in_state(venue: Venue, state: MarketState) -> list[Event]:
+    """An order that no market takes unless it is open."""
+    venue.set_state(state)
+    return venue.buy("bob", 1, at=1, tif=TimeInForce.IOC)
+
+
+def when_due(venue: Venue) -> list[Event]:
+    venue.cancel_all_after("alice", 1)
+    venue.pass_time(1)
+    venue.ticking = False
+    return venue.buy("bob", 1, at=1)
+
 
 SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.ASSET_EXISTS: lambda v: v.list_asset("APPLE"),
@@ -16,7 +35,11 @@ SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.MARKET_EXISTS: lambda v: v.do(OpenMarket("APPLE-COIN", "APPLE", "COIN", 1, 0, 1, 0, 0)),
     RejectReason.MARKET_INVALID: lambda v: v.do(OpenMarket("X", "APPLE", "COIN", 0, 0, 1, 0, 0)),
     RejectReason.MARKET_NOT_DIVISIBLE: lambda v: v.do(OpenMarket("X", "APPLE", "COIN", 1, 1, 1, 0, 0)),
-    RejectReason.UNKNOWN_ACCOUNT: lambda v: v.do(type(v.log[-1][1])(77, 1)),  # type: ignore[call-arg]
+    RejectReason.FEES_INVALID: lambda v: v.set_fees((-2, 1)),
+    RejectReason.PRICE_BANDS_INVALID: lambda v: v.set_bands(1, 2),
+    RejectReason.ACCOUNT_LIMITS_INVALID: lambda v: v.set_limits("alice", 1, 2),
+    RejectReason.RULES_INVALID: lambda v: v.do(SetRules(2)),
+    RejectReason.UNKNOWN_ACCOUNT: lambda v: v.do(CancelOrder(77, 1)),
     RejectReason.UNKNOWN_ASSET: lambda v: v.do(OpenMarket("X", "KIWI", "COIN", 1, 0, 1, 0, 0)),
     RejectReason.UNKNOWN_MARKET: lambda v: v.sell("alice", 1, at=1, market=9),
     RejectReason.UNKNOWN_ORDER: lambda v: v.cancel("alice", 12345),
@@ -29,12 +52,31 @@ SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.PRICE_OUT_OF_RANGE: lambda v: v.sell("alice", 1, at=0),
     RejectReason.SIZE_OUT_OF_RANGE: lambda v: v.sell("alice", 0, at=1),
     RejectReason.AMOUNT_TOO_LARGE: lambda v: v.buy("bob", 2**63 - 1, at=2**63 - 1, market=2),
-    RejectReason.INSUFFICIENT_FUNDS: lambda v: v.sell("bob", 1, at=1),
+    RejectReason.INSUFFICIENT_FUNDS: lambda v: v.sell("bob", 2, at=1),
     RejectReason.INVALID_COMBINATION: lambda v: v.sell("alice", 1, at=1, kind=OrderType.MARKET),
     RejectReason.POST_ONLY_WOULD_CROSS: lambda v: v.buy("bob", 1, at=100, tif=TimeInForce.POST_ONLY),
     RejectReason.FILL_OR_KILL_UNFILLABLE: lambda v: v.buy("bob", 9, at=100, tif=TimeInForce.FOK),
     RejectReason.CLIENT_ORDER_ID_REUSED: lambda v: v.sell("alice", 2, at=100, cid="mine"),
     RejectReason.TOO_MANY_OPEN_ORDERS: lambda v: [v.sell("alice", 1, at=100) for _ in range(1_001)][-1],
+    RejectReason.TOO_MANY_ORDERS_IN_MARKET: lambda v: [
+        v.set_limits("alice", 9, 1),
+        v.sell("alice", 1, at=100),
+    ][-1],
+    RejectReason.PRICE_OUTSIDE_BAND: lambda v: [v.set_bands(1, 1), v.buy("bob", 1, at=102)][-1],
+    RejectReason.NO_REFERENCE_PRICE: lambda v: v.market_buy("bob", 1, market=2),
+    RejectReason.AMOUNT_BUYS_NOTHING: lambda v: v.spend("bob", 99, worst=100),
+    RejectReason.GOOD_TILL_INVALID: lambda v: v.buy("bob", 1, at=1, till_ns=v.time_ns),
+    RejectReason.TRIGGER_INVALID: lambda v: v.buy("bob", 1, at=1, stop=0),
+    RejectReason.TRIGGER_ALREADY_MET: lambda v: v.buy("bob", 1, at=1, stop=50),
+    RejectReason.AMEND_BELOW_FILLED: lambda v: v.amend("alice", mine(v), 1, at=100),
+    RejectReason.CANCEL_ALL_AFTER_INVALID: lambda v: v.cancel_all_after("alice", 86_401),
+    RejectReason.MARKET_PRE_OPEN: lambda v: in_state(v, MarketState.PRE_OPEN),
+    RejectReason.MARKET_POST_ONLY: lambda v: in_state(v, MarketState.POST_ONLY),
+    RejectReason.MARKET_CANCEL_ONLY: lambda v: in_state(v, MarketState.CANCEL_ONLY),
+    RejectReason.MARKET_HALTED: lambda v: in_state(v, MarketState.HALTED),
+    RejectReason.WORK_QUEUED: when_due,
+    RejectReason.TRANSFER_INVALID: lambda v: v.transfer("alice", "APPLE", 1, to=0),
+    RejectReason.CLIENT_TRANSFER_ID_REUSED: lambda v: v.transfer("alice", "APPLE", 2, to=1, cid="moved"),
     RejectReason.DEPOSIT_ALREADY_CREDITED: lambda v: v.deposit("alice", "APPLE", 1, number=1),
     RejectReason.DEPOSIT_OUT_OF_ORDER: lambda v: v.deposit("alice", "APPLE", 1, number=99),
     RejectReason.DEPOSIT_INVALID: lambda v: v.deposit("alice", "APPLE", 0),
@@ -62,8 +104,9 @@ def stage() -> Venue:
     venue.withdraw("alice", "APPLE", 1, "flying")
     venue.withdraw("alice", "APPLE", 1, "landed")
     venue.settle("landed")
-    venue.sell("alice", 3, at=100, cid="mine")
-    venue.cancel("bob", 0)  # refused; its kind of command is used again by a scenario above
+    venue.sell("alice", 4, at=100, cid="mine")
+    venue.buy("bob", 1, at=100)
+    venue.transfer("alice", "APPLE", 1, to=1, cid="moved")
     venue.check()
     return venue
 

@@ -1,19 +1,16 @@
-"""A whole exchange in memory that checks itself after every command.
+"""A whole exchange in memory that checks itself after every command, in the words of its scenarios."""
 
-After each command the state is audited from scratch, the folded movements of all events are compared with the
-engine's balances, and the committed view (a third way to the same numbers) is compared with both.
-"""
-
-from collections import defaultdict
 from collections.abc import Iterable
+
+from tests.core.checked import SECOND, START_NS, CheckedState
 
 from exchange.core import ledger
 from exchange.core.accounts import FEES_ACCOUNT
-from exchange.core.apply import apply
 from exchange.core.commands import (
+    AmendOrder,
     CancelAll,
+    CancelAllAfter,
     CancelOrder,
-    Command,
     CreditDeposit,
     ListAsset,
     OpenAccount,
@@ -21,19 +18,36 @@ from exchange.core.commands import (
     PlaceOrder,
     RefundWithdrawal,
     RequestWithdrawal,
+    SetAccountLimits,
+    SetFees,
+    SetFeeTier,
+    SetMarketState,
+    SetPriceBands,
+    SetRules,
     SettleWithdrawal,
+    Tick,
+    TransferFunds,
 )
 from exchange.core.events import AccountKnown, AccountOpened, Event, OrderEnded, Rejected, Trade
-from exchange.core.invariants import audit
-from exchange.core.markets import Market
-from exchange.core.movements import movements
-from exchange.core.orders import OrderType, Side, TimeInForce
+from exchange.core.markets import Market, MarketState
+from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.core.rejects import RejectReason
-from exchange.core.state import State
-from exchange.sequencer.committed import CommittedView
 
-SECOND = 1_000_000_000
-START_NS = 1_700_000_000 * SECOND
+__all__ = [
+    "CHAIN_ID",
+    "SECOND",
+    "START_NS",
+    "VAULT",
+    "Venue",
+    "address",
+    "ends",
+    "fills",
+    "refusal",
+    "token",
+    "trades",
+    "withdrawal_id",
+]
+
 CHAIN_ID = 31337
 VAULT = "0x" + "fa" * 20
 
@@ -51,98 +65,18 @@ def withdrawal_id(label: str) -> str:
     return "0x" + label.encode().hex().rjust(64, "0")
 
 
-class Venue:
-    """A state, its events so far, and two independent folds of these events."""
+class Venue(CheckedState):
+    """The scenarios' words. Everybody has an account as soon as they are named; sub-account 0 unless said.
 
-    def __init__(self, *, checking: bool = True) -> None:
-        self.state = State()
-        self.view = CommittedView(genesis_id="0x" + "00" * 32)
-        self.time_ns = START_NS
-        self.checking = checking
-        self.log: list[tuple[int, Command, list[Event]]] = []
-        self.folded: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
-        self.deposits: dict[tuple[int, str], int] = defaultdict(int)
+    It begins by switching on the version of the rules that it is to play by; a journal begins with version 1.
+    """
 
-    # ---- running commands
+    def __init__(self, *, checking: bool = True, ticking: bool = True, rules: int = 2) -> None:
+        super().__init__(checking=checking, ticking=ticking)
+        for version in range(2, rules + 1):
+            self.do(SetRules(version))
 
-    def do(self, command: Command) -> list[Event]:
-        events = apply(self.state, self.state.seq + 1, self.time_ns, command)
-        self.log.append((self.time_ns, command, events))
-        for event in events:
-            for account_id, asset_id, available, held in movements(event, self.state.markets):
-                entry = self.folded[account_id, asset_id]
-                entry[0] += available
-                entry[1] += held
-        self.view.advance(self.state.seq, self.time_ns, [events])
-        if self.checking:
-            self.check()
-        return events
-
-    def pass_time(self, seconds: float) -> None:
-        self.time_ns += int(seconds * SECOND)
-
-    def check(self) -> None:
-        audit(self.state)
-        self._check_balances()
-        self._check_view()
-
-    def _check_balances(self) -> None:
-        engine = {
-            (account.account_id, asset_id): [entry.available_atoms, entry.held_atoms]
-            for account in self.state.accounts.values()
-            for asset_id, entry in account.balances.items()
-            if entry.available_atoms or entry.held_atoms
-        }
-        assert engine == {key: value for key, value in self.folded.items() if value != [0, 0]}
-        for account in self.state.accounts.values():
-            for asset_id in self.state.assets:
-                mine, theirs = (
-                    ledger.balance(account, asset_id),
-                    self.view.balance(account.account_id, asset_id),
-                )
-                assert (mine.available_atoms, mine.held_atoms) == (theirs.available_atoms, theirs.held_atoms)
-
-    def _check_view(self) -> None:
-        view, state = self.view, self.state
-        assert (view.seq, view.time_ns) == (state.seq, state.time_ns)
-        assert view.assets == state.assets
-        assert view.markets == state.markets
-        assert view.asset_by_symbol == {a.symbol: a for a in state.assets.values() if a.listed}
-        assert view.market_by_symbol == state.market_by_symbol
-        for (owner, sub_account), account in state.account_by_owner.items():
-            assert view.account_id(owner, sub_account) == account.account_id
-            assert view.owner(account.account_id) == owner
-            seen = [
-                (o.order_id, o.remaining_lots, o.client_order_id)
-                for o in view.open_orders(account.account_id)
-            ]
-            assert seen == [
-                (o.order_id, o.remaining_lots, o.client_order_id) for o in account.open_orders.values()
-            ]
-        for order in state.orders.values():
-            seen_order = view.open_order(order.order_id)
-            assert seen_order is not None
-            assert seen_order.account_id == order.account.account_id
-            assert (seen_order.market_id, seen_order.side) == (order.market_id, order.side)
-            assert (seen_order.price_ticks, seen_order.size_lots) == (order.price_ticks, order.size_lots)
-        for market_id in state.markets:
-            assert view.depth(market_id, 1_000_000) == self.depth(market_id)
-        for (chain_id, vault), number in state.last_deposit.items():
-            assert view.last_deposit(chain_id, vault) == number
-        for label, requested in state.withdrawals.items():
-            assert view.open_withdrawal(label) == requested
-        for label in state.final_withdrawals:
-            assert view.open_withdrawal(label) is None
-
-    def depth(self, market_id: int = 1) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Bids and asks of the engine's own book, the best first, as (price, size)."""
-        book = self.state.books[market_id]
-        return (
-            [(level.price_ticks, level.size_lots) for level in book.bids.levels()],
-            [(level.price_ticks, level.size_lots) for level in book.asks.levels()],
-        )
-
-    # ---- words of the scenarios
+    # ---- the operator
 
     def list_asset(self, symbol: str, decimals: int = 0, **numbers: int) -> list[Event]:
         return self.do(ListAsset(symbol, decimals, CHAIN_ID, VAULT, token(symbol), **numbers))
@@ -156,14 +90,33 @@ class Venue:
         taker_fee_bps: int = 0,
         tick: tuple[int, int] = (1, 0),
         lot_atoms: int = 1,
+        state: MarketState = MarketState.OPEN,
     ) -> Market:
         """Lists both assets (whole units only) when needed and opens their market."""
         for symbol in (base, quote):
             if symbol not in self.state.asset_by_symbol:
                 self.list_asset(symbol)
         symbol = f"{base}-{quote}"
-        self.do(OpenMarket(symbol, base, quote, *tick, lot_atoms, maker_fee_bps, taker_fee_bps))
+        self.do(OpenMarket(symbol, base, quote, *tick, lot_atoms, maker_fee_bps, taker_fee_bps, state))
         return self.state.market_by_symbol[symbol]
+
+    def set_state(self, state: MarketState, market: int = 1) -> list[Event]:
+        return self.do(SetMarketState(market, state))
+
+    def set_fees(self, *tiers: tuple[int, int], market: int = 1) -> list[Event]:
+        """(maker, taker) bps of tier 0, 1, ..."""
+        return self.do(SetFees(market, tiers))
+
+    def set_tier(self, name: str, tier: int) -> list[Event]:
+        return self.do(SetFeeTier(address(name), tier))
+
+    def set_bands(self, price_band_bps: int, market_band_bps: int, market: int = 1) -> list[Event]:
+        return self.do(SetPriceBands(market, price_band_bps, market_band_bps))
+
+    def set_limits(self, name: str, in_all: int, per_market: int, sub_account: int = 0) -> list[Event]:
+        return self.do(SetAccountLimits(self.account_id(name, sub_account), in_all, per_market))
+
+    # ---- accounts and funds
 
     def account_id(self, name: str, sub_account: int = 0) -> int:
         known = self.state.account_by_owner.get((address(name), sub_account))
@@ -201,35 +154,21 @@ class Venue:
             self.deposit(name, symbol.upper(), amount)
         return self.account_id(name)
 
-    def order(
+    def transfer(
         self,
         name: str,
-        side: Side,
-        size: int,
-        at: int,
+        symbol: str,
+        amount: int,
+        to: int,
         *,
-        tif: TimeInForce = TimeInForce.GTC,
-        kind: OrderType = OrderType.LIMIT,
-        cid: str | None = None,
-        market: int = 1,
+        cid: str = "t1",
         sub_account: int = 0,
         expires_ns: int | None = None,
     ) -> list[Event]:
+        """From one sub-account of the person to another."""
         expires = self.time_ns + 30 * SECOND if expires_ns is None else expires_ns
         account_id = self.account_id(name, sub_account)
-        return self.do(PlaceOrder(account_id, market, side, kind, tif, at, size, cid, expires))
-
-    def buy(self, name: str, size: int, at: int, **more: object) -> list[Event]:
-        return self.order(name, Side.BUY, size, at, **more)  # type: ignore[arg-type]
-
-    def sell(self, name: str, size: int, at: int, **more: object) -> list[Event]:
-        return self.order(name, Side.SELL, size, at, **more)  # type: ignore[arg-type]
-
-    def cancel(self, name: str, order_id: int) -> list[Event]:
-        return self.do(CancelOrder(self.account_id(name), order_id))
-
-    def cancel_all(self, name: str, market: int | None = None) -> list[Event]:
-        return self.do(CancelAll(self.account_id(name), market))
+        return self.do(TransferFunds(account_id, to, self.asset_id(symbol), amount, cid, expires))
 
     def withdraw(
         self, name: str, symbol: str, amount: int, label: str = "w1", *, max_fee: int = 0, in_s: int = 600
@@ -255,9 +194,126 @@ class Venue:
     def refund(self, label: str, block_time_s: int) -> list[Event]:
         return self.do(RefundWithdrawal(withdrawal_id(label), 300, block_time_s))
 
-    def has(self, name: str, symbol: str) -> tuple[int, int]:
+    # ---- orders
+
+    def order(
+        self,
+        name: str,
+        side: Side,
+        size: int,
+        at: int,
+        *,
+        tif: TimeInForce = TimeInForce.GTC,
+        kind: OrderType = OrderType.LIMIT,
+        cid: str | None = None,
+        market: int = 1,
+        sub_account: int = 0,
+        expires_ns: int | None = None,
+        stp: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
+        till_ns: int = 0,
+        stop: int | None = None,
+        take_profit: int | None = None,
+        spending: int = 0,
+    ) -> list[Event]:
+        """`till_ns` makes it good till a time; `stop` and `take_profit` are triggers."""
+        expires = self.time_ns + 30 * SECOND if expires_ns is None else expires_ns
+        account_id = self.account_id(name, sub_account)
+        trigger, trigger_ticks = None, 0
+        if stop is not None:
+            trigger, trigger_ticks = TriggerKind.STOP, stop
+        elif take_profit is not None:
+            trigger, trigger_ticks = TriggerKind.TAKE_PROFIT, take_profit
+        if till_ns and tif is TimeInForce.GTC:
+            tif = TimeInForce.GTT
+        return self.do(
+            PlaceOrder(
+                account_id,
+                market,
+                side,
+                kind,
+                tif,
+                at,
+                size,
+                cid,
+                expires,
+                stp,
+                till_ns,
+                trigger,
+                trigger_ticks,
+                spending,
+            )
+        )
+
+    def buy(self, name: str, size: int, at: int, **more: object) -> list[Event]:
+        return self.order(name, Side.BUY, size, at, **more)  # type: ignore[arg-type]
+
+    def sell(self, name: str, size: int, at: int, **more: object) -> list[Event]:
+        return self.order(name, Side.SELL, size, at, **more)  # type: ignore[arg-type]
+
+    def market_buy(self, name: str, size: int, worst: int = 0, **more: object) -> list[Event]:
+        return self._market(name, Side.BUY, size, worst, more)
+
+    def market_sell(self, name: str, size: int, worst: int = 0, **more: object) -> list[Event]:
+        return self._market(name, Side.SELL, size, worst, more)
+
+    def spend(self, name: str, amount: int, worst: int = 0, **more: object) -> list[Event]:
+        """A market buy by amount, fee included."""
+        return self._market(name, Side.BUY, 0, worst, {"spending": amount, **more})
+
+    def _market(self, name: str, side: Side, size: int, worst: int, more: dict[str, object]) -> list[Event]:
+        chosen = {"kind": OrderType.MARKET, "tif": TimeInForce.IOC, **more}
+        return self.order(name, side, size, worst, **chosen)  # type: ignore[arg-type]
+
+    def trade_at(self, price: int, size: int = 1, market: int = 1) -> list[Event]:
+        """Two strangers trade at a price of an empty stretch of the book."""
+        base, quote = (
+            self.state.assets[asset].symbol.lower()
+            for asset in (
+                self.state.markets[market].base_asset_id,
+                self.state.markets[market].quote_asset_id,
+            )
+        )
+        self.give("stranger1", **{base: size * self.state.markets[market].lot_atoms})
+        notional = self.state.markets[market].notional_atoms(price, size)
+        self.give("stranger2", **{quote: 2 * notional})
+        self.sell("stranger1", size, at=price, market=market)
+        events = self.buy("stranger2", size, at=price, market=market, tif=TimeInForce.FOK)
+        assert trades(events) == [(price, size)]
+        return events
+
+    def amend(
+        self,
+        name: str,
+        order_id: int,
+        size: int,
+        at: int,
+        *,
+        sub_account: int = 0,
+        expires_ns: int | None = None,
+    ) -> list[Event]:
+        expires = self.time_ns + 30 * SECOND if expires_ns is None else expires_ns
+        return self.do(AmendOrder(self.account_id(name, sub_account), order_id, at, size, expires))
+
+    def cancel(self, name: str, order_id: int, sub_account: int = 0) -> list[Event]:
+        return self.do(CancelOrder(self.account_id(name, sub_account), order_id))
+
+    def cancel_all(self, name: str, market: int | None = None, side: Side | None = None) -> list[Event]:
+        return self.do(CancelAll(self.account_id(name), market, side))
+
+    def cancel_all_after(self, name: str, seconds: float) -> list[Event]:
+        """Sets the person's dead man's switch that far ahead; 0 switches it off."""
+        fires_ns = self.time_ns + int(seconds * SECOND) if seconds else 0
+        return self.do(CancelAllAfter(self.account_id(name), fires_ns))
+
+    def tick(self) -> list[Event]:
+        return self.do(Tick())
+
+    # ---- looking
+
+    def has(self, name: str, symbol: str, sub_account: int = 0) -> tuple[int, int]:
         """What the person has of an asset: (available, held)."""
-        entry = ledger.balance(self.state.accounts[self.account_id(name)], self.asset_id(symbol))
+        account = self.state.accounts[self.account_id(name, sub_account)]
+        entry = ledger.balance(account, self.asset_id(symbol))
         return entry.available_atoms, entry.held_atoms
 
     def system(self, account_id: int, symbol: str) -> int:
@@ -265,6 +321,21 @@ class Venue:
 
     def fees(self, symbol: str = "COIN") -> int:
         return self.system(FEES_ACCOUNT, symbol)
+
+    def open(self, order_id: int) -> Order:
+        """An order that must be open."""
+        return self.state.orders[order_id]
+
+    def queue(self, price: int, market: int = 1) -> list[tuple[int, int]]:
+        """(order id, remaining) at a price of the book, the first in the queue first."""
+        book = self.state.books[market]
+        return [
+            (order.order_id, order.remaining_lots)
+            for side in (book.bids, book.asks)
+            for at, level in side.levels_from_best()
+            for order in level.values()
+            if at == price
+        ]
 
     @property
     def last_order_id(self) -> int:

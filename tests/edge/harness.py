@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
-from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket
+from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket, SetRules
 from exchange.core.state import State
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, MarketData
@@ -44,6 +44,7 @@ WBTC = "0x" + "0b" * 20
 SWAGGER_UI = Path(__file__).parents[2] / "node_modules" / "swagger-ui-dist"
 
 LISTING: list[Command] = [
+    SetRules(2),
     ListAsset("ETH", 18, CHAIN_ID, VAULT, ETH),
     ListAsset("USDC", 6, CHAIN_ID, VAULT, USDC),
     ListAsset("WBTC", 8, CHAIN_ID, VAULT, WBTC),
@@ -89,6 +90,12 @@ class Exchange:
             )
         )
         assert type(outcome.events[0]).__name__ in {"AccountOpened", "DepositCredited"}
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Waits, from commit to commit, until something is true of the committed view."""
+        async with asyncio.timeout(20):
+            while not holds():
+                await self.view.reached(self.view.seq + 1, 20)
 
     async def trader(self, **deposits_atoms: int) -> "Trader":
         """A new wallet, signed in, with these deposits credited."""
@@ -212,6 +219,11 @@ async def running_exchange(
             raise faults.refuse
         return await sequencer.submit(command)
 
+    async def submit_batch(commands: Sequence[Command]) -> list[Outcome]:
+        if faults.refuse is not None:
+            raise faults.refuse
+        return await sequencer.submit_batch(commands)
+
     edge = Edge(
         config=EdgeConfig(
             chain_id=CHAIN_ID,
@@ -223,6 +235,7 @@ async def running_exchange(
             auth_burst=1_000,
         ),
         submit=submit,
+        submit_batch=submit_batch,
         view=view,
         projection=projection,
         pool=pool,

@@ -35,6 +35,16 @@ async def test_a_wallet_signs_in_and_its_first_login_opens_its_account(exchange)
         "seq": exchange.view.seq,
         "address": KEY.address,
         "account_id": content["account_id"],
+        "fee_tier": 0,
+        "sub_accounts": [
+            {
+                "sub_account": 0,
+                "account_id": content["account_id"],
+                "max_open_orders": 1000,
+                "max_orders_per_market": 1000,
+                "cancel_all_at_ms": None,
+            }
+        ],
         "session_expires_at_ms": content["expires_at_ms"],
     }
 

@@ -24,15 +24,20 @@ async def test_an_order_rests_and_is_seen_at_once_with_its_hold(exchange):
     assert order == {
         "order_id": order["order_id"],
         "client_order_id": "mine-1",
+        "sub_account": 0,
         "market": "ETH-USDC",
         "side": "buy",
         "type": "limit",
         "time_in_force": "gtc",
         "price": "3000",
         "size": "1",
+        "amount": None,
         "filled": "0",
         "remaining": "1",
         "status": "open",
+        "trigger": None,
+        "good_till_ms": None,
+        "self_trade_prevention": "cancel_newest",
         "created_ms": order["created_ms"],
         "ended_ms": None,
     }
@@ -121,6 +126,35 @@ async def test_cancel_all_takes_one_market_or_all(exchange):
     assert (await trader.balances())["USDC"] == ("10000", "0")
 
 
+async def test_cancel_all_takes_one_side(exchange):
+    trader = await exchange.trader(USDC=10_000 * USDC_ATOMS, ETH=ETH_ATOMS)
+    await trader.order(size="0.1")
+    sell = (await trader.order(side="sell", price="4000")).json()["order"]["order_id"]
+    answer = await trader.request("DELETE", "/v1/orders", params={"side": "sell", "market": "ETH-USDC"})
+    assert answer.json()["order_ids"] == [sell]
+    assert (await trader.request("DELETE", "/v1/orders", params={"side": "sell"})).json()["count"] == 0
+    assert (await trader.request("DELETE", "/v1/orders", params={"side": "buy"})).json()["count"] == 1
+
+
+async def test_a_parameter_where_fields_belong_into_the_body_is_refused(exchange, subtests):
+    """One who puts the sub-account into the query would otherwise act on the main account."""
+    trader = await exchange.trader(USDC=10_000 * USDC_ATOMS)
+    order_id = (await trader.order()).json()["order"]["order_id"]
+    seq = exchange.view.seq
+    for method, path, body in [
+        ("POST", "/v1/orders", {"market": "ETH-USDC", "side": "buy", "price": "3000", "size": "1"}),
+        ("POST", "/v1/orders/batch", {"operations": [{"op": "cancel", "order_id": order_id}]}),
+        ("POST", "/v1/cancel-all-after", {"seconds": 1}),
+        ("POST", "/v1/withdrawals", trader.withdrawal()),
+        ("PATCH", f"/v1/orders/{order_id}", {"size": "0.5"}),
+        ("DELETE", f"/v1/orders/{order_id}", None),
+    ]:
+        with subtests.test(f"{method} {path}"):
+            response = await trader.request(method, path, json=body, params={"sub_account": 1})
+            assert problem(response, 422, "field_unknown")["field"] == "sub_account"
+    assert exchange.view.seq == seq
+
+
 async def test_a_mistyped_cancel_all_cancels_nothing(exchange, subtests):
     trader = await exchange.trader(USDC=10_000 * USDC_ATOMS)
     await trader.order()
@@ -129,6 +163,12 @@ async def test_a_mistyped_cancel_all_cancels_nothing(exchange, subtests):
         ({"market": ""}, 404, "unknown_market"),
         ({"markt": "ETH-USDC"}, 422, "field_unknown"),
         ([("market", "ETH-USDC"), ("market", "WBTC-USDC")], 422, "field_unknown"),
+        ({"side": "both"}, 422, "field_invalid"),
+        ([("side", "buy"), ("side", "sell")], 422, "field_unknown"),
+        ({"sub_account": "128"}, 422, "field_invalid"),
+        ({"sub_account": "-1"}, 422, "field_invalid"),
+        ({"sub_account": "0.0"}, 422, "field_invalid"),
+        ({"sub_account": "1"}, 404, "unknown_account"),
     ]:
         with subtests.test(str(params)):
             problem(await trader.request("DELETE", "/v1/orders", params=params), status, code)

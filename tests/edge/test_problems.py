@@ -2,7 +2,7 @@ import pytest
 from tests.edge.harness import problem
 
 from exchange.core.rejects import RejectReason
-from exchange.edge.problems import STATUS_AND_TITLE, EdgeCode
+from exchange.edge.problems import STATUS_AND_TITLE, EdgeCode, rejected
 from exchange.gateway.refusals import GatewayCode
 from exchange.sequencer.sequencer import EngineStopped, Overloaded
 
@@ -18,9 +18,14 @@ def test_the_table_has_nothing_but_the_codes_and_no_code_twice():
     assert set(STATUS_AND_TITLE) == set(codes)
 
 
-def test_every_refusal_is_a_4xx_and_only_the_edge_has_5xx():
+def test_every_refusal_is_a_4xx_but_for_the_edges_and_queued_work():
     for code, (status, _) in STATUS_AND_TITLE.items():
-        assert 400 <= status < 500 or code in set(EdgeCode)
+        assert 400 <= status < 500 or code in {*EdgeCode, RejectReason.WORK_QUEUED}
+
+
+def test_queued_work_says_when_to_try_again():
+    assert rejected(RejectReason.WORK_QUEUED).headers == {"Retry-After": "1"}
+    assert rejected(RejectReason.MARKET_HALTED).headers == {}
 
 
 async def test_an_unknown_address_and_a_wrong_method_are_problems(exchange):

@@ -5,7 +5,8 @@ import httpx
 import pytest
 from tests.edge.harness import CHAIN_ID, ETH, VAULT, problem
 
-from exchange.core.commands import CreditDeposit
+from exchange.core.commands import CreditDeposit, SetFees, SetMarketState, SetPriceBands
+from exchange.core.markets import MarketState
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import HealthPart
 from exchange.edge.reads import decode_cursor, encode_cursor
@@ -18,6 +19,7 @@ LISTINGS = [
     "/v1/deposits",
     "/v1/withdrawals",
     "/v1/ledger",
+    "/v1/transfers",
 ]
 
 
@@ -40,9 +42,34 @@ async def test_assets_and_markets_are_listed(exchange):
         "quote": "USDC",
         "tick": "0.01",
         "lot": "0.0001",
+        "state": "open",
+        "last_price": None,
+        "price_band_bps": 0,
+        "market_band_bps": 500,
         "maker_fee_bps": 0,
         "taker_fee_bps": 10,
+        "fee_tiers": [{"tier": 0, "maker_fee_bps": 0, "taker_fee_bps": 10}],
     }
+
+
+async def test_a_market_shows_its_present_state_bands_tiers_and_last_price(exchange):
+    seller, buyer = await exchange.trader(ETH=10**18), await exchange.trader(USDC=10**10)
+    await seller.order(side="sell")
+    await buyer.order()
+    for command in (
+        SetFees(1, ((5, 20), (-1, 10))),
+        SetPriceBands(1, 1_000, 50),
+        SetMarketState(1, MarketState.CANCEL_ONLY),
+    ):
+        outcome = await exchange.sequencer.submit(command)
+    market = (await exchange.client.get("/v1/markets", params={"min_seq": outcome.seq})).json()["items"][0]
+    assert (market["state"], market["last_price"]) == ("cancel_only", "3000")
+    assert (market["price_band_bps"], market["market_band_bps"]) == (1_000, 50)
+    assert (market["maker_fee_bps"], market["taker_fee_bps"]) == (5, 20)
+    assert market["fee_tiers"] == [
+        {"tier": 0, "maker_fee_bps": 5, "taker_fee_bps": 20},
+        {"tier": 1, "maker_fee_bps": -1, "taker_fee_bps": 10},
+    ]
 
 
 async def test_the_deployment_says_what_wallets_sign(exchange):

@@ -4,16 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.core.commands import PlaceOrder
 from exchange.core.markets import Market
-from exchange.core.orders import OrderType, Side, TimeInForce
-from exchange.core.units import MAX_PRICE_TICKS
+from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_TIME_NS
+from exchange.gateway.fields import parse_amount_atoms, parse_price_ticks, parse_size_lots
 from exchange.gateway.refusals import FieldRefused
-from exchange.gateway.requests import (
-    parse_amount_atoms,
-    parse_place_order,
-    parse_price_ticks,
-    parse_size_lots,
-)
+from exchange.gateway.requests import PLACE_FIELDS, parse_amend_order, parse_place_order
+from exchange.sequencer.open_orders import OpenOrder
 
 NOW_NS = 1_763_841_600_000_000_000
 NOW_MS = NOW_NS // 10**6
@@ -141,7 +139,6 @@ def test_an_unknown_market_is_refused(market):
         ("side", "hold"),
         ("side", 1),
         ("type", "stop"),
-        ("type", None),
         ("time_in_force", "day"),
         ("self_trade_prevention", "none"),
         ("client_order_id", ""),
@@ -209,6 +206,162 @@ def test_an_amount_outside_the_asset_is_refused(value, code):
 
 def test_the_largest_amount_is_taken():
     assert parse_amount_atoms("340282366920938463463374607431768.211455", 6, "amount") == 2**128 - 1
+
+
+def command_of(**changes: Any) -> PlaceOrder:
+    body = {name: value for name, value in {**ORDER, **changes}.items() if value is not ...}
+    return parse_place_order(body, 1000, MARKETS, NOW_NS)
+
+
+def test_null_is_the_same_as_a_field_that_is_not_there():
+    nothing = dict.fromkeys(PLACE_FIELDS - ORDER.keys(), None)
+    assert command_of(**nothing) == command_of()
+
+
+def test_every_term_of_an_order_becomes_the_engines():
+    command = command_of(
+        time_in_force="gtt",
+        good_till_ms=NOW_MS + 1,
+        self_trade_prevention="decrement",
+        trigger={"type": "take_profit", "price": "2900"},
+        client_order_id="mine",
+    )
+    assert (command.time_in_force, command.good_till_ns) == (TimeInForce.GTT, (NOW_MS + 1) * 10**6)
+    assert command.self_trade_prevention is SelfTradePrevention.DECREMENT
+    assert (command.trigger, command.trigger_ticks) == (TriggerKind.TAKE_PROFIT, 58_000)
+    assert (command.client_order_id, command.quote_atoms) == ("mine", 0)
+
+
+def test_a_market_order_without_a_price_leaves_it_to_the_band():
+    assert command_of(type="market", price=...).price_ticks == 0
+    assert command_of(type="market").price_ticks == 60_001
+    assert refusal_of(type="market", price="0").code == "must_be_positive"
+    assert refusal_of(price=...).code == "field_missing"
+
+
+def test_a_market_buy_by_amount_has_no_size():
+    command = command_of(type="market", price=..., size=..., amount="250.000001")
+    assert (command.size_lots, command.quote_atoms) == (0, 250_000_001)
+    assert (command.order_type, command.time_in_force) == (OrderType.MARKET, TimeInForce.IOC)
+    largest = command_of(type="market", size=..., amount="340282366920938463463374607431768.211455")
+    assert largest.quote_atoms == MAX_ATOMS
+
+
+BY_AMOUNT = {"type": "market", "size": ..., "amount": "250"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"type": "market", "time_in_force": "gtc"}, "invalid_combination", "time_in_force"),
+        ({"type": "market", "time_in_force": "post_only"}, "invalid_combination", "time_in_force"),
+        ({"type": "market", "time_in_force": "gtt"}, "invalid_combination", "time_in_force"),
+        ({"time_in_force": "gtt"}, "field_missing", "good_till_ms"),
+        ({"good_till_ms": NOW_MS + 1}, "invalid_combination", "good_till_ms"),
+        (BY_AMOUNT | {"size": "1"}, "invalid_combination", "amount"),
+        (BY_AMOUNT | {"type": "limit"}, "invalid_combination", "amount"),
+        (BY_AMOUNT | {"side": "sell"}, "invalid_combination", "amount"),
+        (BY_AMOUNT | {"time_in_force": "fok"}, "invalid_combination", "amount"),
+        (BY_AMOUNT | {"trigger": {"type": "stop", "price": "1"}}, "invalid_combination", "trigger"),
+        (
+            BY_AMOUNT | {"self_trade_prevention": "decrement"},
+            "invalid_combination",
+            "self_trade_prevention",
+        ),
+        (BY_AMOUNT | {"amount": "0"}, "must_be_positive", "amount"),
+        (BY_AMOUNT | {"amount": "0.0000001"}, "too_many_decimals", "amount"),
+        (BY_AMOUNT | {"amount": str(2**128)}, "amount_too_large", "amount"),
+        (BY_AMOUNT | {"amount": 250}, "not_a_decimal", "amount"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_the_field_that_does_not(changes, code, field):
+    refusal = refusal_of(**changes)
+    assert (refusal.code, refusal.field) == (code, field)
+
+
+@pytest.mark.parametrize("good_till_ms", [NOW_MS, 0, -1, MAX_TIME_NS // 10**6 + 1, 2**70])
+def test_a_good_till_time_that_is_past_or_beyond_time_is_refused(good_till_ms):
+    refusal = refusal_of(time_in_force="gtt", good_till_ms=good_till_ms)
+    assert (refusal.code, refusal.field) == ("good_till_invalid", "good_till_ms")
+
+
+@pytest.mark.parametrize("good_till_ms", ["1", True, 1.5, []])
+def test_a_good_till_time_that_is_no_number_is_refused(good_till_ms):
+    refusal = refusal_of(time_in_force="gtt", good_till_ms=good_till_ms)
+    assert (refusal.code, refusal.field) == ("field_invalid", "good_till_ms")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "code", "field"),
+    [
+        ("stop", "field_invalid", "trigger"),
+        ([], "field_invalid", "trigger"),
+        ({}, "field_missing", "trigger.type"),
+        ({"type": "stop"}, "field_missing", "trigger.price"),
+        ({"type": "trailing", "price": "1"}, "field_invalid", "trigger.type"),
+        ({"type": "stop", "price": "1", "size": "1"}, "field_unknown", "trigger.size"),
+        ({"type": "stop", "price": 1}, "not_a_decimal", "trigger.price"),
+        ({"type": "stop", "price": "0"}, "must_be_positive", "trigger.price"),
+        ({"type": "stop", "price": "0.01"}, "price_off_tick", "trigger.price"),
+        ({"type": "stop", "price": "9" * 60}, "price_out_of_range", "trigger.price"),
+    ],
+)
+def test_a_trigger_is_read_as_strictly_as_the_order(trigger, code, field):
+    refusal = refusal_of(trigger=trigger)
+    assert (refusal.code, refusal.field) == (code, field)
+
+
+RESTING = OpenOrder(
+    order_id=9,
+    account_id=1000,
+    market_id=1,
+    side=Side.BUY,
+    order_type=OrderType.LIMIT,
+    time_in_force=TimeInForce.GTC,
+    self_trade_prevention=SelfTradePrevention.CANCEL_NEWEST,
+    price_ticks=100,
+    size_lots=10,
+    remaining_lots=4,
+    client_order_id=None,
+    created_ns=0,
+    good_till_ns=0,
+    trigger=None,
+    trigger_ticks=0,
+    awaiting_trigger=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "price_ticks", "size_lots"),
+    [
+        ({"price": "10"}, 200, 10),
+        ({"size": "0.0008"}, 100, 8),
+        ({"price": "10", "size": "0.0008"}, 200, 8),
+        ({"price": None, "size": "0.0008"}, 100, 8),
+    ],
+)
+def test_what_an_amendment_does_not_give_stays_as_it_is(body, price_ticks, size_lots):
+    command = parse_amend_order(body, RESTING, ETH_USDC, NOW_NS)
+    assert (command.price_ticks, command.size_lots) == (price_ticks, size_lots)
+    assert (command.account_id, command.order_id) == (1000, 9)
+    assert command.expires_ns == NOW_NS + 30 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({}, "field_missing", "price"),
+        ({"price": None, "size": None}, "field_missing", "price"),
+        ({"price": "10", "side": "sell"}, "field_unknown", "side"),
+        ({"price": 10}, "not_a_decimal", "price"),
+        ({"size": "0.00015"}, "size_off_lot", "size"),
+        ({"size": "1", "expires_at_ms": NOW_MS}, "request_expired", "expires_at_ms"),
+    ],
+)
+def test_an_amendment_is_read_as_strictly_as_an_order(body, code, field):
+    with pytest.raises(FieldRefused) as caught:
+        parse_amend_order(body, RESTING, ETH_USDC, NOW_NS)
+    assert (caught.value.code, caught.value.field) == (code, field)
 
 
 @given(st.integers(min_value=1, max_value=MAX_PRICE_TICKS))

@@ -5,7 +5,6 @@ from eth_account import Account
 
 from exchange.core.markets import Asset
 from exchange.gateway.refusals import GatewayRefusal
-from exchange.gateway.sessions import Session
 from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
 from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
 
@@ -18,7 +17,6 @@ DOMAIN = WithdrawalDomain("0x" + "ab" * 32, 31337, VAULT)
 KEY = Account.from_key("0x" + "2a" * 32)
 OWNER = KEY.address.lower()
 DESTINATION = "0x" + "77" * 20
-SESSION = Session(owner=OWNER, account_id=1000, created_ns=0, expires_ns=2**62)
 
 
 def signed_form(key=KEY, owner=OWNER, domain=DOMAIN, amount_atoms=2_500_000, **changes) -> WithdrawalForm:
@@ -31,7 +29,7 @@ def signed_form(key=KEY, owner=OWNER, domain=DOMAIN, amount_atoms=2_500_000, **c
 
 
 def command_of(form: WithdrawalForm):
-    return withdrawal_command(form, SESSION, ASSETS, DOMAIN, NOW_S * 10**9)
+    return withdrawal_command(form, 1000, OWNER, ASSETS, DOMAIN, NOW_S * 10**9)
 
 
 def code_of(form: WithdrawalForm) -> str:
@@ -111,3 +109,12 @@ def test_a_field_that_can_not_be_taken_has_its_code(changes, code):
 @pytest.mark.parametrize("nonce", ["", "-1", "01", "1.0", "\u0667", str(2**63), "9" * 400, "1e3"])
 def test_a_nonce_that_is_no_plain_number_is_refused(nonce):
     assert code_of(dataclasses.replace(signed_form(), nonce=nonce)) == "field_invalid"
+
+
+def test_the_sub_account_is_part_of_what_is_signed():
+    message = WithdrawalMessage(OWNER, 5, USDC.token, 2_500_000, 0, DESTINATION, 7, NOW_S + 3600)
+    signature = "0x" + KEY.unsafe_sign_hash(DOMAIN.digest(message)).signature.hex()
+    command = command_of(signed_form(signature=signature, sub_account=5))
+    assert command.withdrawal_id == "0x" + DOMAIN.digest(message).hex()
+    assert code_of(signed_form(signature=signature, sub_account=6)) == "signature_wrong_signer"
+    assert code_of(signed_form(sub_account=5)) == "signature_wrong_signer"

@@ -3,7 +3,7 @@
 import asyncpg
 from tests.core.venue import CHAIN_ID, START_NS, VAULT, address, token
 
-from exchange.core.apply import RULES_VERSION, apply
+from exchange.core.apply import apply
 from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenAccount
 from exchange.core.events import Event
 from exchange.core.state import State
@@ -28,7 +28,11 @@ class Scribe:
     async def write(self, *commands: Command, time_ns: int = START_NS) -> None:
         events = [apply(self.state, self.state.seq + 1, time_ns, command) for command in commands]
         await self.log.append(
-            self.state.seq, time_ns, RULES_VERSION, encode_payload(list(commands)), encode_payload(events)
+            self.state.seq,
+            time_ns,
+            self.state.rules_version,
+            encode_payload(list(commands)),
+            encode_payload(events),
         )
         self.rows.append((commands, events))
 

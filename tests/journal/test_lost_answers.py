@@ -9,7 +9,6 @@ import pytest
 from tests.core.venue import START_NS
 from tests.journal.scribe import LIST_APPLE, Scribe, open_account, recover
 
-from exchange.core.apply import RULES_VERSION
 from exchange.core.state import State
 from exchange.journal.errors import AppendUnknown, Fenced
 from exchange.journal.log import JournalLog
@@ -138,6 +137,6 @@ async def test_trying_again_after_an_unknown_outcome_is_never_applied_twice(
     scribe.log.head = before  # as it stands when the answer was lost
     with pytest.raises(Fenced):
         await scribe.log.append(
-            2, START_NS, RULES_VERSION, encode_payload(list(commands)), encode_payload(events)
+            2, START_NS, scribe.state.rules_version, encode_payload(list(commands)), encode_payload(events)
         )
     assert (await recover(database_url))[0].seq == 2

@@ -5,7 +5,7 @@ import pytest
 from tests.core.venue import START_NS
 from tests.journal.scribe import Scribe, recover, write_a_day
 
-from exchange.core.apply import RULES_VERSION
+from exchange.core.terms import RULES_VERSION
 from exchange.journal.errors import HeadLost, JournalCorrupt, JournalError
 from exchange.journal.rows import row_hash
 
@@ -109,7 +109,7 @@ async def test_a_well_chained_foreign_row_at_the_end_is_found(
         12,
         1,
         START_NS + 9,
-        RULES_VERSION,
+        1,
         b'[["CancelOrder",1,1]]',
         b'[[["Rejected","unknown_account"]]]',
     )
@@ -182,7 +182,8 @@ FORGERIES: dict[str, dict[str, object]] = {
     "a step back in time": {"time_ns": START_NS - 1},
     "an epoch before the row before it": {"epoch": 0},
     "an epoch that the writer never had": {"epoch": 77},
-    "rules of another version": {"rules_version": RULES_VERSION + 1},
+    "rules that nobody knows": {"rules_version": RULES_VERSION + 1},
+    "other rules than its commands have switched on": {"rules_version": 2},
 }
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
-from tests.projections.conftest import FIRST_ACCOUNT, MINUTE_NS, START_NS, JournaledExchange, place
+from tests.projections.conftest import MINUTE_NS, START_NS, JournaledExchange
+from tests.projections.traffic import FIRST_ACCOUNT, place
 
 from exchange.core.orders import Side
 from exchange.journal.errors import HeadLost

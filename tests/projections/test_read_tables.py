@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import pytest
-from tests.projections.conftest import ACCOUNTS, FIRST_ACCOUNT, USDC, JournaledExchange, deposit, owner, place
+from tests.projections.conftest import JournaledExchange
+from tests.projections.traffic import ACCOUNTS, FIRST_ACCOUNT, USDC, deposit, owner, place
 
 from exchange.core.accounts import SYSTEM_ACCOUNTS
 from exchange.core.events import DepositCredited, OrderAccepted, OrderEnded, Trade, WithdrawalRequested
@@ -15,6 +16,7 @@ from exchange.journal.errors import HeadLost
 from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail
 from exchange.projections import (
+    accounts,
     balances,
     cursor,
     deposits,
@@ -22,6 +24,8 @@ from exchange.projections import (
     ledger_entries,
     orders,
     reference,
+    transfers,
+    volumes,
     withdrawals,
 )
 from exchange.projections.errors import CursorMoved, ReadTablesBroken
@@ -29,7 +33,7 @@ from exchange.projections.postgres import PostgresProjection
 
 TABLES = [
     *("orders", "fills", "balances", "ledger_entries", "deposits", "withdrawals"),
-    *("assets", "markets", "accounts", "projection_cursors"),
+    *("assets", "markets", "accounts", "fee_tiers", "transfers", "daily_volumes", "projection_cursors"),
 ]
 
 
@@ -138,9 +142,12 @@ async def test_a_failure_between_any_two_statements_leaves_nothing_half_written(
     before = await dump(pool)
     rows = await journaled.tail.read(0, 100)
     writers = [
-        reference.NewReferences,
+        reference.ReferenceChanges,
+        accounts.AccountChanges,
         orders.OrderChanges,
         fills.NewFills,
+        volumes.NewVolumes,
+        transfers.NewTransfers,
         ledger_entries.NewEntries,
         deposits.NewDeposits,
         withdrawals.WithdrawalChanges,
@@ -252,7 +259,7 @@ async def test_an_orders_life_is_told_with_fills_fee_and_roles(
     assert isinstance(accepted, OrderAccepted)
     [trade] = [event for event in events if isinstance(event, Trade)]
 
-    found = await orders.order_of_account(pool, maker, accepted.order_id)
+    found = await orders.order_by_id(pool, accepted.order_id)
     assert found.seq == journaled.state.seq
     order = found.item
     assert order is not None
@@ -264,7 +271,7 @@ async def test_an_orders_life_is_told_with_fills_fee_and_roles(
     )
     assert (order.filled_quote_atoms, order.fee_atoms) == (trade.quote_atoms, trade.maker_fee_atoms)
     assert order.updated_seq == journaled.state.seq
-    assert (await orders.order_of_account(pool, taker, accepted.order_id)).item is None
+    assert (await orders.order_by_id(pool, 999_999)).item is None
 
     taken = (await orders.orders_page(pool, taker)).items[0]
     assert (taken.status, taken.remaining_lots, taken.fee_atoms) == ("filled", 0, trade.taker_fee_atoms)
@@ -283,7 +290,7 @@ async def test_every_reason_for_which_an_order_ends_fits_the_table(pool: asyncpg
         remaining = 0 if reason is EndReason.FILLED else 1
         await pool.execute(
             "INSERT INTO orders VALUES ($1, 1000, 1, 'buy', 'limit', 'gtc', 'cancel_newest',"
-            " 1, 1, $2, 0, 0, $3, NULL, 1, $1, 1)",
+            " 1, 1, $2, 0, 0, $3, NULL, 1, $1, 1, 0, NULL, 0, 0, FALSE)",
             order_id,
             remaining,
             reason.value,
@@ -303,6 +310,7 @@ async def test_pages_put_together_are_the_whole_listing_newest_first(
         (ledger_entries.ledger_page, "ledger_entries", ("seq", "event_index", "entry_index")),
         (deposits.deposits_page, "deposits", ("seq", "event_index")),
         (withdrawals.withdrawals_page, "withdrawals", ("seq", "event_index")),
+        (transfers.transfers_page, "transfers", ("seq", "event_index")),
     ]
     for read, table, key in listings:
         keys: list[tuple[int, ...]] = []

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
+import msgspec
 from tests.core.venue import address
 
 from exchange.core.commands import Command, OpenAccount
+from exchange.core.events import Event
 from exchange.core.state import State
 from exchange.journal.log import Head, JournalLog
 from exchange.sequencer.clock import Clock
@@ -18,15 +21,30 @@ def account_of(name: str) -> OpenAccount:
     return OpenAccount(address(name))
 
 
+_COMMANDS = msgspec.json.Decoder(list[Command])
+_EVENTS = msgspec.json.Decoder(list[list[Event]])
+
+
+@dataclass(frozen=True)
+class AppendedRow:
+    """What a row of the journal would hold, decoded again."""
+
+    time_ns: int
+    rules_version: int
+    commands: list[Command]
+    events: list[list[Event]]
+
+
 class GatedLog:
     """Passes appends on to a real log (or to nowhere) one by one, each when it is let through."""
 
-    def __init__(self, log: JournalLog | None = None) -> None:
+    def __init__(self, log: JournalLog | None = None, *, head_seq: int = 0) -> None:
         self._log = log
-        self.head = log.head if log is not None else Head(0, bytes(32))
+        self.head = log.head if log is not None else Head(head_seq, bytes(32))
         self.asked = asyncio.Event()
         self.let_through = asyncio.Event()
         self.appended: list[int] = []
+        self.rows: list[AppendedRow] = []
         self.failure: Exception | None = None
 
     async def append(
@@ -39,6 +57,9 @@ class GatedLog:
         if self._log is not None:
             await self._log.append(seq_last, time_ns, rules_version, commands, events)
         self.appended.append(seq_last)
+        self.rows.append(
+            AppendedRow(time_ns, rules_version, _COMMANDS.decode(commands), _EVENTS.decode(events))
+        )
 
     async def check(self) -> None:
         if self._log is not None:
@@ -75,6 +96,10 @@ class Running:
         """Starts one caller per command, in this order."""
         return [asyncio.create_task(self.sequencer.submit(command)) for command in commands]
 
+    def hand_in_batch(self, *commands: Command) -> asyncio.Task[list[Outcome]]:
+        """Starts one caller for all of them."""
+        return asyncio.create_task(self.sequencer.submit_batch(commands))
+
     async def stopped(self) -> BaseException | None:
         """What ended the engine."""
         async with asyncio.timeout(10):
@@ -88,16 +113,20 @@ async def running(
     *,
     clock: Clock | None = None,
     on_commit: Callable[[int], None] | None = None,
+    on_idle: Callable[[float], None] | None = None,
+    state: State | None = None,
     **options: int,
 ) -> AsyncIterator[Running]:
-    """An engine on a new journal."""
+    """An engine on a new journal, or one that goes on from a state (all of it committed)."""
     commits: list[int] = []
+    state = State() if state is None else state
     sequencer = Sequencer(
-        State(),
-        CommittedView("0x" + "00" * 32),
+        state,
+        CommittedView.from_state("0x" + "00" * 32, state),
         log,  # type: ignore[arg-type]
         clock or Clock(0),
         on_commit=on_commit or commits.append,
+        on_idle=on_idle,
         **options,
     )
     engine = Running(sequencer, commits)

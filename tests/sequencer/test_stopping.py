@@ -181,7 +181,7 @@ async def test_an_engine_that_was_replaced_ends_without_being_asked_anything(dat
 async def test_a_batch_ends_when_it_has_done_much_work(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.sequencer.sequencer.MAX_BATCH_EVENTS", 3)
+    monkeypatch.setattr("exchange.sequencer.row.MAX_BATCH_EVENTS", 3)
     log = GatedLog()
     log.let_through.set()
     async with running(log) as engine:

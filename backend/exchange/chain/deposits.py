@@ -321,6 +321,8 @@ class DepositWatcher:
             if deposit.number <= last.number:
                 continue  # scanned once more
             if deposit.number != last.number + 1:
+                # A log is kept from us, now or in blocks that count as scanned: ask for all of them again.
+                await self._rows.forget_uncredited(self._credited)
                 raise DepositGap(last.number + 1, deposit.number)
             expected = next_deposit_hash(
                 last.deposit_hash, deposit.number, deposit.owner, deposit.token, deposit.amount_atoms

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
+from exchange.core.commands import PlaceOrder, TransferFunds
 from exchange.core.orders import Order
 
 CHAIN_ACCOUNT = 1
@@ -22,26 +25,23 @@ FIRST_USER_ACCOUNT = 1_000
 
 MAX_SUB_ACCOUNT = 127
 MAX_OPEN_ORDERS = 1_000
-"""Open orders per account; it also bounds the work of CancelAll."""
-
+"""Most open orders that an account's limit may allow; it also bounds the work of CancelAll."""
 
 MAX_OPEN_WITHDRAWALS = 20
 """Withdrawals in flight per account: each costs the exchange a transaction."""
 
 
-@dataclass(slots=True)
-class ClientOrder:
+class ClientOrder(msgspec.Struct, gc=False, eq=False):
     """What is remembered under a client order id. `ended` is empty while the order is open."""
 
-    content: tuple[object, ...]
+    command: PlaceOrder
     order_id: int
     size_lots: int
     remaining_lots: int
     ended: str
 
 
-@dataclass(slots=True)
-class Balance:
+class Balance(msgspec.Struct, gc=False):
     """Atoms of one asset in one account. Never negative, but for system accounts' `available_atoms`."""
 
     available_atoms: int = 0
@@ -50,12 +50,22 @@ class Balance:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """One account, a user's or the system's: balances by asset id, open orders by order id."""
+    """One account, a user's or the system's."""
 
     account_id: int
     owner: str
     sub_account: int
     balances: dict[int, Balance] = field(default_factory=dict)
-    open_orders: dict[int, Order] = field(default_factory=dict)
+    """By asset id."""
+    orders: dict[int, dict[int, Order]] = field(default_factory=dict)
+    """Open orders, in books or awaiting a trigger, by market id and order id."""
+    open_orders: int = 0
+    """How many there are in `orders`."""
+    max_open_orders: int = MAX_OPEN_ORDERS
+    max_orders_per_market: int = MAX_OPEN_ORDERS
+    fee_tier: int = 0
     client_orders: dict[str, ClientOrder] = field(default_factory=dict)
+    client_transfers: dict[str, TransferFunds] = field(default_factory=dict)
+    cancel_all_ns: int = 0
+    """When the dead man's switch fires; 0 for never."""
     open_withdrawals: int = 0

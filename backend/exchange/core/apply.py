@@ -9,8 +9,12 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
+from exchange.core.amending import amend_order
+from exchange.core.cancelling import cancel_all, cancel_all_after, cancel_order, tick
 from exchange.core.commands import (
+    AmendOrder,
     CancelAll,
+    CancelAllAfter,
     CancelOrder,
     Command,
     CreditDeposit,
@@ -20,7 +24,15 @@ from exchange.core.commands import (
     PlaceOrder,
     RefundWithdrawal,
     RequestWithdrawal,
+    SetAccountLimits,
+    SetFees,
+    SetFeeTier,
+    SetMarketState,
+    SetPriceBands,
+    SetRules,
     SettleWithdrawal,
+    Tick,
+    TransferFunds,
 )
 from exchange.core.custody import (
     credit_deposit,
@@ -30,23 +42,32 @@ from exchange.core.custody import (
     settle_withdrawal,
 )
 from exchange.core.events import Event
-from exchange.core.listing import list_asset, open_market
+from exchange.core.listing import list_asset, open_market, set_market_state, set_price_bands
+from exchange.core.placing import place_order
 from exchange.core.state import State
-from exchange.core.trading import cancel_all, cancel_order, place_order
-
-RULES_VERSION = 1
-"""Version of the behaviour below; recorded in every journal row."""
+from exchange.core.terms import set_account_limits, set_fee_tier, set_fees, set_rules
+from exchange.core.transfers import transfer_funds
 
 MAX_FORGOTTEN_PER_COMMAND = 1_000
 
 _HANDLERS: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     ListAsset: list_asset,
     OpenMarket: open_market,
+    SetMarketState: set_market_state,
+    SetPriceBands: set_price_bands,
+    SetFees: set_fees,
+    SetFeeTier: set_fee_tier,
+    SetAccountLimits: set_account_limits,
+    SetRules: set_rules,
     OpenAccount: open_account,
     CreditDeposit: credit_deposit,
     PlaceOrder: place_order,
+    AmendOrder: amend_order,
     CancelOrder: cancel_order,
     CancelAll: cancel_all,
+    CancelAllAfter: cancel_all_after,
+    Tick: tick,
+    TransferFunds: transfer_funds,
     RequestWithdrawal: request_withdrawal,
     SettleWithdrawal: settle_withdrawal,
     RefundWithdrawal: refund_withdrawal,
@@ -59,23 +80,33 @@ def apply(state: State, seq: int, time_ns: int, command: Command) -> list[Event]
     assert time_ns >= state.time_ns
     state.seq = seq
     state.time_ns = time_ns
-    _forget(state)
+    forgettable = state.ended_client_orders
+    if (forgettable and forgettable[0][0] <= time_ns) or state.made_transfers or state.final_by_deadline:
+        _forget(state)
     events = _HANDLERS[type(command)](state, command)
     assert events
     return events
 
 
 def _forget(state: State) -> None:
-    """Drops what no replay can ask for any more."""
-    queue = state.ended_client_orders
+    """Drops what no replay can ask for any more: a request may still be taken at the instant it expires."""
+    now_ns = state.time_ns
+    due_ns = now_ns if state.rules_version < 2 else now_ns - 1
+    orders = state.ended_client_orders
     for _ in range(MAX_FORGOTTEN_PER_COMMAND):
-        if not queue or queue[0][0] > state.time_ns:
+        if not orders or orders[0][0] > due_ns:
             break
-        _, account_id, client_order_id = queue.popleft()
+        _, account_id, client_order_id = orders.popleft()
         del state.accounts[account_id].client_orders[client_order_id]
+    transfers = state.made_transfers
+    for _ in range(MAX_FORGOTTEN_PER_COMMAND):
+        if not transfers or transfers[0][0] > due_ns:
+            break
+        _, account_id, client_transfer_id = transfers.popleft()
+        del state.accounts[account_id].client_transfers[client_transfer_id]
     heap = state.final_by_deadline
     for _ in range(MAX_FORGOTTEN_PER_COMMAND):
-        if not heap or heap[0][0] * 1_000_000_000 >= state.time_ns:
+        if not heap or heap[0][0] * 1_000_000_000 >= now_ns:
             break
         _, withdrawal_id = heapq.heappop(heap)
         del state.final_withdrawals[withdrawal_id]

@@ -1,105 +1,144 @@
-"""The order book of one market: two sides of price levels, each level a queue in order of arrival.
+"""The order book of one market: price levels, each a queue in order of arrival, and the waiting triggers.
 
-A level's queue is a plain dict, which keeps insertion order and deletes anywhere in constant time. A side
-keeps its prices in a sorted list, the best last, so that taking the best level away is a pop. Prices are
-stored as keys that grow towards the best: the price itself for bids, its negative for asks.
+A level's queue is an OrderedDict: it deletes anywhere and finds its first order in constant time (a plain
+dict whose front was eaten away searches for its first entry). A side keeps its prices in a sorted list, the
+best last, so that taking the best level away is a pop. Prices are stored as keys that grow towards the best:
+the price itself for bids, its negative for asks.
 """
 
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from exchange.core.orders import Order, Side
+from exchange.core.units import MAX_PRICE_TICKS
 
+_BUY = Side.BUY
 
-@dataclass(slots=True, eq=False)
-class Level:
-    """All orders at one price; `size_lots` is the sum of what remains of them."""
+Level = OrderedDict[int, Order]
+"""Orders at one price by order id, the first in the queue first."""
 
-    price_ticks: int
-    size_lots: int = 0
-    orders: dict[int, Order] = field(default_factory=dict)
+NO_LOW_TICKS = MAX_PRICE_TICKS + 1
+"""Above any trigger: nothing has traded."""
 
 
 class BookSide:
-    """The bids or the asks of a book."""
+    """The bids or the asks of a book, or the orders that wait for the price to fall or to rise."""
 
-    __slots__ = ("_keys", "_levels", "_sign", "side")
+    __slots__ = ("keys", "levels", "sign")
 
-    def __init__(self, side: Side) -> None:
-        self.side = side
-        self._sign = 1 if side is Side.BUY else -1
-        self._keys: list[int] = []
-        self._levels: dict[int, Level] = {}
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        """1 when the highest price is the best, -1 when the lowest is."""
+        self.keys: list[int] = []
+        """price x sign of every level, ascending: the best is the last."""
+        self.levels: dict[int, Level] = {}
 
     def __len__(self) -> int:
-        return sum(len(level.orders) for level in self._levels.values())
+        return sum(len(level) for level in self.levels.values())
 
-    def best(self) -> Level | None:
-        return self._levels[self._keys[-1]] if self._keys else None
+    def best_ticks(self) -> int | None:
+        return self.keys[-1] * self.sign if self.keys else None
 
-    def levels(self) -> Iterator[Level]:
-        """Levels from the best price on."""
-        for key in reversed(self._keys):
-            yield self._levels[key]
+    def reaches(self, limit_ticks: int) -> bool:
+        """Whether the best price is at the limit or better, seen from this side."""
+        return bool(self.keys) and self.keys[-1] >= limit_ticks * self.sign
 
-    def reaches(self, level: Level, limit_ticks: int) -> bool:
-        """Whether an order of the other side with this limit may trade at the level's price."""
-        return (level.price_ticks - limit_ticks) * self._sign >= 0
+    def levels_from_best(self) -> Iterator[tuple[int, Level]]:
+        """(price_ticks, level) from the best price on."""
+        for key in reversed(self.keys):
+            yield key * self.sign, self.levels[key]
 
-    def add(self, order: Order) -> None:
-        """Puts the order last in the queue of its price."""
-        assert order.side is self.side
-        assert order.remaining_lots > 0
-        key = order.price_ticks * self._sign
-        level = self._levels.get(key)
+    def add(self, price_ticks: int, order: Order) -> None:
+        """Puts the order last in the queue of the price."""
+        key = price_ticks * self.sign
+        level = self.levels.get(key)
         if level is None:
-            level = self._levels[key] = Level(order.price_ticks)
-            self._keys.insert(bisect_left(self._keys, key), key)
-        assert order.order_id not in level.orders
-        level.orders[order.order_id] = order
-        level.size_lots += order.remaining_lots
+            level = self.levels[key] = OrderedDict()
+            keys = self.keys
+            if keys and key < keys[-1]:
+                keys.insert(bisect_left(keys, key), key)
+            else:
+                keys.append(key)
+        assert order.order_id not in level
+        level[order.order_id] = order
 
-    def fill(self, level: Level, order: Order, size_lots: int) -> None:
-        """Takes `size_lots` off an order of the level, and the order off the book when none is left."""
-        assert 0 < size_lots <= order.remaining_lots
-        order.remaining_lots -= size_lots
-        level.size_lots -= size_lots
-        if order.remaining_lots == 0:
-            self._take_off(level, order)
+    def remove(self, price_ticks: int, order: Order) -> None:
+        """Takes the order out of the queue of the price."""
+        key = price_ticks * self.sign
+        level = self.levels[key]
+        del level[order.order_id]
+        if not level:
+            del self.levels[key]
+            keys = self.keys
+            if keys[-1] == key:
+                keys.pop()
+            else:
+                del keys[bisect_left(keys, key)]
 
-    def remove(self, order: Order) -> None:
-        """Takes the order off the book, whatever remains of it."""
-        level = self._levels[order.price_ticks * self._sign]
-        level.size_lots -= order.remaining_lots
-        self._take_off(level, order)
-
-    def _take_off(self, level: Level, order: Order) -> None:
-        del level.orders[order.order_id]
-        if level.orders:
-            return
-        assert level.size_lots == 0
-        key = level.price_ticks * self._sign
-        del self._levels[key]
-        if self._keys[-1] == key:
-            self._keys.pop()
-        else:
-            del self._keys[bisect_left(self._keys, key)]
+    def remove_first(self) -> None:
+        """Takes the first order of the best price out of its queue."""
+        key = self.keys[-1]
+        level = self.levels[key]
+        level.popitem(last=False)
+        if not level:
+            del self.levels[key]
+            self.keys.pop()
 
 
 class Book:
-    """Both sides of one market."""
+    """Both sides of one market, the orders that await a trigger, and the last price."""
 
-    __slots__ = ("asks", "bids")
+    __slots__ = (
+        "asks",
+        "bids",
+        "falls",
+        "high_ticks",
+        "highest_rebate_bps",
+        "last_ticks",
+        "low_ticks",
+        "lowest_taker_bps",
+        "rises",
+    )
 
-    def __init__(self) -> None:
-        self.bids = BookSide(Side.BUY)
-        self.asks = BookSide(Side.SELL)
+    def __init__(self, lowest_taker_bps: int, highest_rebate_bps: int) -> None:
+        self.bids = BookSide(1)
+        self.asks = BookSide(-1)
+        self.rises = BookSide(-1)
+        """Orders that wait for the last price to be at their trigger or above: the lowest goes first."""
+        self.falls = BookSide(1)
+        """Orders that wait for the last price to be at their trigger or below: the highest goes first."""
+        self.last_ticks = 0
+        """Price of the last trade; 0 before the first."""
+        self.high_ticks = 0
+        self.low_ticks = NO_LOW_TICKS
+        """How far the price went since no trigger was met; of no meaning while nothing awaits a trigger."""
+        self.lowest_taker_bps = lowest_taker_bps
+        self.highest_rebate_bps = highest_rebate_bps
+        """The extremes of the rates that open orders may have been accepted at; see `terms.set_fees`."""
 
     def own(self, side: Side) -> BookSide:
         """The side on which an order of this side rests."""
-        return self.bids if side is Side.BUY else self.asks
+        return self.bids if side is _BUY else self.asks
 
     def opposite(self, side: Side) -> BookSide:
         """The side against which an order of this side trades."""
-        return self.asks if side is Side.BUY else self.bids
+        return self.asks if side is _BUY else self.bids
+
+    def is_empty(self) -> bool:
+        """Whether no order is open in the market."""
+        return not (self.bids.keys or self.asks.keys or self.rises.keys or self.falls.keys)
+
+    def trigger_is_met(self) -> bool:
+        """Whether the price has been where a waiting order wants it."""
+        return self.rises.reaches(self.high_ticks) or self.falls.reaches(self.low_ticks)
+
+    def widen_range(self, first_ticks: int, last_ticks: int) -> None:
+        """Takes in the prices of a command's first and last trade; the others lie between."""
+        self.high_ticks = max(self.high_ticks, first_ticks, last_ticks)
+        self.low_ticks = min(self.low_ticks, first_ticks, last_ticks)
+
+    def forget_range(self) -> None:
+        """From here on only later trades meet triggers."""
+        self.high_ticks = self.last_ticks
+        self.low_ticks = self.last_ticks or NO_LOW_TICKS

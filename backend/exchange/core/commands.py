@@ -8,10 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.markets import DEFAULT_MARKET_BAND_BPS, MarketState
+from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 
-class _Command(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class _Command(
+    msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True
+):
     pass
 
 
@@ -38,6 +41,57 @@ class OpenMarket(_Command, frozen=True):
     lot_atoms: int
     maker_fee_bps: int
     taker_fee_bps: int
+    state: MarketState = MarketState.OPEN
+    price_band_bps: int = 0
+    market_band_bps: int = DEFAULT_MARKET_BAND_BPS
+
+
+class SetMarketState(_Command, frozen=True):
+    """Operator: what may be done in a market from now on."""
+
+    market_id: int
+    state: MarketState
+
+
+class SetFees(_Command, frozen=True):
+    """Operator: a market's rates by fee tier, (maker bps, taker bps) each, the first for tier 0.
+
+    A negative maker rate is a rebate. Orders already accepted keep their rates.
+    """
+
+    market_id: int
+    tiers: tuple[tuple[int, int], ...]
+
+
+class SetFeeTier(_Command, frozen=True):
+    """The tier that an owner's volume of the last 30 days has earned; all the owner's accounts share it."""
+
+    owner: str
+    tier: int
+
+
+class SetPriceBands(_Command, frozen=True):
+    """Operator: how far from the reference price an order may be priced (0: no band), and how far a market
+    order without a worst price may go.
+    """
+
+    market_id: int
+    price_band_bps: int
+    market_band_bps: int
+
+
+class SetAccountLimits(_Command, frozen=True):
+    """Operator: how many orders an account may have open, in all and in one market."""
+
+    account_id: int
+    max_open_orders: int
+    max_orders_per_market: int
+
+
+class SetRules(_Command, frozen=True):
+    """Switches on the next version of the rules. What was journaled before keeps the rules of its time."""
+
+    version: int
 
 
 class OpenAccount(_Command, frozen=True):
@@ -62,7 +116,11 @@ class CreditDeposit(_Command, frozen=True):
 
 
 class PlaceOrder(_Command, frozen=True):
-    """An order. `price_ticks` is the limit, or the worst price of a market order."""
+    """An order. `price_ticks` is the limit, or the worst price of a market order (0: the default band).
+
+    `good_till_ns` goes with GTT only. With a `trigger` the order waits, paid for, until the last price gets
+    to `trigger_ticks`. `quote_atoms` instead of a size (then 0) makes a market buy by amount, fee included.
+    """
 
     account_id: int
     market_id: int
@@ -74,6 +132,24 @@ class PlaceOrder(_Command, frozen=True):
     client_order_id: str | None
     expires_ns: int
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST
+    good_till_ns: int = 0
+    trigger: TriggerKind | None = None
+    trigger_ticks: int = 0
+    quote_atoms: int = 0
+
+
+class AmendOrder(_Command, frozen=True):
+    """Another price or total size for an open order, `size_lots` counting what is filled already.
+
+    A smaller size at the same price keeps its place; any other change goes to the end of the queue, and may
+    trade at once.
+    """
+
+    account_id: int
+    order_id: int
+    price_ticks: int
+    size_lots: int
+    expires_ns: int
 
 
 class CancelOrder(_Command, frozen=True):
@@ -84,10 +160,39 @@ class CancelOrder(_Command, frozen=True):
 
 
 class CancelAll(_Command, frozen=True):
-    """Cancels the account's open orders, of one market or of all (None)."""
+    """Cancels the account's open orders, of one market or of all (None), of one side or both (None)."""
 
     account_id: int
     market_id: int | None
+    side: Side | None = None
+
+
+class CancelAllAfter(_Command, frozen=True):
+    """Dead man's switch: all the account's orders are cancelled at `fires_ns` unless it is set again.
+
+    0 switches it off.
+    """
+
+    account_id: int
+    fires_ns: int
+
+
+class Tick(_Command, frozen=True):
+    """The engine's own: does a bounded part of the work that is due.
+
+    Orders that have expired, a dead man's switch that was not renewed, or one order whose trigger was met.
+    """
+
+
+class TransferFunds(_Command, frozen=True):
+    """Between two accounts of one owner. The receiving sub-account is opened when it is new."""
+
+    account_id: int
+    to_sub_account: int
+    asset_id: int
+    amount_atoms: int
+    client_transfer_id: str
+    expires_ns: int
 
 
 class RequestWithdrawal(_Command, frozen=True):
@@ -127,11 +232,21 @@ class RefundWithdrawal(_Command, frozen=True):
 Command = (
     ListAsset
     | OpenMarket
+    | SetMarketState
+    | SetFees
+    | SetFeeTier
+    | SetPriceBands
+    | SetAccountLimits
+    | SetRules
     | OpenAccount
     | CreditDeposit
     | PlaceOrder
+    | AmendOrder
     | CancelOrder
     | CancelAll
+    | CancelAllAfter
+    | Tick
+    | TransferFunds
     | RequestWithdrawal
     | SettleWithdrawal
     | RefundWithdrawal

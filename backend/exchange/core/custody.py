@@ -51,12 +51,14 @@ def open_account(state: State, command: OpenAccount) -> list[Event]:
     if known is not None:
         return [AccountKnown(known.account_id)]
     events: list[Event] = []
-    _new_account(state, command.owner, command.sub_account, events)
+    new_account(state, command.owner, command.sub_account, events)
     return events
 
 
-def _new_account(state: State, owner: str, sub_account: int, events: list[Event]) -> Account:
+def new_account(state: State, owner: str, sub_account: int, events: list[Event]) -> Account:
+    """Opens an account that there is not yet, and appends the event of it."""
     account = Account(state.next_account_id, owner, sub_account)
+    account.fee_tier = state.fee_tiers.get(owner, 0)
     state.next_account_id += 1
     state.accounts[account.account_id] = account
     state.account_by_owner[owner, sub_account] = account
@@ -95,7 +97,7 @@ def credit_deposit(state: State, command: CreditDeposit) -> list[Event]:
     if not asset.listed or in_custody_atoms + command.amount_atoms > MAX_ATOMS:
         receiver = state.accounts[SUSPENSE_ACCOUNT]
     else:
-        receiver = state.account_by_owner.get((command.owner, 0)) or _new_account(
+        receiver = state.account_by_owner.get((command.owner, 0)) or new_account(
             state, command.owner, 0, events
         )
     state.last_deposit[vault] = command.number

@@ -2,8 +2,8 @@
 
 An event is identified by (seq, index): the command's sequence number and its place among that command's
 events. Together the events of the journal determine every balance and every order without running the
-core: `movements` gives the ledger's side; `OrderAccepted`, `OrderRested`, `Trade` and `OrderEnded` the
-orders'.
+core: `movements` gives the ledger's side; `OrderAccepted`, `OrderTriggered`, `OrderAmended`, `OrderRested`,
+`Trade`, `SelfTradePrevented` and `OrderEnded` the orders'.
 Fields are append-only, as for commands.
 """
 
@@ -11,17 +11,21 @@ from typing import Literal
 
 import msgspec
 
+from exchange.core.markets import DEFAULT_MARKET_BAND_BPS, MarketState
 from exchange.core.orders import (
     EndReason,
     OrderType,
     SelfTradePrevention,
     Side,
     TimeInForce,
+    TriggerKind,
 )
 from exchange.core.rejects import RejectReason
 
 
-class _Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class _Event(
+    msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True
+):
     pass
 
 
@@ -60,6 +64,55 @@ class MarketOpened(_Event, frozen=True):
     quote_decimals: int
     maker_fee_bps: int
     taker_fee_bps: int
+    state: MarketState = MarketState.OPEN
+    price_band_bps: int = 0
+    market_band_bps: int = DEFAULT_MARKET_BAND_BPS
+    fee_tiers: tuple[tuple[int, int], ...] = ()
+
+
+class MarketStateSet(_Event, frozen=True):
+    """What may be done in the market from now on."""
+
+    market_id: int
+    state: MarketState
+
+
+class FeesSet(_Event, frozen=True):
+    """The market's rates for orders accepted from now on; `fee_tiers` are those of tier 1, 2, ..."""
+
+    market_id: int
+    maker_fee_bps: int
+    taker_fee_bps: int
+    fee_tiers: tuple[tuple[int, int], ...]
+
+
+class FeeTierSet(_Event, frozen=True):
+    """The owner's tier, for orders accepted from now on."""
+
+    owner: str
+    tier: int
+
+
+class PriceBandsSet(_Event, frozen=True):
+    """The market's bands from now on."""
+
+    market_id: int
+    price_band_bps: int
+    market_band_bps: int
+
+
+class AccountLimitsSet(_Event, frozen=True):
+    """The account's limits from now on."""
+
+    account_id: int
+    max_open_orders: int
+    max_orders_per_market: int
+
+
+class RulesSet(_Event, frozen=True):
+    """The rules that every later command is applied under."""
+
+    version: int
 
 
 class AccountOpened(_Event, frozen=True):
@@ -93,7 +146,11 @@ class DepositCredited(_Event, frozen=True):
 
 
 class OrderAccepted(_Event, frozen=True):
-    """The order is valid and paid for: `hold_atoms` of `hold_asset_id` moved from available to held."""
+    """The order is valid and paid for: `hold_atoms` of `hold_asset_id` moved from available to held.
+
+    With a `trigger` it waits in no book. The size of a market buy by amount (`quote_atoms`) is what the
+    amount buys.
+    """
 
     order_id: int
     account_id: int
@@ -109,6 +166,39 @@ class OrderAccepted(_Event, frozen=True):
     maker_fee_bps: int
     taker_fee_bps: int
     client_order_id: str | None
+    good_till_ns: int = 0
+    trigger: TriggerKind | None = None
+    trigger_ticks: int = 0
+    quote_atoms: int = 0
+
+
+class OrderTriggered(_Event, frozen=True):
+    """The last price got to the order's trigger: it trades, rests or ends from here on like a new one."""
+
+    order_id: int
+    account_id: int
+    market_id: int
+    last_ticks: int
+
+
+class OrderAmended(_Event, frozen=True):
+    """The order has another price or size. `hold_change_atoms` more (or less) is held for it.
+
+    When `kept_priority` is False the order has left the book, if it was there: `OrderRested` or `OrderEnded`
+    follow, trades perhaps before them. An order that awaits its trigger goes on waiting.
+    """
+
+    order_id: int
+    account_id: int
+    market_id: int
+    side: Side
+    price_ticks: int
+    """The new price."""
+    size_lots: int
+    remaining_lots: int
+    hold_asset_id: int
+    hold_change_atoms: int
+    kept_priority: bool
 
 
 class OrderKnown(_Event, frozen=True):
@@ -161,8 +251,31 @@ class Trade(_Event, frozen=True):
     taker_remaining_lots: int
 
 
+class SelfTradePrevented(_Event, frozen=True):
+    """An owner's two orders met and both lost `size_lots`, in size and in what remains, without a trade.
+
+    What was held for them is available again: quote for the buy, base for the sell.
+    """
+
+    market_id: int
+    maker_order_id: int
+    taker_order_id: int
+    maker_account_id: int
+    taker_account_id: int
+    taker_side: Side
+    price_ticks: int
+    size_lots: int
+    maker_released_atoms: int
+    taker_released_atoms: int
+    maker_remaining_lots: int
+    taker_remaining_lots: int
+
+
 class OrderEnded(_Event, frozen=True):
-    """The order is no longer open and holds nothing; `released_atoms` went back to available."""
+    """The order is no longer open and holds nothing; `released_atoms` went back to available.
+
+    `was_resting` says whether it stood in the book until now.
+    """
 
     order_id: int
     account_id: int
@@ -182,6 +295,48 @@ class AllCancelled(_Event, frozen=True):
     account_id: int
     market_id: int | None
     count: int
+    side: Side | None = None
+
+
+class CancelAllAfterSet(_Event, frozen=True):
+    """The account's dead man's switch fires at `fires_ns`; 0: never."""
+
+    account_id: int
+    fires_ns: int
+
+
+class CancelAllAfterFired(_Event, frozen=True):
+    """The switch was not renewed in time; `count` OrderEnded events stand before this one."""
+
+    account_id: int
+    count: int
+
+
+class Ticked(_Event, frozen=True):
+    """A Tick is done; the events of its work stand before this one."""
+
+    expired: int
+    """Orders that have expired."""
+
+
+class FundsTransferred(_Event, frozen=True):
+    """Available funds went from one account of an owner to another."""
+
+    from_account_id: int
+    to_account_id: int
+    asset_id: int
+    amount_atoms: int
+    client_transfer_id: str
+
+
+class TransferKnown(_Event, frozen=True):
+    """The same transfer was made before under this id. Nothing changed."""
+
+    from_account_id: int
+    to_account_id: int
+    asset_id: int
+    amount_atoms: int
+    client_transfer_id: str
 
 
 class WithdrawalRequested(_Event, frozen=True):
@@ -228,15 +383,29 @@ Event = (
     Rejected
     | AssetListed
     | MarketOpened
+    | MarketStateSet
+    | FeesSet
+    | FeeTierSet
+    | PriceBandsSet
+    | AccountLimitsSet
+    | RulesSet
     | AccountOpened
     | AccountKnown
     | DepositCredited
     | OrderAccepted
+    | OrderTriggered
+    | OrderAmended
     | OrderKnown
     | OrderRested
     | Trade
+    | SelfTradePrevented
     | OrderEnded
     | AllCancelled
+    | CancelAllAfterSet
+    | CancelAllAfterFired
+    | Ticked
+    | FundsTransferred
+    | TransferKnown
     | WithdrawalRequested
     | WithdrawalSettled
     | WithdrawalRefunded

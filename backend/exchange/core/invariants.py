@@ -6,13 +6,17 @@ from exchange.core import ledger
 from exchange.core.accounts import (
     CHAIN_ACCOUNT,
     FEES_ACCOUNT,
+    MAX_OPEN_ORDERS,
     SUSPENSE_ACCOUNT,
     WITHDRAWALS_ACCOUNT,
 )
-from exchange.core.book import BookSide
+from exchange.core.admission import may_rest
+from exchange.core.book import NO_LOW_TICKS, BookSide
+from exchange.core.markets import MarketState
 from exchange.core.matching import held_asset_id, required_hold_atoms
-from exchange.core.state import State
-from exchange.core.units import MAX_ATOMS
+from exchange.core.orders import Side, TriggerKind
+from exchange.core.state import NEVER_NS, State
+from exchange.core.units import BPS_PER_ONE, MAX_ATOMS, MAX_SIZE_LOTS, div_ceil
 
 
 def audit(state: State) -> None:
@@ -20,6 +24,8 @@ def audit(state: State) -> None:
     _audit_conservation(state)
     _audit_holds(state)
     _audit_books(state)
+    _audit_schedule(state)
+    _audit_memory(state)
     _audit_withdrawals(state)
 
 
@@ -35,57 +41,125 @@ def _audit_conservation(state: State) -> None:
                 assert 0 <= entry.held_atoms <= MAX_ATOMS
     for asset_id, total in sums.items():
         assert total == 0, f"asset {asset_id}: {total} atoms out of nothing"
+    for entry in state.accounts[CHAIN_ACCOUNT].balances.values():
+        assert entry.available_atoms <= 0
     for account_id in (FEES_ACCOUNT, WITHDRAWALS_ACCOUNT, SUSPENSE_ACCOUNT):
         for entry in state.accounts[account_id].balances.values():
             assert entry.available_atoms >= 0
-    for entry in state.accounts[CHAIN_ACCOUNT].balances.values():
-        assert entry.available_atoms <= 0
 
 
 def _audit_holds(state: State) -> None:
     holds: dict[tuple[int, int], int] = defaultdict(int)
-    for order in state.orders.values():
+    for order_id, order in state.orders.items():
         market = state.markets[order.market_id]
+        assert order.order_id == order_id
+        assert order_id <= state.seq
+        assert 0 < order.remaining_lots <= order.size_lots <= MAX_SIZE_LOTS
+        assert order.quote_atoms == 0, "a buy by amount never stays open"
         assert order.held_atoms == required_hold_atoms(market, order)
+        book = state.books[order.market_id]
+        assert -order.maker_fee_bps <= book.highest_rebate_bps, "rebates"
+        assert order.taker_fee_bps >= book.lowest_taker_bps, "rebates"
+        assert order.fee_charged_atoms == div_ceil(order.fee_numerator, BPS_PER_ONE)
         holds[order.account.account_id, held_asset_id(market, order.side)] += order.held_atoms
-        assert order.account.open_orders[order.order_id] is order
+        assert order.account.orders[order.market_id][order_id] is order
+        if order.client_order_id is not None:
+            assert order.account.client_orders[order.client_order_id].order_id == order_id
     for account in state.accounts.values():
         for asset_id, entry in account.balances.items():
             assert entry.held_atoms == holds.get((account.account_id, asset_id), 0)
+        assert account.open_orders == sum(map(len, account.orders.values()))
+        assert account.open_orders <= MAX_OPEN_ORDERS
         for client_order_id, known in account.client_orders.items():
-            is_open = account.open_orders.get(known.order_id)
-            assert (is_open is None) == bool(known.ended)
-            assert is_open is None or is_open.client_order_id == client_order_id
+            order_now = state.orders.get(known.order_id)
+            assert (order_now is None) == bool(known.ended)
+            assert order_now is None or order_now.client_order_id == client_order_id
 
 
 def _audit_books(state: State) -> None:
     seen = 0
-    for book in state.books.values():
-        seen += _audit_side(state, book.bids) + _audit_side(state, book.asks)
-        bid, ask = book.bids.best(), book.asks.best()
-        assert bid is None or ask is None or bid.price_ticks < ask.price_ticks, "crossed book"
+    assert state.books.keys() == state.markets.keys()
+    for market_id, book in state.books.items():
+        for side, orders in ((Side.BUY, book.bids), (Side.SELL, book.asks)):
+            seen += _audit_side(state, market_id, side, orders)
+        seen += _audit_waiting(state, market_id, book.rises) + _audit_waiting(state, market_id, book.falls)
+        bid, ask = book.bids.best_ticks(), book.asks.best_ticks()
+        assert bid is None or ask is None or bid < ask, "crossed book"
+        assert book.highest_rebate_bps <= book.lowest_taker_bps, "rebates"
+        is_open = state.markets[market_id].state is MarketState.OPEN
+        is_met = book.trigger_is_met()
+        assert (market_id in state.met_markets) == (is_open and is_met)
+        if len(book.rises) + len(book.falls) and not is_met:
+            assert book.high_ticks == book.last_ticks, "range"
+            assert book.low_ticks == (book.last_ticks or NO_LOW_TICKS), "range"
+    assert len(state.met_markets) == len(set(state.met_markets))
     assert seen == len(state.orders)
-    assert seen == sum(len(account.open_orders) for account in state.accounts.values())
+    assert seen == sum(account.open_orders for account in state.accounts.values())
 
 
-def _audit_side(state: State, side: BookSide) -> int:
+def _audit_side(state: State, market_id: int, side: Side, orders: BookSide) -> int:
+    _audit_levels(orders)
     seen = 0
-    previous: int | None = None
-    for level in side.levels():
-        assert level.orders
-        assert level.size_lots == sum(order.remaining_lots for order in level.orders.values())
-        assert previous is None or side.reaches(level, previous) is False
-        previous = level.price_ticks
-        last_order_id = 0
-        for order_id, order in level.orders.items():
-            assert order_id > last_order_id, "time priority"
-            last_order_id = order_id
+    for price_ticks, level in orders.levels_from_best():
+        last_seq = 0
+        for order_id, order in level.items():
             assert state.orders[order_id] is order
-            assert order.side is side.side
-            assert order.price_ticks == level.price_ticks
-            assert 0 < order.remaining_lots <= order.size_lots
-        seen += len(level.orders)
+            assert order.market_id == market_id
+            assert order.side is side
+            assert order.price_ticks == price_ticks
+            assert not order.awaiting_trigger
+            assert may_rest(order.time_in_force)
+            assert last_seq < order.queued_seq <= state.seq, "time priority"
+            last_seq = order.queued_seq
+        seen += len(level)
     return seen
+
+
+def _audit_waiting(state: State, market_id: int, orders: BookSide) -> int:
+    _audit_levels(orders)
+    for trigger_ticks, level in orders.levels_from_best():
+        for order_id, order in level.items():
+            assert state.orders[order_id] is order
+            assert order.market_id == market_id
+            assert order.awaiting_trigger
+            assert order.remaining_lots == order.size_lots
+            assert order.trigger is not None
+            assert order.trigger_ticks == trigger_ticks
+            assert (orders.sign < 0) == ((order.trigger is TriggerKind.STOP) == (order.side is Side.BUY))
+    return len(orders)
+
+
+def _audit_levels(orders: BookSide) -> None:
+    assert orders.keys == sorted(orders.levels)
+    assert all(orders.levels.values()), "empty level"
+
+
+def _audit_schedule(state: State) -> None:
+    expiring = [(-o.good_till_ns, -o.order_id) for o in state.orders.values() if o.good_till_ns]
+    assert state.expiries == sorted(expiring)
+    switches = [(-a.cancel_all_ns, -a.account_id) for a in state.accounts.values() if a.cancel_all_ns]
+    assert state.switches == sorted(switches)
+    times_ns = [-entry[0] for entry in (*state.expiries, *state.switches)]
+    assert state.work_due_ns == (0 if state.met_markets else min(times_ns, default=NEVER_NS))
+
+
+def _audit_memory(state: State) -> None:
+    """What is remembered for replays is remembered exactly until it is forgotten."""
+    ended = {(account_id, client_id) for _, account_id, client_id in state.ended_client_orders}
+    made = {(account_id, client_id) for _, account_id, client_id in state.made_transfers}
+    assert len(ended) == len(state.ended_client_orders)
+    assert len(made) == len(state.made_transfers)
+    for queue in (state.ended_client_orders, state.made_transfers):
+        assert [entry[0] for entry in queue] == sorted(entry[0] for entry in queue)
+    remembered = 0
+    for account in state.accounts.values():
+        for client_id, known in account.client_orders.items():
+            assert bool(known.ended) == ((account.account_id, client_id) in ended)
+            remembered += bool(known.ended)
+        assert all((account.account_id, client_id) in made for client_id in account.client_transfers)
+        assert account.fee_tier == state.fee_tiers.get(account.owner, 0)
+    assert remembered == len(ended)
+    assert sum(len(account.client_transfers) for account in state.accounts.values()) == len(made)
 
 
 def _audit_withdrawals(state: State) -> None:
@@ -98,4 +172,5 @@ def _audit_withdrawals(state: State) -> None:
     for asset_id, entry in state.accounts[WITHDRAWALS_ACCOUNT].balances.items():
         assert entry.available_atoms == in_flight[asset_id]
     assert state.withdrawals.keys().isdisjoint(state.final_withdrawals)
+    assert {withdrawal_id for _, withdrawal_id in state.final_by_deadline} == state.final_withdrawals.keys()
     assert len(state.final_by_deadline) == len(state.final_withdrawals)

@@ -1,10 +1,18 @@
 """What can be traded: the operator's commands that list assets and open markets."""
 
 from exchange.core.book import Book
-from exchange.core.commands import ListAsset, OpenMarket
-from exchange.core.events import AssetListed, Event, MarketOpened, rejected
-from exchange.core.markets import MAX_DECIMALS, Asset, Market, exact_unit_atoms
+from exchange.core.commands import ListAsset, OpenMarket, SetMarketState, SetPriceBands
+from exchange.core.events import (
+    AssetListed,
+    Event,
+    MarketOpened,
+    MarketStateSet,
+    PriceBandsSet,
+    rejected,
+)
+from exchange.core.markets import MAX_DECIMALS, Asset, Market, MarketState, exact_unit_atoms
 from exchange.core.rejects import RejectReason
+from exchange.core.schedule import leave_triggers, watch_triggers
 from exchange.core.state import State
 from exchange.core.units import BPS_PER_ONE
 
@@ -64,8 +72,13 @@ def open_market(state: State, command: OpenMarket) -> list[Event]:
         return rejected(RejectReason.MARKET_INVALID)
     if command.tick_mantissa < 1 or command.lot_atoms < 1:
         return rejected(RejectReason.MARKET_INVALID)
-    if not 0 <= command.maker_fee_bps <= BPS_PER_ONE or not 0 <= command.taker_fee_bps <= BPS_PER_ONE:
+    lowest_maker_bps = 0 if state.rules_version < 2 else -command.taker_fee_bps
+    if not 0 <= command.taker_fee_bps <= BPS_PER_ONE:
         return rejected(RejectReason.MARKET_INVALID)
+    if not lowest_maker_bps <= command.maker_fee_bps <= BPS_PER_ONE:
+        return rejected(RejectReason.MARKET_INVALID)
+    if not _are_bands(command.price_band_bps, command.market_band_bps):
+        return rejected(RejectReason.PRICE_BANDS_INVALID)
     unit_atoms = exact_unit_atoms(
         command.tick_mantissa, command.tick_decimals, command.lot_atoms, base.decimals, quote.decimals
     )
@@ -84,10 +97,13 @@ def open_market(state: State, command: OpenMarket) -> list[Event]:
         quote_decimals=quote.decimals,
         maker_fee_bps=command.maker_fee_bps,
         taker_fee_bps=command.taker_fee_bps,
+        state=command.state,
+        price_band_bps=command.price_band_bps,
+        market_band_bps=command.market_band_bps,
     )
     state.markets[market.market_id] = market
     state.market_by_symbol[market.symbol] = market
-    state.books[market.market_id] = Book()
+    state.books[market.market_id] = Book(market.taker_fee_bps, max(0, -market.maker_fee_bps))
     return [
         MarketOpened(
             market_id=market.market_id,
@@ -102,5 +118,41 @@ def open_market(state: State, command: OpenMarket) -> list[Event]:
             quote_decimals=market.quote_decimals,
             maker_fee_bps=market.maker_fee_bps,
             taker_fee_bps=market.taker_fee_bps,
+            state=market.state,
+            price_band_bps=market.price_band_bps,
+            market_band_bps=market.market_band_bps,
         )
     ]
+
+
+def set_market_state(state: State, command: SetMarketState) -> list[Event]:
+    """Opens, closes or halts a market. Triggers wait while it is not open."""
+    market = state.markets.get(command.market_id)
+    if market is None:
+        return rejected(RejectReason.UNKNOWN_MARKET)
+    market.state = command.state
+    state.books[market.market_id].forget_range()
+    if market.state is MarketState.OPEN:
+        watch_triggers(state, market.market_id)
+    else:
+        leave_triggers(state, market.market_id)
+    return [MarketStateSet(market.market_id, market.state)]
+
+
+def set_price_bands(state: State, command: SetPriceBands) -> list[Event]:
+    """Changes a market's bands, for orders from now on."""
+    market = state.markets.get(command.market_id)
+    if market is None:
+        return rejected(RejectReason.UNKNOWN_MARKET)
+    if not _are_bands(command.price_band_bps, command.market_band_bps):
+        return rejected(RejectReason.PRICE_BANDS_INVALID)
+    market.price_band_bps = command.price_band_bps
+    market.market_band_bps = command.market_band_bps
+    return [PriceBandsSet(market.market_id, market.price_band_bps, market.market_band_bps)]
+
+
+def _are_bands(price_band_bps: int, market_band_bps: int) -> bool:
+    """A market order's default must be inside the band of all orders."""
+    if not 0 <= price_band_bps <= BPS_PER_ONE or not 0 < market_band_bps <= BPS_PER_ONE:
+        return False
+    return price_band_bps == 0 or market_band_bps <= price_band_bps

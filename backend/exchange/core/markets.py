@@ -6,6 +6,7 @@ any fill and nothing is ever rounded.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from exchange.core.units import format_atoms
 
@@ -13,6 +14,24 @@ NATIVE_TOKEN = "0x" + "00" * 20
 """The token address that stands for the chain's own coin."""
 
 MAX_DECIMALS = 36
+
+DEFAULT_MARKET_BAND_BPS = 500
+"""How far from the reference price a market order without a worst price may go."""
+
+MAX_FEE_TIERS = 16
+
+
+class MarketState(StrEnum):
+    """What may be done in a market."""
+
+    PRE_OPEN = "pre_open"
+    """Makers build the book: limit orders that rest and cross nothing; no trades."""
+    OPEN = "open"
+    POST_ONLY = "post_only"
+    """Only post-only orders are taken; nothing trades."""
+    CANCEL_ONLY = "cancel_only"
+    HALTED = "halted"
+    """Nothing is taken, cancels included; what owners asked for before (expiry, switches) still happens."""
 
 
 @dataclass(slots=True)
@@ -32,7 +51,11 @@ class Asset:
 
 @dataclass(slots=True)
 class Market:
-    """One spot market. `tick` is `tick_mantissa / 10**tick_decimals` quote per base."""
+    """One spot market. `tick` is `tick_mantissa / 10**tick_decimals` quote per base.
+
+    `maker_fee_bps` and `taker_fee_bps` are the rates of fee tier 0, `fee_tiers` those of tier 1, 2, ...; a
+    negative maker rate is a rebate.
+    """
 
     market_id: int
     symbol: str
@@ -46,6 +69,16 @@ class Market:
     quote_decimals: int
     maker_fee_bps: int
     taker_fee_bps: int
+    state: MarketState = MarketState.OPEN
+    price_band_bps: int = 0
+    market_band_bps: int = DEFAULT_MARKET_BAND_BPS
+    fee_tiers: tuple[tuple[int, int], ...] = ()
+
+    def rates_bps(self, tier: int) -> tuple[int, int]:
+        """(maker, taker) of a fee tier; a tier beyond the table has the last rates there are."""
+        if tier == 0 or not self.fee_tiers:
+            return self.maker_fee_bps, self.taker_fee_bps
+        return self.fee_tiers[min(tier, len(self.fee_tiers)) - 1]
 
     def notional_atoms(self, price_ticks: int, size_lots: int) -> int:
         """Exact quote atoms of a size at a price."""

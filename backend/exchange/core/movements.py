@@ -16,8 +16,11 @@ from exchange.core.accounts import (
 from exchange.core.events import (
     DepositCredited,
     Event,
+    FundsTransferred,
     OrderAccepted,
+    OrderAmended,
     OrderEnded,
+    SelfTradePrevented,
     Trade,
     WithdrawalRefunded,
     WithdrawalRequested,
@@ -45,6 +48,14 @@ def movements(event: Event, markets: Mapping[int, Market]) -> list[Movement]:
             return [Movement(account, asset, -hold, hold)]
         case OrderEnded(account_id=account, released_asset_id=asset, released_atoms=released):
             return [Movement(account, asset, released, -released)] if released else []
+        case OrderAmended(account_id=account, hold_asset_id=asset, hold_change_atoms=change):
+            return [Movement(account, asset, -change, change)] if change else []
+        case SelfTradePrevented():
+            return _prevented(event, markets[event.market_id])
+        case FundsTransferred(
+            from_account_id=giver, to_account_id=receiver, asset_id=asset, amount_atoms=amount
+        ):
+            return [Movement(giver, asset, -amount, 0), Movement(receiver, asset, amount, 0)]
         case DepositCredited(account_id=account, asset_id=asset, amount_atoms=amount):
             return [Movement(CHAIN_ACCOUNT, asset, -amount, 0), Movement(account, asset, amount, 0)]
         case WithdrawalRequested(account_id=account, asset_id=asset, amount_atoms=amount):
@@ -79,3 +90,14 @@ def _trade(trade: Trade, market: Market) -> list[Movement]:
     if buyer_fee + seller_fee:
         result.append(Movement(FEES_ACCOUNT, quote, buyer_fee + seller_fee, 0))
     return result
+
+
+def _prevented(event: SelfTradePrevented, market: Market) -> list[Movement]:
+    taker_gives, maker_gives = market.quote_asset_id, market.base_asset_id
+    if event.taker_side is Side.SELL:
+        taker_gives, maker_gives = maker_gives, taker_gives
+    both = (
+        (event.maker_account_id, maker_gives, event.maker_released_atoms),
+        (event.taker_account_id, taker_gives, event.taker_released_atoms),
+    )
+    return [Movement(account, asset, released, -released) for account, asset, released in both if released]

@@ -9,6 +9,9 @@ from exchange.core.events import WithdrawalRequested
 from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
 
+NEVER_NS = 2**64
+"""Later than any time."""
+
 
 def _system_accounts() -> dict[int, Account]:
     return {number: Account(number, owner="", sub_account=0) for number in SYSTEM_ACCOUNTS}
@@ -20,6 +23,8 @@ class State:
 
     seq: int = 0
     time_ns: int = 0
+    rules_version: int = 1
+    """Of the rules in force; every journal begins with the first and switches on later ones."""
 
     assets: dict[int, Asset] = field(default_factory=dict)
     asset_by_symbol: dict[str, Asset] = field(default_factory=dict)
@@ -32,11 +37,25 @@ class State:
     accounts: dict[int, Account] = field(default_factory=_system_accounts)
     account_by_owner: dict[tuple[str, int], Account] = field(default_factory=dict)
     next_account_id: int = FIRST_USER_ACCOUNT
+    fee_tiers: dict[str, int] = field(default_factory=dict)
+    """Fee tier by owner, where it is not 0."""
 
     orders: dict[int, Order] = field(default_factory=dict)
+    """Every open order, in a book or awaiting its trigger."""
     next_trade_id: int = 1
     ended_client_orders: deque[tuple[int, int, str]] = field(default_factory=deque)
     """(forget at time_ns, account id, client order id), oldest first."""
+    made_transfers: deque[tuple[int, int, str]] = field(default_factory=deque)
+    """(forget at time_ns, account id, client transfer id), oldest first."""
+
+    expiries: list[tuple[int, int]] = field(default_factory=list)
+    """(-good_till_ns, -order id) of every open order that expires, sorted: the next one is the last."""
+    switches: list[tuple[int, int]] = field(default_factory=list)
+    """(-fires_ns, -account id) of every dead man's switch, sorted: the next one is the last."""
+    met_markets: list[int] = field(default_factory=list)
+    """Ids of open markets with an order whose trigger is met, in the order in which that happened."""
+    work_due_ns: int = NEVER_NS
+    """When there is work for a Tick: now, when it is not later than `time_ns`. See `schedule`."""
 
     last_deposit: dict[tuple[int, str], int] = field(default_factory=dict)
     withdrawals: dict[str, WithdrawalRequested] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from exchange.edge.envelope import Envelope
 from exchange.edge.errors import install_error_handlers
 from exchange.edge.rest import (
     auth,
+    cancel_all_after,
     deployment,
     deposits,
     fills,
@@ -27,6 +28,7 @@ from exchange.edge.rest import (
     me,
     order_entry,
     orders,
+    transfers,
     withdrawals,
 )
 from exchange.edge.values import PROBLEM_RESPONSES
@@ -66,7 +68,9 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         auth,
         me,
         orders,
+        cancel_all_after,
         fills,
+        transfers,
         deposits,
         withdrawals,
         ledger,

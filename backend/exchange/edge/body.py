@@ -79,6 +79,19 @@ def decoded_object(request: Request) -> dict[str, object]:
     return value
 
 
+def no_parameters(request: Request) -> None:
+    """What a request with a body wants stands in the body. Raises FieldRefused for a query parameter."""
+    for name in request.query_params:
+        raise FieldRefused(
+            GatewayCode.FIELD_UNKNOWN, "no query parameters here; fields go into the body", field=name
+        )
+
+
+async def refuse_parameters(request: Request) -> None:
+    """`no_parameters` as a dependency of a route."""
+    no_parameters(request)
+
+
 def _check_type(headers: Headers) -> None:
     kind, _, parameters = headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json":

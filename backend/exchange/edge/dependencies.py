@@ -13,7 +13,7 @@ from exchange.gateway.typed_data import WithdrawalDomain
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.sequencer import Submit
+from exchange.sequencer.sequencer import Submit, SubmitBatch
 from exchange.stores.clickhouse import ClickHouse
 
 
@@ -62,6 +62,7 @@ class Edge:
 
     config: EdgeConfig
     submit: Submit
+    submit_batch: SubmitBatch
     view: CommittedView
     projection: PostgresProjection
     pool: asyncpg.Pool

@@ -15,14 +15,8 @@ from starlette.routing import Route
 
 from exchange.edge.identity import SESSION_COOKIE
 from exchange.edge.problems import EdgeCode, Problem
-from exchange.edge.rest.order_entry import OPERATIONS
-from exchange.edge.rest.order_shapes import (
-    CancelAllAnswer,
-    OrderAnswer,
-    PlaceOrderAnswer,
-    PlaceOrderRequest,
-)
-from exchange.edge.values import ProblemDocument
+from exchange.edge.rest.order_operations import OPERATIONS
+from exchange.edge.rest.order_shapes import DOCUMENTED
 
 TITLE = "Exchange"
 VERSION = "1"
@@ -78,16 +72,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     )
     for path, operations in OPERATIONS.items():
         document["paths"].setdefault(path, {}).update(operations)
-    _, plain = models_json_schema(
-        [
-            (PlaceOrderRequest, "validation"),
-            (PlaceOrderAnswer, "serialization"),
-            (OrderAnswer, "serialization"),
-            (CancelAllAnswer, "serialization"),
-            (ProblemDocument, "serialization"),
-        ],
-        ref_template="#/components/schemas/{model}",
-    )
+    _, plain = models_json_schema(DOCUMENTED, ref_template="#/components/schemas/{model}")
     components = document.setdefault("components", {})
     components["schemas"] = dict(sorted((plain["$defs"] | components.get("schemas", {})).items()))
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -12,13 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exchange.edge.envelope import request_id
-from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
 from exchange.sequencer.sequencer import EngineStopped, Overloaded
 
 logger = structlog.get_logger(__name__)
 
-RETRY_AFTER_S = 1
 _CODE_OF_PYDANTIC = {"missing": GatewayCode.FIELD_MISSING, "extra_forbidden": GatewayCode.FIELD_UNKNOWN}
 _CODE_OF_STATUS = {404: EdgeCode.NOT_FOUND, 405: EdgeCode.METHOD_NOT_ALLOWED}
 
@@ -67,7 +66,7 @@ def _as_is(error: Exception) -> Problem:
 
 def _of_refusal(error: Exception) -> Problem:
     assert isinstance(error, GatewayRefusal)
-    return Problem(error.code, error.detail, field=error.field, value=error.value, nearest=error.nearest)
+    return Problem.of_refusal(error)
 
 
 def _of_validation(error: Exception) -> Problem:

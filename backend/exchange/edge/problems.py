@@ -7,12 +7,13 @@ can never be taken; 429 and 503 not now, `Retry-After` says when. Source: RFC 94
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 from starlette.responses import Response
 
 from exchange.core.rejects import RejectReason
-from exchange.gateway.refusals import GatewayCode, echo
+from exchange.gateway.refusals import GatewayCode, GatewayRefusal, echo
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -90,6 +91,10 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     RejectReason.MARKET_EXISTS: (409, "The market exists already."),
     RejectReason.MARKET_INVALID: (422, "The market's definition is not valid."),
     RejectReason.MARKET_NOT_DIVISIBLE: (422, "Tick times lot is not a whole number of quote atoms."),
+    RejectReason.FEES_INVALID: (422, "The fees are not valid."),
+    RejectReason.PRICE_BANDS_INVALID: (422, "The price bands are not valid."),
+    RejectReason.ACCOUNT_LIMITS_INVALID: (422, "The account's limits are not valid."),
+    RejectReason.RULES_INVALID: (422, "This is not the next version of the rules."),
     RejectReason.UNKNOWN_ACCOUNT: (404, "There is no such account."),
     RejectReason.UNKNOWN_ASSET: (404, "There is no such asset."),
     RejectReason.UNKNOWN_MARKET: (404, "There is no such market."),
@@ -98,15 +103,31 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     RejectReason.ACCOUNT_INVALID: (422, "The account's definition is not valid."),
     RejectReason.REQUEST_EXPIRED: (422, "The request's expiry had passed when it was taken up."),
     RejectReason.REQUEST_EXPIRY_TOO_FAR: (422, "The request's expiry is too far away for the engine."),
-    RejectReason.PRICE_OUT_OF_RANGE: (422, "The price is too large."),
-    RejectReason.SIZE_OUT_OF_RANGE: (422, "The size is too large."),
+    RejectReason.PRICE_OUT_OF_RANGE: (422, "The price is out of range."),
+    RejectReason.SIZE_OUT_OF_RANGE: (422, "The size is out of range."),
     RejectReason.AMOUNT_TOO_LARGE: (422, "An amount does not fit in 128 bits."),
     RejectReason.INSUFFICIENT_FUNDS: (409, "The available balance does not cover this."),
-    RejectReason.INVALID_COMBINATION: (422, "This order type does not go with this time in force."),
+    RejectReason.INVALID_COMBINATION: (422, "These values of the order do not go together."),
     RejectReason.POST_ONLY_WOULD_CROSS: (409, "The post-only order would have taken liquidity."),
     RejectReason.FILL_OR_KILL_UNFILLABLE: (409, "The fill-or-kill order can not be filled whole."),
     RejectReason.CLIENT_ORDER_ID_REUSED: (409, "The client order id was used for another order."),
     RejectReason.TOO_MANY_OPEN_ORDERS: (409, "The account has as many open orders as it may have."),
+    RejectReason.TOO_MANY_ORDERS_IN_MARKET: (409, "The account has as many orders in this market as it may."),
+    RejectReason.PRICE_OUTSIDE_BAND: (409, "The price is further from the market than its band allows."),
+    RejectReason.NO_REFERENCE_PRICE: (409, "The market has no price yet that a default could be taken from."),
+    RejectReason.AMOUNT_BUYS_NOTHING: (409, "The amount does not buy a single lot now."),
+    RejectReason.GOOD_TILL_INVALID: (422, "The time until which the order is good is not in the future."),
+    RejectReason.TRIGGER_INVALID: (422, "The trigger's price is out of range."),
+    RejectReason.TRIGGER_ALREADY_MET: (409, "The last price meets the trigger already."),
+    RejectReason.AMEND_BELOW_FILLED: (409, "The new size is not more than what has been filled."),
+    RejectReason.CANCEL_ALL_AFTER_INVALID: (422, "The dead man's switch can not be set to this time."),
+    RejectReason.MARKET_PRE_OPEN: (409, "The market is not open yet: it takes orders that rest only."),
+    RejectReason.MARKET_POST_ONLY: (409, "The market takes post-only orders only, for now."),
+    RejectReason.MARKET_CANCEL_ONLY: (409, "The market takes cancellations only, for now."),
+    RejectReason.MARKET_HALTED: (409, "The market is halted."),
+    RejectReason.WORK_QUEUED: (503, "The engine has work that goes before this; nothing was done."),
+    RejectReason.TRANSFER_INVALID: (422, "These accounts can not transfer this."),
+    RejectReason.CLIENT_TRANSFER_ID_REUSED: (409, "The client transfer id was used for another transfer."),
     RejectReason.DEPOSIT_ALREADY_CREDITED: (409, "The deposit has been credited already."),
     RejectReason.DEPOSIT_OUT_OF_ORDER: (409, "The deposit is not the next one of its vault."),
     RejectReason.DEPOSIT_INVALID: (422, "The deposit is not valid."),
@@ -123,16 +144,27 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
 
 _FIELD_OF_REASON: Mapping[str, str] = {
     RejectReason.PRICE_OUT_OF_RANGE: "price",
+    RejectReason.PRICE_OUTSIDE_BAND: "price",
+    RejectReason.NO_REFERENCE_PRICE: "price",
     RejectReason.SIZE_OUT_OF_RANGE: "size",
+    RejectReason.AMEND_BELOW_FILLED: "size",
+    RejectReason.AMOUNT_BUYS_NOTHING: "amount",
     RejectReason.INVALID_COMBINATION: "time_in_force",
+    RejectReason.GOOD_TILL_INVALID: "good_till_ms",
+    RejectReason.TRIGGER_INVALID: "trigger.price",
+    RejectReason.TRIGGER_ALREADY_MET: "trigger.price",
     RejectReason.REQUEST_EXPIRED: "expires_at_ms",
     RejectReason.REQUEST_EXPIRY_TOO_FAR: "expires_at_ms",
     RejectReason.CLIENT_ORDER_ID_REUSED: "client_order_id",
+    RejectReason.CANCEL_ALL_AFTER_INVALID: "seconds",
+    RejectReason.CLIENT_TRANSFER_ID_REUSED: "client_transfer_id",
     RejectReason.WITHDRAWAL_DEADLINE_PASSED: "deadline_s",
     RejectReason.WITHDRAWAL_DEADLINE_TOO_FAR: "deadline_s",
     RejectReason.WITHDRAWAL_TOO_SMALL: "amount",
     RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: "max_fee",
 }
+
+RETRY_AFTER_S = 1
 
 
 class Problem(Exception):
@@ -157,8 +189,15 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         super().__init__(f"{code}: {self.detail}")
 
-    def response(self, request_id: str) -> Response:
-        """The problem+json answer; absent members are left out."""
+    @classmethod
+    def of_refusal(cls, refusal: GatewayRefusal) -> Self:
+        """The problem of a refusal by the gateway."""
+        return cls(
+            refusal.code, refusal.detail, field=refusal.field, value=refusal.value, nearest=refusal.nearest
+        )
+
+    def content(self, request_id: str) -> dict[str, object]:
+        """The members of a ProblemDocument; absent ones are left out."""
         content: dict[str, object] = {
             "type": f"urn:exchange:problem:{self.code}",
             "title": self.title,
@@ -173,10 +212,14 @@ class Problem(Exception):
         if self.nearest:
             content["nearest"] = list(self.nearest)
         content["request_id"] = request_id
+        return content
+
+    def response(self, request_id: str) -> Response:
+        """The problem+json answer."""
         if self.status == 401:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
         return Response(
-            msgspec.json.encode(content),
+            msgspec.json.encode(self.content(request_id)),
             status_code=self.status,
             media_type=PROBLEM_TYPE,
             headers=self.headers,
@@ -185,4 +228,5 @@ class Problem(Exception):
 
 def rejected(reason: RejectReason) -> Problem:
     """The problem of a core refusal."""
-    return Problem(reason, field=_FIELD_OF_REASON.get(reason))
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if reason is RejectReason.WORK_QUEUED else None
+    return Problem(reason, field=_FIELD_OF_REASON.get(reason), headers=headers)

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from exchange.core.accounts import MAX_SUB_ACCOUNT
 from exchange.edge.dependencies import Edge
 from exchange.edge.errors import unavailable
 from exchange.edge.problems import EdgeCode, Problem
@@ -53,6 +54,28 @@ class PageQuery(ReadQuery):
     cursor: Annotated[str, Field(max_length=_MAX_CURSOR_CHARS)] | None = Field(
         default=None, description="`next_cursor` of the page before; opaque."
     )
+
+
+SubAccount = Annotated[
+    WholeNumber,
+    Field(
+        ge=0,
+        le=MAX_SUB_ACCOUNT,
+        description="Which of your accounts: 0, the main one, to 127. One that does not exist has nothing.",
+    ),
+]
+
+
+class AccountQuery(ReadQuery):
+    """Parameters of a read of one account."""
+
+    sub_account: SubAccount = 0
+
+
+class AccountPageQuery(PageQuery):
+    """Parameters of a listing of one account."""
+
+    sub_account: SubAccount = 0
 
 
 class PageAnswer(BaseModel):

@@ -1,49 +1,52 @@
-"""From the outside's decimal strings to ticks, lots and atoms: exactly, or refused.
+"""Order requests: a decoded JSON object becomes a command, or is refused by the field at fault.
 
-Nothing is rounded. A price off the tick or a size off the lot is refused with the nearest values below and
-above that would be taken. The values come out of a decoded JSON object, so they may be of any type.
+What only the state of the engine can decide is left to the core. What does not go together in one request
+is refused here too, with words that name the field.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from exchange.core.commands import PlaceOrder
+from exchange.core.commands import AmendOrder, PlaceOrder
 from exchange.core.markets import Market
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.core.rejects import RejectReason
-from exchange.core.units import (
-    MAX_DECIMAL_CHARS,
-    MAX_PRICE_TICKS,
-    MAX_SIZE_LOTS,
-    AmountTooLarge,
-    Atoms,
-    DecimalSyntaxError,
-    TooManyDecimals,
-    parse_atoms,
-    parse_decimal,
+from exchange.core.units import MAX_TIME_NS
+from exchange.gateway.fields import (
+    parse_amount_atoms,
+    parse_client_id,
+    parse_expires_ns,
+    parse_market,
+    parse_price_ticks,
+    parse_size_lots,
+    parse_time_ms,
+    parse_word,
+    refuse_unknown_fields,
+    required,
 )
 from exchange.gateway.refusals import FieldRefused, GatewayCode
+from exchange.sequencer.open_orders import OpenOrder
 
-MAX_REQUEST_LIFE_MS = 30_000
-
-ORDER_FIELDS = frozenset(
+PLACE_FIELDS = frozenset(
     {
+        "sub_account",
         "market",
         "side",
         "type",
         "time_in_force",
         "price",
         "size",
+        "amount",
+        "good_till_ms",
+        "trigger",
+        "self_trade_prevention",
         "client_order_id",
         "expires_at_ms",
-        "self_trade_prevention",
     }
 )
-_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
-_MISSING = object()
-_Word = TypeVar("_Word", bound=StrEnum)
+AMEND_FIELDS = frozenset({"price", "size", "expires_at_ms"})
+_TRIGGER_FIELDS = frozenset({"type", "price"})
+_MAY_REST = (TimeInForce.GTC, TimeInForce.POST_ONLY, TimeInForce.GTT)
 
 
 def parse_place_order(
@@ -52,202 +55,132 @@ def parse_place_order(
     """The command of an order request. Raises FieldRefused.
 
     `type` is limit unless given; `time_in_force` is gtc for a limit order and ioc for a market order unless
-    given; the request lives for 30 s from now unless `expires_at_ms` says less.
+    given; the request lives for 30 s from now unless `expires_at_ms` says less. `sub_account` has been read
+    by who knows the account.
     """
-    for field in body:
-        if field not in ORDER_FIELDS:
-            raise FieldRefused(GatewayCode.FIELD_UNKNOWN, "no such field", field=field)
-    market = parse_market(_required(body, "market"), markets)
-    order_type = parse_word(body.get("type", OrderType.LIMIT), "type", OrderType)
+    refuse_unknown_fields(body, PLACE_FIELDS)
+    market = parse_market(required(body, "market"), markets)
+    order_type = parse_word(_given(body, "type", OrderType.LIMIT), "type", OrderType)
     usual = TimeInForce.GTC if order_type is OrderType.LIMIT else TimeInForce.IOC
-    return PlaceOrder(
+    trigger, trigger_ticks = _parse_trigger(body.get("trigger"), market)
+    client_order_id = body.get("client_order_id")
+    order = PlaceOrder(
         account_id=account_id,
         market_id=market.market_id,
-        side=parse_word(_required(body, "side"), "side", Side),
+        side=parse_word(required(body, "side"), "side", Side),
         order_type=order_type,
-        time_in_force=parse_word(body.get("time_in_force", usual), "time_in_force", TimeInForce),
-        price_ticks=parse_price_ticks(_required(body, "price"), market),
-        size_lots=parse_size_lots(_required(body, "size"), market),
-        client_order_id=parse_client_order_id(body.get("client_order_id")),
+        time_in_force=parse_word(_given(body, "time_in_force", usual), "time_in_force", TimeInForce),
+        price_ticks=_parse_worst_price(body, order_type, market),
+        size_lots=_parse_size(body, market),
+        client_order_id=(
+            None if client_order_id is None else parse_client_id(client_order_id, "client_order_id")
+        ),
         expires_ns=parse_expires_ns(body.get("expires_at_ms"), now_ns),
         self_trade_prevention=parse_word(
-            body.get("self_trade_prevention", SelfTradePrevention.CANCEL_NEWEST),
+            _given(body, "self_trade_prevention", SelfTradePrevention.CANCEL_NEWEST),
             "self_trade_prevention",
             SelfTradePrevention,
         ),
+        good_till_ns=_parse_good_till_ns(body.get("good_till_ms"), now_ns),
+        trigger=trigger,
+        trigger_ticks=trigger_ticks,
+        quote_atoms=_parse_amount(body, market),
+    )
+    _refuse_combination(order)
+    return order
+
+
+def parse_amend_order(
+    body: Mapping[str, object], order: OpenOrder, market: Market, now_ns: int
+) -> AmendOrder:
+    """The command that amends this open order: what is not given stays as it is. Raises FieldRefused."""
+    refuse_unknown_fields(body, AMEND_FIELDS)
+    price, size = body.get("price"), body.get("size")
+    if price is None and size is None:
+        raise FieldRefused(GatewayCode.FIELD_MISSING, "give a new price, a new size, or both", field="price")
+    return AmendOrder(
+        account_id=order.account_id,
+        order_id=order.order_id,
+        price_ticks=order.price_ticks if price is None else parse_price_ticks(price, market),
+        size_lots=order.size_lots if size is None else parse_size_lots(size, market),
+        expires_ns=parse_expires_ns(body.get("expires_at_ms"), now_ns),
     )
 
 
-def parse_market(value: object, markets: Mapping[str, Market], field: str = "market") -> Market:
-    """The market of a symbol. Raises FieldRefused (unknown_market)."""
-    market = markets.get(value) if isinstance(value, str) else None
-    if market is None:
-        raise FieldRefused(RejectReason.UNKNOWN_MARKET, "no such market", field=field, value=value)
-    return market
+def _given(body: Mapping[str, object], field: str, usual: object) -> object:
+    value = body.get(field)
+    return usual if value is None else value
 
 
-def parse_word(value: object, field: str, words: type[_Word]) -> _Word:
-    """One of an enumeration's words, exactly as written there."""
-    if isinstance(value, str):
-        try:
-            return words(value)
-        except ValueError:
-            pass
-    known = ", ".join(word.value for word in words)
-    raise FieldRefused(GatewayCode.FIELD_INVALID, f"must be one of: {known}", field=field, value=value)
+def _parse_worst_price(body: Mapping[str, object], order_type: OrderType, market: Market) -> int:
+    """Ticks of the price; 0 when a market order leaves it to the market's band."""
+    if order_type is OrderType.MARKET and body.get("price") is None:
+        return 0
+    return parse_price_ticks(required(body, "price"), market)
 
 
-def parse_price_ticks(value: object, market: Market, field: str = "price") -> int:
-    """Ticks of a price, 1..MAX_PRICE_TICKS."""
-    mantissa, decimals = _positive_decimal(value, field)
-    return _whole_steps(
-        mantissa * 10**market.tick_decimals,
-        market.tick_mantissa * 10**decimals,
-        largest=MAX_PRICE_TICKS,
-        off_step=GatewayCode.PRICE_OFF_TICK,
-        out_of_range=RejectReason.PRICE_OUT_OF_RANGE,
-        step=f"the tick of {market.symbol}, {market.tick}",
-        text=market.format_price,
-        field=field,
-        value=value,
-    )
+def _parse_size(body: Mapping[str, object], market: Market) -> int:
+    """Lots of the size; 0 when an amount is given instead."""
+    if body.get("amount") is None:
+        return parse_size_lots(required(body, "size"), market)
+    if body.get("size") is not None:
+        raise _does_not_go_together("amount", "give a size or an amount, not both")
+    return 0
 
 
-def parse_size_lots(value: object, market: Market, field: str = "size") -> int:
-    """Lots of a size, 1..MAX_SIZE_LOTS."""
-    mantissa, decimals = _positive_decimal(value, field)
-    return _whole_steps(
-        mantissa * 10**market.base_decimals,
-        market.lot_atoms * 10**decimals,
-        largest=MAX_SIZE_LOTS,
-        off_step=GatewayCode.SIZE_OFF_LOT,
-        out_of_range=RejectReason.SIZE_OUT_OF_RANGE,
-        step=f"the lot of {market.symbol}, {market.lot}",
-        text=market.format_size,
-        field=field,
-        value=value,
-    )
+def _parse_amount(body: Mapping[str, object], market: Market) -> int:
+    amount = body.get("amount")
+    return 0 if amount is None else parse_amount_atoms(amount, market.quote_decimals, "amount")
 
 
-def parse_amount_atoms(value: object, decimals: int, field: str, *, zero_allowed: bool = False) -> Atoms:
-    """Atoms of an amount of an asset, below 2^128."""
-    mantissa, _ = _decimal(value, field)
-    assert isinstance(value, str)
-    if mantissa == 0 and not zero_allowed:
-        raise _not_positive(field, value)
-    try:
-        return parse_atoms(value, decimals)
-    except TooManyDecimals as error:
-        raise FieldRefused(
-            GatewayCode.TOO_MANY_DECIMALS, f"at most {decimals} decimals", field=field, value=value
-        ) from error
-    except AmountTooLarge as error:
-        raise FieldRefused(
-            RejectReason.AMOUNT_TOO_LARGE, "does not fit in 128 bits of atoms", field=field, value=value
-        ) from error
-
-
-def parse_client_order_id(value: object) -> str | None:
-    """A client order id of 1 to 36 letters, digits, - and _, or none."""
+def _parse_good_till_ns(value: object, now_ns: int) -> int:
     if value is None:
-        return None
-    if isinstance(value, str) and _CLIENT_ORDER_ID.fullmatch(value):
-        return value
-    raise FieldRefused(
-        GatewayCode.FIELD_INVALID,
-        "1 to 36 of the characters A-Z a-z 0-9 - _",
-        field="client_order_id",
-        value=value,
-    )
+        return 0
+    good_till_ns = parse_time_ms(value, "good_till_ms") * 1_000_000
+    if not now_ns < good_till_ns <= MAX_TIME_NS:
+        raise FieldRefused(
+            RejectReason.GOOD_TILL_INVALID,
+            f"must be later than now; it is {now_ns // 1_000_000} now",
+            field="good_till_ms",
+            value=value,
+        )
+    return good_till_ns
 
 
-def parse_expires_ns(value: object, now_ns: int, field: str = "expires_at_ms") -> int:
-    """Until when the engine may take the request: a time in the next 30 s, by default all of them."""
-    now_ms = now_ns // 1_000_000
-    latest_ms = now_ms + MAX_REQUEST_LIFE_MS
+def _parse_trigger(value: object, market: Market) -> tuple[TriggerKind | None, int]:
     if value is None:
-        return latest_ms * 1_000_000
-    if type(value) is not int:
+        return None, 0
+    if not isinstance(value, dict):
         raise FieldRefused(
             GatewayCode.FIELD_INVALID,
-            "whole milliseconds since 1970 (UTC), as a number",
-            field=field,
+            'must be an object like {"type": "stop", "price": "2900"}',
+            field="trigger",
             value=value,
         )
-    if value <= now_ms:
-        raise FieldRefused(
-            RejectReason.REQUEST_EXPIRED, f"this time is past; it is {now_ms} now", field=field, value=value
-        )
-    if value > latest_ms:
-        raise FieldRefused(
-            GatewayCode.EXPIRY_TOO_FAR,
-            "at most 30 s from now",
-            field=field,
-            value=value,
-            nearest=(str(latest_ms),),
-        )
-    return value * 1_000_000
+    trigger: dict[str, Any] = value
+    refuse_unknown_fields(trigger, _TRIGGER_FIELDS, "trigger.")
+    kind = parse_word(required(trigger, "type", "trigger."), "trigger.type", TriggerKind)
+    return kind, parse_price_ticks(required(trigger, "price", "trigger."), market, "trigger.price")
 
 
-def _required(body: Mapping[str, object], field: str) -> object:
-    value = body.get(field, _MISSING)
-    if value is _MISSING or value is None:
-        raise FieldRefused(GatewayCode.FIELD_MISSING, "this field is required", field=field)
-    return value
+def _refuse_combination(order: PlaceOrder) -> None:
+    """As the core does, but saying which field does not go with the others. Raises FieldRefused."""
+    tif = order.time_in_force
+    if order.order_type is OrderType.MARKET and tif in _MAY_REST:
+        raise _does_not_go_together("time_in_force", "a market order is ioc or fok")
+    if tif is TimeInForce.GTT and not order.good_till_ns:
+        raise FieldRefused(GatewayCode.FIELD_MISSING, "gtt says until when", field="good_till_ms")
+    if tif is not TimeInForce.GTT and order.good_till_ns:
+        raise _does_not_go_together("good_till_ms", "only with time_in_force gtt")
+    if not order.quote_atoms:
+        return
+    if order.order_type is not OrderType.MARKET or order.side is not Side.BUY or tif is not TimeInForce.IOC:
+        raise _does_not_go_together("amount", "only a market buy that is ioc may have an amount")
+    if order.trigger is not None:
+        raise _does_not_go_together("trigger", "an order by amount can not wait for a trigger; give a size")
+    if order.self_trade_prevention is SelfTradePrevention.DECREMENT:
+        raise _does_not_go_together("self_trade_prevention", "an order by amount has no size to decrement")
 
 
-def _decimal(value: object, field: str) -> tuple[int, int]:
-    if not isinstance(value, str):
-        raise FieldRefused(
-            GatewayCode.NOT_A_DECIMAL,
-            'must be a decimal in a string, like "0.015", never a JSON number',
-            field=field,
-            value=value,
-        )
-    if len(value) > MAX_DECIMAL_CHARS:
-        raise FieldRefused(
-            GatewayCode.TOO_MANY_DIGITS, f"at most {MAX_DECIMAL_CHARS} characters", field=field, value=value
-        )
-    try:
-        return parse_decimal(value)
-    except DecimalSyntaxError as error:
-        raise FieldRefused(
-            GatewayCode.NOT_A_DECIMAL,
-            "must be plain: digits 0-9, one optional point, no sign, no exponent, no separator",
-            field=field,
-            value=value,
-        ) from error
-
-
-def _positive_decimal(value: object, field: str) -> tuple[int, int]:
-    mantissa, decimals = _decimal(value, field)
-    if mantissa == 0:
-        raise _not_positive(field, value)
-    return mantissa, decimals
-
-
-def _not_positive(field: str, value: object) -> FieldRefused:
-    return FieldRefused(GatewayCode.MUST_BE_POSITIVE, "must be more than zero", field=field, value=value)
-
-
-def _whole_steps(
-    numerator: int,
-    denominator: int,
-    *,
-    largest: int,
-    off_step: StrEnum,
-    out_of_range: StrEnum,
-    step: str,
-    text: Callable[[int], str],
-    field: str,
-    value: object,
-) -> int:
-    steps, remainder = divmod(numerator, denominator)
-    if steps > largest:
-        raise FieldRefused(out_of_range, f"at most {text(largest)}", field=field, value=value)
-    if remainder:
-        around = tuple(text(near) for near in (steps, steps + 1) if 1 <= near <= largest)
-        raise FieldRefused(
-            off_step, f"must be a whole multiple of {step}", field=field, value=value, nearest=around
-        )
-    return steps
+def _does_not_go_together(field: str, detail: str) -> FieldRefused:
+    return FieldRefused(RejectReason.INVALID_COMBINATION, detail, field=field)

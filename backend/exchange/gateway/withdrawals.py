@@ -12,9 +12,8 @@ from exchange.core.commands import RequestWithdrawal
 from exchange.core.markets import NATIVE_TOKEN, Asset
 from exchange.core.rejects import RejectReason
 from exchange.gateway.addresses import parse_address
+from exchange.gateway.fields import parse_amount_atoms
 from exchange.gateway.refusals import FieldRefused, GatewayCode
-from exchange.gateway.requests import parse_amount_atoms
-from exchange.gateway.sessions import Session
 from exchange.gateway.signatures import parse_signature, require_signer
 from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
 
@@ -36,16 +35,21 @@ class WithdrawalForm:
     nonce: str
     deadline_s: int
     signature: str
+    sub_account: int = 0
 
 
 def withdrawal_command(
     form: WithdrawalForm,
-    session: Session,
+    account_id: int,
+    owner: str,
     assets: Mapping[str, Asset],
     domain: WithdrawalDomain,
     now_ns: int,
 ) -> RequestWithdrawal:
-    """The command of a signed request. Raises FieldRefused, SignatureRefused."""
+    """The command of a signed request; `account_id` is the owner's `form.sub_account`.
+
+    Raises FieldRefused, SignatureRefused.
+    """
     asset = assets.get(form.asset)
     if asset is None or not asset.listed:
         raise FieldRefused(RejectReason.UNKNOWN_ASSET, "no such asset", field="asset", value=form.asset)
@@ -59,8 +63,8 @@ def withdrawal_command(
         )
     deadline_s = _parse_deadline_s(form.deadline_s, now_ns)
     message = WithdrawalMessage(
-        account=session.owner,
-        sub_account=0,
+        account=owner,
+        sub_account=form.sub_account,
         token=asset.token,
         amount_atoms=parse_amount_atoms(form.amount, asset.decimals, "amount"),
         max_fee_atoms=parse_amount_atoms(form.max_fee, asset.decimals, "max_fee", zero_allowed=True),
@@ -70,10 +74,10 @@ def withdrawal_command(
     )
     signature = parse_signature(form.signature)
     digest = domain.digest(message)
-    require_signer(digest, signature, session.owner)
+    require_signer(digest, signature, owner)
     return RequestWithdrawal(
         withdrawal_id="0x" + digest.hex(),
-        account_id=session.account_id,
+        account_id=account_id,
         asset_id=asset.asset_id,
         amount_atoms=message.amount_atoms,
         max_fee_atoms=message.max_fee_atoms,

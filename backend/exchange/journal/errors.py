@@ -34,6 +34,34 @@ class JournalCorrupt(JournalError):
         super().__init__(f"journal corrupt at seq {seq}: {what}")
 
 
+class JournalUnreadable(JournalError):
+    """The database did not give what was asked of it, or not in time."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        self.what = what
+        super().__init__(f"{what} can not be read: {problem}")
+
+
+class SnapshotDamaged(JournalError):
+    """A snapshot is not what was written. An older one, or the journal from its first row, does as well."""
+
+    def __init__(self, seq: int, problem: str) -> None:
+        self.seq = seq
+        self.problem = problem
+        super().__init__(f"the snapshot at seq {seq} is damaged: {problem}")
+
+
+class SnapshotDiffers(JournalError):
+    """A sound snapshot holds another state than its journal amounts to."""
+
+    def __init__(self, seq: int, snapshot_hash: bytes, journal_hash: bytes) -> None:
+        self.seq = seq
+        super().__init__(
+            f"the snapshot at seq {seq} has state hash {snapshot_hash.hex()}, "
+            f"but executing the journal gives {journal_hash.hex()}"
+        )
+
+
 class HeadLost(JournalError):
     """Something durable knows of a later sequence number than the journal does: last rows are lost."""
 

@@ -7,6 +7,7 @@ inserts the batch. So an engine that was replaced can never append, whatever it 
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -35,6 +36,9 @@ _NO_ANSWER = (
 )
 
 _CLAIM = "UPDATE writer SET epoch = epoch + 1 RETURNING epoch, head_seq, head_hash"
+
+Connect = Callable[..., Awaitable[asyncpg.Connection]]
+"""How a connection is opened: called with the URL and `timeout` in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,20 @@ class JournalLog:
         self.head = head
 
     @classmethod
-    async def claim(cls, url: str, *, timeout_s: float = 10.0) -> Self:
-        """Takes the journal over: from now on every earlier writer is fenced off."""
-        connection = await asyncpg.connect(url, timeout=timeout_s)
-        await ensure_genesis(connection)
-        record = await connection.fetchrow(_CLAIM, timeout=timeout_s)
+    async def claim(cls, url: str, *, timeout_s: float = 10.0, connect: Connect = asyncpg.connect) -> Self:
+        """Takes the journal over: from now on every earlier writer is fenced off.
+
+        Raises OSError, TimeoutError or asyncpg.PostgresError when the database does not do it; whether the
+        earlier writers are fenced is then unknown.
+        """
+        connection = await connect(url, timeout=timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ensure_genesis(connection)
+                record = await connection.fetchrow(_CLAIM)
+        except BaseException:
+            connection.terminate()
+            raise
         assert record is not None
         head = Head(record["head_seq"], record["head_hash"])
         return cls(connection, record["epoch"], head, timeout_s=timeout_s)

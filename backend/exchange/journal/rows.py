@@ -6,6 +6,7 @@ covers the payload bytes as stored, so that reading never depends on re-encoding
 
 import hashlib
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +36,22 @@ class JournalRow:
     hash: bytes
 
 
-def encode_payload(payload: list[Command] | list[list[Event]]) -> bytes:
+def encode_payload(payload: Sequence[Command] | Sequence[Sequence[Event]]) -> bytes:
     """Bytes of a row's commands or events."""
     return _ENCODER.encode(payload)
+
+
+def encode_command(command: Command) -> bytes:
+    """One command's part of a row's payload.
+
+    Raises ValueError for what JSON in UTF-8 has no way to say: a lone surrogate, a number without end.
+    """
+    return _ENCODER.encode(command)
+
+
+def join_commands(encoded: Iterable[bytes]) -> bytes:
+    """The payload of commands that were encoded one by one: what `encode_payload` gives for them."""
+    return b"[" + b",".join(encoded) + b"]"
 
 
 def row_hash(
@@ -64,14 +78,18 @@ def decode_row(record: Any) -> JournalRow:
     """A JournalRow from a database record. Bytes that are no payload raise
     msgspec.DecodeError, or UnicodeDecodeError when they are no text.
     """
+    try:
+        commands, events = _COMMANDS.decode(record["commands"]), _EVENTS.decode(record["events"])
+    except RecursionError as error:
+        raise msgspec.DecodeError("nested too deeply") from error
     return JournalRow(
         seq_first=record["seq_first"],
         seq_last=record["seq_last"],
         epoch=record["epoch"],
         time_ns=record["time_ns"],
         rules_version=record["rules_version"],
-        commands=_COMMANDS.decode(record["commands"]),
-        events=_EVENTS.decode(record["events"]),
+        commands=commands,
+        events=events,
         hash_prev=record["hash_prev"],
         hash=record["hash"],
     )

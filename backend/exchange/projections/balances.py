@@ -46,14 +46,16 @@ async def load_balances(connection: Connection, keys: Collection[BalanceKey]) ->
     return balances
 
 
-async def store_balances(connection: Connection, balances: Mapping[BalanceKey, Balance], seq: int) -> None:
-    """Writes the balances as of `seq`."""
+async def store_balances(
+    connection: Connection, balances: Mapping[BalanceKey, Balance], seqs: Mapping[BalanceKey, int]
+) -> None:
+    """Writes the balances, each as of the seq of its last movement."""
     await connection.execute(
         """
         INSERT INTO balances (account_id, asset_id, available_atoms, held_atoms, updated_seq)
-        SELECT n.account_id, n.asset_id, n.available_atoms, n.held_atoms, $5
-        FROM unnest($1::BIGINT[], $2::BIGINT[], $3::NUMERIC[], $4::NUMERIC[])
-            AS n (account_id, asset_id, available_atoms, held_atoms)
+        SELECT n.account_id, n.asset_id, n.available_atoms, n.held_atoms, n.updated_seq
+        FROM unnest($1::BIGINT[], $2::BIGINT[], $3::NUMERIC[], $4::NUMERIC[], $5::BIGINT[])
+            AS n (account_id, asset_id, available_atoms, held_atoms, updated_seq)
         ON CONFLICT (account_id, asset_id) DO UPDATE SET
             available_atoms = EXCLUDED.available_atoms,
             held_atoms = EXCLUDED.held_atoms,
@@ -63,5 +65,5 @@ async def store_balances(connection: Connection, balances: Mapping[BalanceKey, B
         [asset_id for _, asset_id in balances],
         [balance.available_atoms for balance in balances.values()],
         [balance.held_atoms for balance in balances.values()],
-        seq,
+        [seqs[key] for key in balances],
     )

@@ -2,6 +2,7 @@
 
 import asyncpg
 
+from exchange.journal.errors import HeadLost
 from exchange.projections.errors import CursorMissing, CursorMoved
 from exchange.stores.postgres import Connection
 
@@ -13,6 +14,16 @@ async def read_cursors(connection: Connection | asyncpg.Pool) -> dict[str, int]:
     """Every follower's seq by name. None may be ahead of the journal's head: that means rows were lost."""
     rows = await connection.fetch("SELECT name, seq FROM projection_cursors ORDER BY name")
     return {row["name"]: row["seq"] for row in rows}
+
+
+async def check_cursors(connection: Connection | asyncpg.Pool, head_seq: int) -> None:
+    """Compares the followers with the journal's head before anything is served.
+
+    Raises HeadLost when one of them knows of a later command: then the journal has lost its last rows.
+    """
+    for name, seq in (await read_cursors(connection)).items():
+        if seq > head_seq:
+            raise HeadLost(f"the follower {name}", seq, head_seq)
 
 
 async def read_cursor(connection: Connection | asyncpg.Pool, name: str) -> int:

@@ -11,8 +11,11 @@ import asyncpg
 from exchange.core.events import (
     DepositCredited,
     Event,
+    FundsTransferred,
     OrderAccepted,
+    OrderAmended,
     OrderEnded,
+    SelfTradePrevented,
     Trade,
     WithdrawalRefunded,
     WithdrawalRequested,
@@ -30,7 +33,8 @@ from exchange.stores.postgres import Connection
 class LedgerEntryRow:
     """One movement. The plain amounts are the balance after it, the deltas what it changed.
 
-    `kind` and `reference` say why: order_hold and order_release (order id), trade (trade id), deposit
+    `kind` and `reference` say why: order_hold, order_amend and order_release (order id), trade (trade id),
+    self_trade_prevented (maker's:taker's order id), transfer (client transfer id), deposit
     (chain id:vault:number), withdrawal, withdrawal_settled and withdrawal_refunded (withdrawal id).
     """
 
@@ -80,8 +84,10 @@ class NewEntries:
         """Adds the entries and brings the balances up to date."""
         if not self._entries:
             return
-        keys = {(entry[0].account_id, entry[0].asset_id): None for entry in self._entries}
-        balances = await load_balances(connection, keys)
+        seqs = {
+            (movement.account_id, movement.asset_id): place.seq for movement, place, _, _, _ in self._entries
+        }
+        balances = await load_balances(connection, seqs)
         rows: list[tuple[object, ...]] = []
         for movement, place, entry_index, kind, reference in self._entries:
             balance = balances[movement.account_id, movement.asset_id]
@@ -106,7 +112,7 @@ class NewEntries:
         await connection.copy_records_to_table(
             "ledger_entries", columns=column_names(LedgerEntryRow), records=rows
         )
-        await store_balances(connection, balances, self._entries[-1][1].seq)
+        await store_balances(connection, balances, seqs)
 
 
 def _reason(event: Event) -> tuple[str, str]:
@@ -117,6 +123,12 @@ def _reason(event: Event) -> tuple[str, str]:
             return "order_release", str(order_id)
         case Trade(trade_id=trade_id):
             return "trade", str(trade_id)
+        case OrderAmended(order_id=order_id):
+            return "order_amend", str(order_id)
+        case SelfTradePrevented(maker_order_id=maker_order_id, taker_order_id=taker_order_id):
+            return "self_trade_prevented", f"{maker_order_id}:{taker_order_id}"
+        case FundsTransferred(client_transfer_id=client_transfer_id):
+            return "transfer", client_transfer_id
         case DepositCredited(chain_id=chain_id, vault=vault, number=number):
             return "deposit", f"{chain_id}:{vault}:{number}"
         case WithdrawalRequested(withdrawal_id=withdrawal_id):

@@ -5,7 +5,15 @@ from typing import Literal
 
 import asyncpg
 
-from exchange.core.events import Event, OrderAccepted, OrderEnded, Trade
+from exchange.core.events import (
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderEnded,
+    OrderTriggered,
+    SelfTradePrevented,
+    Trade,
+)
 from exchange.projections.errors import ReadTablesBroken
 from exchange.projections.page import Found, Key, Page, column_names, read_one, read_page
 from exchange.projections.place import Place
@@ -16,7 +24,11 @@ OPEN = "open"
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order. `status` is "open" or why it ended; filled quote amount and fee are sums so far."""
+    """An order. `status` is "open" or why it ended; filled quote amount and fee are sums so far.
+
+    Price and sizes are the present ones: amendments change them, and self-trade prevention takes lots off
+    both. `awaiting_trigger` is True until the trigger is met, for ever when the order ended before.
+    """
 
     order_id: int
     account_id: int
@@ -35,13 +47,16 @@ class OrderRow:
     created_ns: int
     updated_seq: int
     updated_ns: int
+    good_till_ns: int
+    trigger: str | None
+    trigger_ticks: int
+    quote_atoms: int
+    awaiting_trigger: bool
 
 
-async def order_of_account(pool: asyncpg.Pool, account_id: int, order_id: int) -> Found[OrderRow]:
-    """The account's order; nothing for an order of somebody else."""
-    return await read_one(
-        pool, OrderRow, "orders", [("order_id = {}", order_id), ("account_id = {}", account_id)]
-    )
+async def order_by_id(pool: asyncpg.Pool, order_id: int) -> Found[OrderRow]:
+    """The order, whoever placed it: the caller must see whose `account_id` it is."""
+    return await read_one(pool, OrderRow, "orders", [("order_id = {}", order_id)])
 
 
 async def orders_page(
@@ -72,10 +87,17 @@ async def orders_page(
 
 @dataclass(slots=True)
 class _Change:
-    """What a batch does to one order. `accepted` is set when the order began in it."""
+    """What a batch does to one order. `accepted` is set when the order began in it.
 
-    remaining_lots: int
+    Price and sizes are None while they are as before; `lost_lots` come off the size.
+    """
+
+    remaining_lots: int | None
     accepted: tuple[OrderAccepted, Place] | None = None
+    price_ticks: int | None = None
+    size_lots: int | None = None
+    lost_lots: int = 0
+    triggered: bool = False
     quote_atoms: int = 0
     fee_atoms: int = 0
     status: str = OPEN
@@ -103,14 +125,26 @@ class OrderChanges:
                 taker.fee_atoms += event.taker_fee_atoms
             case OrderEnded():
                 self._touch(event.order_id, event.remaining_lots, place).status = event.reason.value
+            case OrderAmended():
+                change = self._touch(event.order_id, event.remaining_lots, place)
+                change.price_ticks, change.size_lots, change.lost_lots = event.price_ticks, event.size_lots, 0
+            case OrderTriggered():
+                self._touch(event.order_id, None, place).triggered = True
+            case SelfTradePrevented():
+                for order_id, remaining_lots in (
+                    (event.maker_order_id, event.maker_remaining_lots),
+                    (event.taker_order_id, event.taker_remaining_lots),
+                ):
+                    self._touch(order_id, remaining_lots, place).lost_lots += event.size_lots
             case _:
                 pass
 
-    def _touch(self, order_id: int, remaining_lots: int, place: Place) -> _Change:
+    def _touch(self, order_id: int, remaining_lots: int | None, place: Place) -> _Change:
         change = self._changes.get(order_id)
         if change is None:
             change = self._changes[order_id] = _Change(remaining_lots)
-        change.remaining_lots = remaining_lots
+        if remaining_lots is not None:
+            change.remaining_lots = remaining_lots
         change.updated_seq = place.seq
         change.updated_ns = place.time_ns
         return change
@@ -129,6 +163,7 @@ class OrderChanges:
 
 
 def _new_row(accepted: OrderAccepted, place: Place, change: _Change) -> tuple[object, ...]:
+    size_lots = accepted.size_lots if change.size_lots is None else change.size_lots
     return (
         accepted.order_id,
         accepted.account_id,
@@ -137,8 +172,8 @@ def _new_row(accepted: OrderAccepted, place: Place, change: _Change) -> tuple[ob
         accepted.order_type.value,
         accepted.time_in_force.value,
         accepted.self_trade_prevention.value,
-        accepted.price_ticks,
-        accepted.size_lots,
+        accepted.price_ticks if change.price_ticks is None else change.price_ticks,
+        size_lots - change.lost_lots,
         change.remaining_lots,
         change.quote_atoms,
         change.fee_atoms,
@@ -147,6 +182,11 @@ def _new_row(accepted: OrderAccepted, place: Place, change: _Change) -> tuple[ob
         place.time_ns,
         change.updated_seq,
         change.updated_ns,
+        accepted.good_till_ns,
+        None if accepted.trigger is None else accepted.trigger.value,
+        accepted.trigger_ticks,
+        accepted.quote_atoms,
+        accepted.trigger is not None and not change.triggered,
     )
 
 
@@ -155,22 +195,33 @@ async def _update(connection: Connection, changed: list[tuple[int, _Change]]) ->
     status = await connection.execute(
         """
         UPDATE orders SET
-            remaining_lots = c.remaining_lots,
+            price_ticks = coalesce(c.price_ticks, orders.price_ticks),
+            size_lots = coalesce(c.size_lots, orders.size_lots) - c.lost_lots,
+            remaining_lots = coalesce(c.remaining_lots, orders.remaining_lots),
             filled_quote_atoms = orders.filled_quote_atoms + c.quote_atoms,
             fee_atoms = orders.fee_atoms + c.fee_atoms,
             status = c.status,
+            awaiting_trigger = orders.awaiting_trigger AND NOT c.triggered,
             updated_seq = c.updated_seq,
             updated_ns = c.updated_ns
         FROM unnest(
-            $1::BIGINT[], $2::BIGINT[], $3::NUMERIC[], $4::NUMERIC[], $5::TEXT[], $6::BIGINT[], $7::BIGINT[]
-        ) AS c (order_id, remaining_lots, quote_atoms, fee_atoms, status, updated_seq, updated_ns)
+            $1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[],
+            $6::NUMERIC[], $7::NUMERIC[], $8::TEXT[], $9::BOOLEAN[], $10::BIGINT[], $11::BIGINT[]
+        ) AS c (
+            order_id, price_ticks, size_lots, lost_lots, remaining_lots, quote_atoms, fee_atoms,
+            status, triggered, updated_seq, updated_ns
+        )
         WHERE orders.order_id = c.order_id AND orders.status = 'open'
         """,
         [order_id for order_id, _ in changed],
+        [change.price_ticks for change in changes],
+        [change.size_lots for change in changes],
+        [change.lost_lots for change in changes],
         [change.remaining_lots for change in changes],
         [change.quote_atoms for change in changes],
         [change.fee_atoms for change in changes],
         [change.status for change in changes],
+        [change.triggered for change in changes],
         [change.updated_seq for change in changes],
         [change.updated_ns for change in changes],
     )

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import asyncpg
 import structlog
 
-from exchange.core.events import MarketOpened
 from exchange.core.markets import Market
 from exchange.journal.errors import HeadLost
 from exchange.journal.progress import Progress
 from exchange.journal.rows import JournalRow
 from exchange.journal.tail import Tail
+from exchange.projections.accounts import AccountChanges
 from exchange.projections.cursor import POSTGRES, move_cursor, read_cursor
 from exchange.projections.deposits import NewDeposits
 from exchange.projections.errors import CursorMoved
@@ -24,7 +24,9 @@ from exchange.projections.fills import NewFills
 from exchange.projections.ledger_entries import NewEntries
 from exchange.projections.orders import OrderChanges
 from exchange.projections.place import Place
-from exchange.projections.reference import NewReferences, market_of, read_markets
+from exchange.projections.reference import ReferenceChanges, market_after, read_markets
+from exchange.projections.transfers import NewTransfers
+from exchange.projections.volumes import NewVolumes
 from exchange.projections.withdrawals import WithdrawalChanges
 
 MAX_COMMANDS_PER_TRANSACTION = 500
@@ -32,7 +34,10 @@ TRANSACTION_TIMEOUT_S = 30.0
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 10.0
 
-_TABLES = "orders, fills, balances, ledger_entries, deposits, withdrawals, assets, markets, accounts"
+_TABLES = (
+    "assets, markets, accounts, fee_tiers, orders, fills, daily_volumes, balances, ledger_entries, "
+    "transfers, deposits, withdrawals"
+)
 
 log = structlog.get_logger()
 
@@ -97,20 +102,28 @@ class PostgresProjection:
         """Writes the batches, which follow on `seq`, in one transaction. Raises CursorMoved."""
         assert rows[0].seq_first == self.seq + 1
         markets = dict(self._markets)
-        references, orders, fills = NewReferences(), OrderChanges(), NewFills()
-        entries, deposits, withdrawals = NewEntries(), NewDeposits(), WithdrawalChanges()
+        references, entries = ReferenceChanges(), NewEntries()
+        others = (
+            AccountChanges(),
+            OrderChanges(),
+            NewFills(),
+            NewVolumes(),
+            NewTransfers(),
+            NewDeposits(),
+            WithdrawalChanges(),
+        )
         for row in rows:
             for offset, events in enumerate(row.events):
                 for index, event in enumerate(events):
                     place = Place(row.seq_first + offset, index, row.time_ns)
-                    if isinstance(event, MarketOpened):
-                        markets[event.market_id] = market_of(event)
-                    references.take(event, place)
-                    orders.take(event, place)
-                    fills.take(event, place)
+                    market = market_after(event, markets)
+                    if market is not None:
+                        markets[market.market_id] = market
+                        references.take_market(market)
+                    references.take(event)
                     entries.take(event, place, markets)
-                    deposits.take(event, place)
-                    withdrawals.take(event, place)
+                    for changes in others:
+                        changes.take(event, place)
         seq = rows[-1].seq_last
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
@@ -119,8 +132,8 @@ class PostgresProjection:
         ):
             await connection.execute("SET LOCAL synchronous_commit = off")
             await move_cursor(connection, POSTGRES, self.seq, seq)
-            for changes in (references, orders, fills, entries, deposits, withdrawals):
-                await changes.write(connection)
+            for writer in (references, entries, *others):
+                await writer.write(connection)
         self._markets = markets
         self._progress.set(seq)
 

@@ -44,11 +44,9 @@ class WithdrawalRow:
     updated_ns: int
 
 
-async def withdrawal_of_account(
-    pool: asyncpg.Pool, account_id: int, withdrawal_id: str
-) -> Found[WithdrawalRow]:
-    """The account's withdrawal; nothing for one of somebody else."""
-    conditions = [("withdrawal_id = {}", withdrawal_id), ("account_id = {}", account_id)]
+async def withdrawal_of_owner(pool: asyncpg.Pool, owner: str, withdrawal_id: str) -> Found[WithdrawalRow]:
+    """A withdrawal from any of the owner's accounts; nothing for one of somebody else."""
+    conditions = [("withdrawal_id = {}", withdrawal_id), ("owner = {}", owner)]
     return await read_one(pool, WithdrawalRow, "withdrawals", conditions)
 
 

@@ -1,49 +1,56 @@
 """The committed view: what the edges read. It advances only when a batch is durable.
 
 It is a fold over the journal's events, kept in memory, and knows nothing of the engine's working state, so
-nobody can ever see an effect that a crash could take back. All reads are synchronous.
+nobody can ever see an effect that a crash could take back. All reads are synchronous, and nothing that a read
+hands out changes later.
 """
 
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 from exchange.core.accounts import Balance
 from exchange.core.events import (
+    AccountKnown,
+    AccountLimitsSet,
     AccountOpened,
+    AllCancelled,
     AssetListed,
+    CancelAllAfterFired,
+    CancelAllAfterSet,
     DepositCredited,
     Event,
+    FeesSet,
+    FeeTierSet,
+    FundsTransferred,
     MarketOpened,
+    MarketStateSet,
     OrderAccepted,
+    OrderAmended,
     OrderEnded,
+    OrderKnown,
     OrderRested,
+    OrderTriggered,
+    PriceBandsSet,
+    Rejected,
+    RulesSet,
+    SelfTradePrevented,
+    Ticked,
     Trade,
+    TransferKnown,
     WithdrawalRefunded,
     WithdrawalRequested,
     WithdrawalSettled,
 )
 from exchange.core.markets import Asset, Market
-from exchange.core.movements import movements
-from exchange.core.orders import OrderType, Side, TimeInForce
+from exchange.core.state import State
 from exchange.journal.progress import Progress
-from exchange.sequencer.depth import DepthSide
+from exchange.sequencer.accounts import AccountLimits, Accounts
+from exchange.sequencer.open_orders import OpenOrder, OpenOrders
 
+__all__ = ["AccountLimits", "CommittedView", "OpenOrder"]
 
-@dataclass(slots=True)
-class OpenOrder:
-    """An order in the book, as committed."""
-
-    order_id: int
-    account_id: int
-    market_id: int
-    side: Side
-    order_type: OrderType
-    time_in_force: TimeInForce
-    price_ticks: int
-    size_lots: int
-    remaining_lots: int
-    client_order_id: str | None
-    created_ns: int
+_Fold = Callable[[Any], None]
 
 
 class CommittedView:
@@ -52,19 +59,35 @@ class CommittedView:
     def __init__(self, genesis_id: str) -> None:
         self.genesis_id = genesis_id
         self.time_ns = 0
+        self.rules_version = 1
         self.assets: dict[int, Asset] = {}
         self.asset_by_symbol: dict[str, Asset] = {}
+        """Listed ones only."""
         self.markets: dict[int, Market] = {}
         self.market_by_symbol: dict[str, Market] = {}
         self._progress = Progress()
-        self._accounts: dict[int, AccountOpened] = {}
-        self._account_ids: dict[tuple[str, int], int] = {}
-        self._balances: dict[int, dict[int, Balance]] = {}
-        self._orders: dict[int, OpenOrder] = {}
-        self._orders_of: dict[int, dict[int, OpenOrder]] = {}
-        self._depth: dict[tuple[int, Side], DepthSide] = {}
+        self._accounts = Accounts(self.markets)
+        self._orders = OpenOrders()
         self._last_deposit: dict[tuple[int, str], int] = {}
         self._withdrawals: dict[str, WithdrawalRequested] = {}
+        self._folds = self._folds_by_type()
+
+    @classmethod
+    def from_state(cls, genesis_id: str, state: State) -> Self:
+        """What the fold of all events would give, from the core's state, all of which must be committed."""
+        view = cls(genesis_id)
+        view.time_ns = state.time_ns
+        view.rules_version = state.rules_version
+        view._progress.set(state.seq)
+        for asset in state.assets.values():
+            view._set_asset(replace(asset))
+        for market in state.markets.values():
+            view._set_market(replace(market))
+        view._accounts.load(state)
+        view._orders.load(state)
+        view._last_deposit = dict(state.last_deposit)
+        view._withdrawals = dict(state.withdrawals)
+        return view
 
     # ---- reads
 
@@ -74,31 +97,51 @@ class CommittedView:
         return self._progress.seq
 
     def account_id(self, owner: str, sub_account: int = 0) -> int | None:
-        return self._account_ids.get((owner, sub_account))
+        return self._accounts.find(owner, sub_account)
+
+    def sub_accounts(self, owner: str) -> list[tuple[int, int]]:
+        """(number, account id) of each of the owner's accounts that exists, by number; the main one is 0."""
+        return self._accounts.of_owner(owner)
 
     def owner(self, account_id: int) -> str:
-        return self._accounts[account_id].owner
+        """Raises KeyError, as the next three do, for an account that does not exist."""
+        return self._accounts.owner(account_id)
+
+    def sub_account(self, account_id: int) -> int:
+        """The account's number among those of its owner."""
+        return self._accounts.sub_account(account_id)
+
+    def account_limits(self, account_id: int) -> AccountLimits:
+        return self._accounts.limits(account_id)
+
+    def cancel_all_ns(self, account_id: int) -> int:
+        """When the account's dead man's switch fires; 0 for never."""
+        return self._accounts.cancel_all_ns(account_id)
+
+    def fee_tier(self, owner: str) -> int:
+        return self._accounts.fee_tier(owner)
 
     def balance(self, account_id: int, asset_id: int) -> Balance:
-        """A copy, as of now: the view's own goes on changing."""
-        entry = self._balances.get(account_id, {}).get(asset_id)
-        return Balance() if entry is None else copy(entry)
+        return self._accounts.balance(account_id, asset_id)
 
     def balances(self, account_id: int) -> dict[int, Balance]:
-        """Copies of all the account's balances, by asset id."""
-        return {asset_id: copy(entry) for asset_id, entry in self._balances.get(account_id, {}).items()}
+        """All of the account's balances that are not empty, by asset id."""
+        return self._accounts.balances(account_id)
 
     def open_order(self, order_id: int) -> OpenOrder | None:
         return self._orders.get(order_id)
 
     def open_orders(self, account_id: int) -> list[OpenOrder]:
-        """The account's orders in books, oldest first."""
-        return list(self._orders_of.get(account_id, {}).values())
+        """The account's orders in books and awaiting triggers, oldest first."""
+        return self._orders.of_account(account_id)
 
     def depth(self, market_id: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` a side."""
-        bids, asks = self._depth.get((market_id, Side.BUY)), self._depth.get((market_id, Side.SELL))
-        return bids.best(levels) if bids else [], asks.best(levels) if asks else []
+        return self._orders.depth(market_id, levels)
+
+    def last_ticks(self, market_id: int) -> int | None:
+        """Price of the market's last trade, None before the first."""
+        return self._orders.last_ticks(market_id)
 
     def last_deposit(self, chain_id: int, vault: str) -> int:
         """Number of the vault's last credited deposit, 0 before the first."""
@@ -113,87 +156,85 @@ class CommittedView:
 
     # ---- the fold
 
-    def advance(self, seq_last: int, time_ns: int, batch: list[list[Event]]) -> None:
+    def advance(self, seq_last: int, time_ns: int, batch: Sequence[Sequence[Event]]) -> None:
         """Takes in the events of one committed batch."""
         assert seq_last == self.seq + len(batch)
-        self.time_ns = time_ns
+        self.time_ns = self._orders.time_ns = time_ns
+        folds = self._folds
         for events in batch:
-            accepted: OrderAccepted | None = None
             for event in events:
-                if type(event) is OrderAccepted:
-                    accepted = event
-                elif type(event) is OrderRested:
-                    assert accepted is not None
-                    self._rest(accepted, event)
-                else:
-                    self._take_in(event)
-                for account_id, asset_id, available_atoms, held_atoms in movements(event, self.markets):
-                    entry = self._balances.setdefault(account_id, {}).setdefault(asset_id, Balance())
-                    entry.available_atoms += available_atoms
-                    entry.held_atoms += held_atoms
+                for fold in folds[type(event)]:
+                    fold(event)
         self._progress.set(seq_last)
 
-    def _take_in(self, event: Event) -> None:
-        match event:
-            case Trade():
-                self._fill_maker(event)
-            case OrderEnded():
-                if event.was_resting:
-                    self._end(event)
-            case DepositCredited():
-                self._last_deposit[event.chain_id, event.vault] = event.number
-            case WithdrawalRequested():
-                self._withdrawals[event.withdrawal_id] = event
-            case WithdrawalSettled() | WithdrawalRefunded():
-                del self._withdrawals[event.withdrawal_id]
-            case AccountOpened():
-                self._accounts[event.account_id] = event
-                self._account_ids[event.owner, event.sub_account] = event.account_id
-            case AssetListed():
-                self._list(event)
-            case MarketOpened():
-                market = Market(**{name: getattr(event, name) for name in event.__struct_fields__})
-                self.markets[market.market_id] = market
-                self.market_by_symbol[market.symbol] = market
-            case _:
-                pass
+    def _folds_by_type(self) -> dict[type[Event], tuple[_Fold, ...]]:
+        """What each event changes here. By its type, because this runs for every event between two commits;
+        with every type there is, because one that nobody thought of is a bug.
+        """
+        accounts, orders = self._accounts, self._orders
+        return {
+            OrderAccepted: (accounts.hold, orders.accept),
+            OrderTriggered: (orders.trigger,),
+            OrderAmended: (accounts.move, orders.amend),
+            OrderRested: (orders.rest,),
+            Trade: (accounts.exchange, orders.fill),
+            SelfTradePrevented: (accounts.move, orders.prevent),
+            OrderEnded: (accounts.release, orders.end),
+            AccountOpened: (accounts.open,),
+            AccountLimitsSet: (accounts.set_limits,),
+            CancelAllAfterSet: (accounts.set_switch,),
+            CancelAllAfterFired: (accounts.fire_switch,),
+            FeeTierSet: (accounts.set_fee_tier,),
+            FundsTransferred: (accounts.move,),
+            DepositCredited: (accounts.move, self._count_deposit),
+            WithdrawalRequested: (accounts.move, self._begin_withdrawal),
+            WithdrawalSettled: (accounts.move, self._finish_withdrawal),
+            WithdrawalRefunded: (accounts.move, self._finish_withdrawal),
+            AssetListed: (self._list_asset,),
+            MarketOpened: (self._open_market,),
+            MarketStateSet: (self._change_market,),
+            FeesSet: (self._change_market,),
+            PriceBandsSet: (self._change_market,),
+            RulesSet: (self._set_rules,),
+            Rejected: (),
+            AccountKnown: (),
+            OrderKnown: (),
+            AllCancelled: (),
+            Ticked: (),
+            TransferKnown: (),
+        }
 
-    def _list(self, event: AssetListed) -> None:
-        asset = Asset(**{name: getattr(event, name) for name in event.__struct_fields__})
+    def _count_deposit(self, event: DepositCredited) -> None:
+        self._last_deposit[event.chain_id, event.vault] = event.number
+
+    def _begin_withdrawal(self, event: WithdrawalRequested) -> None:
+        self._withdrawals[event.withdrawal_id] = event
+
+    def _finish_withdrawal(self, event: WithdrawalSettled | WithdrawalRefunded) -> None:
+        del self._withdrawals[event.withdrawal_id]
+
+    def _list_asset(self, event: AssetListed) -> None:
+        self._set_asset(Asset(**_fields(event)))
+
+    def _open_market(self, event: MarketOpened) -> None:
+        self._set_market(Market(**_fields(event)))
+
+    def _change_market(self, event: MarketStateSet | FeesSet | PriceBandsSet) -> None:
+        """Their fields are named as the market's own."""
+        self._set_market(replace(self.markets[event.market_id], **_fields(event)))
+
+    def _set_rules(self, event: RulesSet) -> None:
+        self.rules_version = event.version
+
+    def _set_asset(self, asset: Asset) -> None:
         self.assets[asset.asset_id] = asset
         if asset.listed:
             self.asset_by_symbol[asset.symbol] = asset
 
-    def _rest(self, accepted: OrderAccepted, rested: OrderRested) -> None:
-        order = OpenOrder(
-            order_id=accepted.order_id,
-            account_id=accepted.account_id,
-            market_id=accepted.market_id,
-            side=accepted.side,
-            order_type=accepted.order_type,
-            time_in_force=accepted.time_in_force,
-            price_ticks=accepted.price_ticks,
-            size_lots=accepted.size_lots,
-            remaining_lots=rested.remaining_lots,
-            client_order_id=accepted.client_order_id,
-            created_ns=self.time_ns,
-        )
-        self._orders[order.order_id] = order
-        self._orders_of.setdefault(order.account_id, {})[order.order_id] = order
-        self._add_depth(order.market_id, order.side, order.price_ticks, order.remaining_lots)
+    def _set_market(self, market: Market) -> None:
+        self.markets[market.market_id] = market
+        self.market_by_symbol[market.symbol] = market
 
-    def _fill_maker(self, trade: Trade) -> None:
-        maker = self._orders[trade.maker_order_id]
-        maker.remaining_lots = trade.maker_remaining_lots
-        self._add_depth(maker.market_id, maker.side, maker.price_ticks, -trade.size_lots)
 
-    def _end(self, ended: OrderEnded) -> None:
-        del self._orders[ended.order_id]
-        del self._orders_of[ended.account_id][ended.order_id]
-        self._add_depth(ended.market_id, ended.side, ended.price_ticks, -ended.remaining_lots)
-
-    def _add_depth(self, market_id: int, side: Side, price_ticks: int, size_lots: int) -> None:
-        depth = self._depth.get((market_id, side))
-        if depth is None:
-            depth = self._depth[market_id, side] = DepthSide(side)
-        depth.add(price_ticks, size_lots)
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}

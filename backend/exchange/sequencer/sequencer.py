@@ -2,7 +2,9 @@
 
 Commands wait in a bounded inbox. The one task of `run` takes all that has gathered, applies it in order to
 the state it owns, commits commands and events as one journal row, and only then advances the committed view
-and answers. Whatever arrives while a commit is under way is the next batch.
+and answers. Whatever arrives while a commit is under way is the next batch. Work that comes due by itself
+(expiries, dead man's switches, triggers) is done by Ticks that the engine puts before commands, and in quiet
+times journals on their own.
 
 Any failure to commit ends the engine: what was applied but not committed exists nowhere but in this process,
 so the process must go, and recovery from the journal finds the truth. Its callers are told that the outcome
@@ -10,54 +12,72 @@ of their command is unknown.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
-from exchange.core.apply import RULES_VERSION, apply
 from exchange.core.commands import Command
-from exchange.core.events import Event
 from exchange.core.state import State
 from exchange.journal.log import JournalLog
-from exchange.journal.rows import encode_payload
+from exchange.journal.rows import encode_command, encode_payload, join_commands
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.inbox import Group, Inbox, Outcome, Pace
+from exchange.sequencer.row import Row
 
-logger = structlog.get_logger(__name__)
+__all__ = [
+    "MAX_GROUP",
+    "CommandNotEncodable",
+    "EngineStopped",
+    "Outcome",
+    "Overloaded",
+    "Sequencer",
+    "SequencerError",
+    "Submit",
+    "SubmitBatch",
+]
 
 IDLE_CHECK_S = 1.0
-MAX_BATCH_EVENTS = 10_000
-"""A batch ends after the command that reaches this: it bounds the pause of the loop and the row's size."""
+MIN_WAIT_S = 0.001
+"""Work is due by the wall clock and waited for by the loop's: a shorter wait may wake up too early."""
+
+MAX_GROUP = 100
+"""Commands in one batch of a caller."""
 
 
-class Overloaded(Exception):
-    """The inbox is full; the command was not taken in."""
+class SequencerError(Exception):
+    """Root of what `submit` may raise."""
+
+
+class Overloaded(SequencerError):
+    """The inbox is full; nothing was taken in."""
 
     def __init__(self, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"inbox full, try again in {retry_after_s} s")
 
 
-class EngineStopped(Exception):
+class CommandNotEncodable(SequencerError):
+    """The journal can not keep the command (a lone surrogate, an endless number); nothing was taken in."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} can not be journaled: {reason}")
+
+
+class EngineStopped(SequencerError):
     """The engine ended before it could answer: whether the command was committed is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a command, committed. A refusal is one `Rejected` event."""
-
-    seq: int
-    time_ns: int
-    events: tuple[Event, ...]
-
-
 Submit = Callable[[Command], Awaitable[Outcome]]
+SubmitBatch = Callable[[Sequence[Command]], Awaitable[list[Outcome]]]
 
 
 class Sequencer:
-    """Owns the state. Exactly one `run` task; any number of callers of `submit` in the same loop."""
+    """Owns the state. Exactly one `run` task; any number of callers of `submit` in the same loop.
+
+    `on_commit` is told each committed seq. `on_idle` is called whenever nothing waits, with the seconds since
+    something did.
+    """
 
     def __init__(
         self,
@@ -67,6 +87,7 @@ class Sequencer:
         clock: Clock,
         *,
         on_commit: Callable[[int], None],
+        on_idle: Callable[[float], None] | None = None,
         inbox_capacity: int = 20_000,
         max_batch: int = 500,
     ) -> None:
@@ -75,10 +96,12 @@ class Sequencer:
         self._log = log
         self._clock = clock
         self._on_commit = on_commit
-        self._capacity = inbox_capacity
+        self._on_idle = on_idle
         self._max_batch = max_batch
-        self._inbox: deque[tuple[Command, asyncio.Future[Outcome]]] = deque()
-        self._arrived = asyncio.Event()
+        self._inbox = Inbox(inbox_capacity)
+        self._now_s = asyncio.get_running_loop().time
+        self._pace = Pace(self._now_s)
+        self._busy_s = self._now_s()
         self._stopped = False
         self.committed = committed
 
@@ -89,80 +112,98 @@ class Sequencer:
     async def submit(self, command: Command) -> Outcome:
         """Hands in a command and waits for its committed outcome.
 
-        Raises Overloaded when it was not taken in, EngineStopped when its outcome is unknown.
+        Raises Overloaded or CommandNotEncodable when it was not taken in, EngineStopped when its outcome is
+        unknown.
         """
+        return (await self._hand_in((command,)))[0]
+
+    async def submit_batch(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Hands in 1 to `MAX_GROUP` commands; an outcome for each. All are in one row of the journal.
+
+        No other caller's command comes between them. Their seqs are consecutive, but for the Ticks that the
+        engine puts between them when one of them meets a trigger. Raises as `submit` does, for all alike.
+        """
+        assert 0 < len(commands) <= MAX_GROUP
+        return await self._hand_in(tuple(commands))
+
+    def _hand_in(self, commands: tuple[Command, ...]) -> "asyncio.Future[list[Outcome]]":
         if self._stopped:
             raise EngineStopped
-        if len(self._inbox) >= self._capacity:
-            raise Overloaded(retry_after_s=1)
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._inbox.append((command, future))
-        self._arrived.set()
-        return await future
+        if not self._inbox.has_room(commands):
+            raise Overloaded(self._pace.retry_after_s(self._inbox.commands))
+        encoded = [_encoded(command) for command in commands]
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._inbox.put(Group(commands, encoded, future))
+        return future
 
     async def run(self) -> None:
         """Processes commands until cancelled. Raises what ended the engine."""
-        batch: list[tuple[Command, asyncio.Future[Outcome]]] = []
+        groups: list[Group] = []
         try:
             while True:
-                if not self._inbox:
-                    await self._wait()
+                due_in_s = 0.0 if self._inbox else self._work_due_in_s()
+                if due_in_s > 0:
+                    await self._wait(due_in_s)
                     continue
-                batch.clear()
-                await self._process(batch)
+                row = Row(self._state, self._clock.now_ns())
+                groups = row.groups
+                await self._process(row)
         finally:
             self._stopped = True
-            for _, future in (*batch, *self._inbox):
-                if not future.done():
-                    future.set_exception(EngineStopped())
-                    future.exception()  # a caller may have gone; that is no error of ours
-            self._inbox.clear()
+            while self._inbox:
+                groups.append(self._inbox.take())
+            for group in groups:
+                if not group.future.done():
+                    group.future.set_exception(EngineStopped())
+                    group.future.exception()  # a caller may have gone; that is no error of ours
 
-    async def _wait(self) -> None:
-        self._arrived.clear()
-        try:
-            async with asyncio.timeout(IDLE_CHECK_S):
-                await self._arrived.wait()
-        except TimeoutError:
+    def _work_due_in_s(self) -> float:
+        return (self._state.work_due_ns - self._clock.now_ns()) / 1e9
+
+    async def _wait(self, due_in_s: float) -> None:
+        """Waits for something to do; looks around when that takes long."""
+        if self._on_idle is not None:
+            self._on_idle(self._now_s() - self._busy_s)
+        timeout_s = min(max(due_in_s, MIN_WAIT_S), IDLE_CHECK_S)
+        if not await self._inbox.wait(timeout_s) and timeout_s == IDLE_CHECK_S:
             # In quiet times too, a step of the clock and a newer engine are noticed while they are fresh.
             self._clock.now_ns()
             await self._log.check()
 
-    async def _process(self, batch: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
-        """Fills `batch` from the inbox, applies and commits it, and releases its outcomes."""
-        time_ns = self._clock.now_ns()
-        seq_first = self._state.seq + 1
-        commands: list[Command] = []
-        events: list[list[Event]] = []
-        work = 0
-        while self._inbox and len(batch) < self._max_batch and work < MAX_BATCH_EVENTS:
-            batch.append(self._inbox.popleft())
-            commands.append(batch[-1][0])
-            events.append(apply(self._state, self._state.seq + 1, time_ns, commands[-1]))
-            work += len(events[-1])
-        seq_last = self._state.seq
+    async def _process(self, row: Row) -> None:
+        """Fills the row from the inbox, commits it, and releases its outcomes."""
+        self._pace.begin()
+        row.fill(self._inbox, self._max_batch)
         append = asyncio.ensure_future(
             self._log.append(
-                seq_last, time_ns, RULES_VERSION, encode_payload(commands), encode_payload(events)
+                self._state.seq,
+                row.time_ns,
+                self._state.rules_version,
+                join_commands(row.encoded),
+                encode_payload(row.events),
             )
         )
         cancelled = await _settled(append)
-        self._release(batch, seq_first, time_ns, events)
+        self._release(row)
         if cancelled:
             raise asyncio.CancelledError
 
-    def _release(
-        self,
-        batch: list[tuple[Command, asyncio.Future[Outcome]]],
-        seq_first: int,
-        time_ns: int,
-        events: list[list[Event]],
-    ) -> None:
-        self.committed.advance(seq_first + len(batch) - 1, time_ns, events)
-        for index, (_, future) in enumerate(batch):
-            if not future.done():
-                future.set_result(Outcome(seq_first + index, time_ns, tuple(events[index])))
+    def _release(self, row: Row) -> None:
+        self.committed.advance(self._state.seq, row.time_ns, row.events)
+        for group in row.groups:
+            if not group.future.done():
+                group.future.set_result(group.outcomes)
+        self._pace.done(len(row.encoded))
+        self._busy_s = self._now_s()
         self._on_commit(self.committed.seq)
+
+
+def _encoded(command: Command) -> bytes:
+    """Raises CommandNotEncodable. Before it is applied, because what is applied must be committed."""
+    try:
+        return encode_command(command)
+    except (ValueError, TypeError) as error:
+        raise CommandNotEncodable(type(command).__name__, str(error)) from error
 
 
 async def _settled(append: "asyncio.Future[None]") -> bool:

@@ -94,6 +94,17 @@ class LeftoverServer(PostgresError):
         )
 
 
+class DatabaseUnreachable(PostgresError):
+    """The server can not be connected to, or went away."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+        super().__init__(
+            f"the database does not answer ({type(cause).__name__}: {cause}); "
+            "start it, or correct its URL, and start the exchange again"
+        )
+
+
 class NotDurable(PostgresError):
     """The server may lose what it acknowledged."""
 

@@ -1,6 +1,8 @@
 """Postgres: the pool with our types, the check of its promises, the migrations; the embedded server."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +13,7 @@ from alembic.util import CommandError
 from asyncpg.pool import PoolConnectionProxy
 
 from exchange.stores.embedded import EmbeddedPostgres
-from exchange.stores.errors import MigrationsMissing, NotDurable
+from exchange.stores.errors import DatabaseUnreachable, MigrationsMissing, NotDurable
 from exchange.stores.numeric import use_int_numeric
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "migrate",
     "open_connection",
     "open_pool",
+    "reaching_the_database",
 ]
 
 Connection = asyncpg.Connection | PoolConnectionProxy
@@ -34,6 +37,27 @@ CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 30.0
 MIGRATION_TIMEOUT_S = 600.0
 _MIGRATION_LOCK = 0x65786368  # "exch"; any number that nothing else in the database locks
+
+
+_UNREACHABLE = (
+    OSError,  # a TimeoutError is one
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # starting up, or being shut down
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,  # no such database
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,  # the driver's, for a connection that is gone
+    asyncpg.InternalClientError,
+)
+
+
+@contextlib.contextmanager
+def reaching_the_database() -> Iterator[None]:
+    """For what needs only the database: raises DatabaseUnreachable when that is not there or goes away."""
+    try:
+        yield
+    except _UNREACHABLE as error:
+        raise DatabaseUnreachable(error) from error
 
 
 async def open_pool(

@@ -6,18 +6,20 @@ from fastapi import APIRouter, Query, Request
 
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
-from exchange.edge.reads import PageAnswer, PageQuery, decode_cursor, encode_cursor, require_projection
+from exchange.edge.reads import AccountPageQuery, PageAnswer, decode_cursor, encode_cursor, require_projection
 from exchange.edge.rest.markets import market_of
-from exchange.edge.rest.order_entry import parse_order_id
-from exchange.edge.rest.order_shapes import FillItem, fill_json
+from exchange.edge.rest.order_json import fill_json
+from exchange.edge.rest.order_shapes import FillItem
 from exchange.edge.values import IdText, Symbol
+from exchange.gateway.accounts import account_id_to_read
+from exchange.gateway.fields import parse_order_id
 from exchange.projections.fills import FillRow, fills_page
 
 router = APIRouter(tags=["fills"])
 _LISTING = "fills"
 
 
-class FillsQuery(PageQuery):
+class FillsQuery(AccountPageQuery):
     """Which fills."""
 
     market: Symbol | None = None
@@ -34,7 +36,7 @@ class FillsAnswer(PageAnswer):
 async def get_fills(
     request: Request, session: SessionOf, query: Annotated[FillsQuery, Query()]
 ) -> FillsAnswer:
-    """The account's fills, newest first."""
+    """An account's fills, newest first."""
     edge = edge_of(request)
     market_id = None if query.market is None else market_of(edge, query.market).market_id
     order_id = None if query.order_id is None else parse_order_id(query.order_id)
@@ -42,7 +44,7 @@ async def get_fills(
     await require_projection(edge, query.min_seq)
     page = await fills_page(
         edge.pool,
-        session.account_id,
+        account_id_to_read(edge.view, session, query.sub_account),
         market_id=market_id,
         order_id=order_id,
         before=before,
@@ -62,7 +64,6 @@ def _item(edge: Edge, row: FillRow) -> FillItem:
         fill_json(
             market,
             quote.symbol,
-            quote.decimals,
             trade_id=row.trade_id,
             order_id=row.order_id,
             side=row.side,

@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
-from exchange.edge.reads import PageAnswer, PageQuery, decode_cursor, encode_cursor, require_projection
+from exchange.edge.reads import AccountPageQuery, PageAnswer, decode_cursor, encode_cursor, require_projection
 from exchange.edge.values import AmountText, AssetSymbol, TimeMs, time_ms
+from exchange.gateway.accounts import account_id_to_read
 from exchange.projections.ledger_entries import LedgerEntryRow, ledger_page
 
 router = APIRouter(tags=["ledger"])
@@ -21,12 +22,13 @@ class LedgerItem(BaseModel):
 
     entry_id: str = Field(description="Sequence number, event, entry.", examples=["1042.0.1"])
     kind: str = Field(
-        description="deposit, order_hold, order_release, trade, withdrawal, withdrawal_settled or "
-        "withdrawal_refunded",
+        description="deposit, order_hold, order_amend, order_release, trade, self_trade_prevented, transfer, "
+        "withdrawal, withdrawal_settled or withdrawal_refunded",
         examples=["trade"],
     )
     reference: str = Field(
-        description="The order's, trade's or withdrawal's id; chain:vault:number of a deposit.",
+        description="The order's, trade's or withdrawal's id; maker's:taker's order id of a prevented "
+        "self-trade; your client_transfer_id of a transfer; chain:vault:number of a deposit.",
         examples=["17"],
     )
     asset: AssetSymbol
@@ -45,13 +47,14 @@ class LedgerAnswer(PageAnswer):
 
 @router.get("/v1/ledger", openapi_extra=AUTHENTICATED)
 async def get_ledger(
-    request: Request, session: SessionOf, query: Annotated[PageQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[AccountPageQuery, Query()]
 ) -> LedgerAnswer:
-    """The account's movements, newest first; their changes add up to the balances."""
+    """An account's movements, newest first; their changes add up to the balances."""
     edge = edge_of(request)
     before = decode_cursor(query.cursor, _LISTING, 3)
     await require_projection(edge, query.min_seq)
-    page = await ledger_page(edge.pool, session.account_id, before=before, limit=query.limit)
+    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    page = await ledger_page(edge.pool, account_id, before=before, limit=query.limit)
     return LedgerAnswer(
         seq=page.seq,
         items=[_item(edge, row) for row in page.items],

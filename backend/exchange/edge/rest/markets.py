@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from exchange.core.markets import Asset, Market
+from exchange.core.markets import Asset, Market, MarketState
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.reads import ReadQuery, SeqAnswer, WholeNumber, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, Symbol, TimeMs, time_ms
 from exchange.gateway.addresses import checksummed
-from exchange.gateway.requests import parse_market
+from exchange.gateway.fields import parse_market
 
 router = APIRouter(tags=["markets"])
 
@@ -41,6 +41,14 @@ class AssetsAnswer(SeqAnswer):
     items: list[AssetItem]
 
 
+class FeeTierItem(BaseModel):
+    """The fees of one tier; `/v1/me` tells yours."""
+
+    tier: int = Field(examples=[0])
+    maker_fee_bps: int = Field(examples=[0])
+    taker_fee_bps: int = Field(examples=[10])
+
+
 class MarketItem(BaseModel):
     """A spot market. Prices are whole multiples of `tick`, sizes of `lot`."""
 
@@ -49,8 +57,21 @@ class MarketItem(BaseModel):
     quote: AssetSymbol
     tick: AmountText
     lot: AmountText
-    maker_fee_bps: int = Field(examples=[0])
-    taker_fee_bps: int = Field(examples=[10])
+    state: MarketState = Field(
+        description="pre_open: makers build the book, nothing trades; open; post_only; cancel_only; halted.",
+        examples=["open"],
+    )
+    last_price: AmountText | None = Field(description="Of the last trade; null before the first.")
+    price_band_bps: int = Field(
+        description="How far an order's price may be worse than the market's; 0: any price goes.",
+        examples=[0],
+    )
+    market_band_bps: int = Field(description="How far a market order without a price may go.", examples=[500])
+    maker_fee_bps: int = Field(description="Of fee tier 0; negative: a rebate.", examples=[0])
+    taker_fee_bps: int = Field(description="Of fee tier 0.", examples=[10])
+    fee_tiers: list[FeeTierItem] = Field(
+        description="All tiers, the first included. A tier beyond the last has the rates of the last."
+    )
 
 
 class MarketsAnswer(SeqAnswer):
@@ -92,7 +113,7 @@ async def get_assets(request: Request, query: Annotated[ReadQuery, Query()]) -> 
 
 @router.get("/v1/markets")
 async def get_markets(request: Request, query: Annotated[ReadQuery, Query()]) -> MarketsAnswer:
-    """All markets, with tick, lot and fees."""
+    """All markets, with tick, lot, state, bands, fees and last price."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     items = [_market_item(edge, market) for market in edge.view.markets.values()]
@@ -128,12 +149,23 @@ def _asset_item(asset: Asset) -> AssetItem:
 
 
 def _market_item(edge: Edge, market: Market) -> MarketItem:
+    last_ticks = edge.view.last_ticks(market.market_id)
     return MarketItem(
         symbol=market.symbol,
         base=edge.view.assets[market.base_asset_id].symbol,
         quote=edge.view.assets[market.quote_asset_id].symbol,
         tick=market.tick,
         lot=market.lot,
+        state=market.state,
+        last_price=None if last_ticks is None else market.format_price(last_ticks),
+        price_band_bps=market.price_band_bps,
+        market_band_bps=market.market_band_bps,
         maker_fee_bps=market.maker_fee_bps,
         taker_fee_bps=market.taker_fee_bps,
+        fee_tiers=[
+            FeeTierItem(tier=tier, maker_fee_bps=maker_bps, taker_fee_bps=taker_bps)
+            for tier, (maker_bps, taker_bps) in enumerate(
+                ((market.maker_fee_bps, market.taker_fee_bps), *market.fee_tiers)
+            )
+        ],
     )

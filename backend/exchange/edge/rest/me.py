@@ -3,23 +3,38 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from exchange.core.units import format_atoms
-from exchange.edge.dependencies import edge_of
+from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
-from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
+from exchange.edge.reads import AccountQuery, ReadQuery, SeqAnswer, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, IdText, TimeMs, time_ms
+from exchange.gateway.accounts import account_id_to_read
 from exchange.gateway.addresses import checksummed
 
 router = APIRouter(tags=["me"])
 
 
+class SubAccountItem(BaseModel):
+    """One of your accounts and what it may do."""
+
+    sub_account: int = Field(examples=[0])
+    account_id: IdText
+    max_open_orders: int = Field(examples=[1000])
+    max_orders_per_market: int = Field(examples=[1000])
+    cancel_all_at_ms: TimeMs | None = Field(
+        description="When the dead man's switch cancels all its orders; null: it is off."
+    )
+
+
 class MeAnswer(SeqAnswer):
-    """The session and the account that it speaks for."""
+    """The session, and the accounts that it speaks for: the main one, 0, first."""
 
     address: AddressText
-    account_id: IdText
+    account_id: IdText = Field(description="Of the main account.")
+    fee_tier: int = Field(description="Of all your accounts; see the markets' `fee_tiers`.", examples=[0])
+    sub_accounts: list[SubAccountItem]
     session_expires_at_ms: TimeMs
 
 
@@ -47,20 +62,26 @@ async def get_me(request: Request, session: SessionOf, query: Annotated[ReadQuer
         seq=edge.view.seq,
         address=checksummed(session.owner),
         account_id=str(session.account_id),
+        fee_tier=edge.view.fee_tier(session.owner),
+        sub_accounts=[
+            _sub_account(edge, number, account_id)
+            for number, account_id in edge.view.sub_accounts(session.owner)
+        ],
         session_expires_at_ms=time_ms(session.expires_ns),
     )
 
 
 @router.get("/v1/balances", openapi_extra=AUTHENTICATED)
 async def get_balances(
-    request: Request, session: SessionOf, query: Annotated[ReadQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[AccountQuery, Query()]
 ) -> BalancesAnswer:
-    """What the account has, in each asset."""
+    """What an account has, in each asset."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
+    account_id = account_id_to_read(edge.view, session, query.sub_account)
     items = []
     for asset in edge.view.asset_by_symbol.values():
-        balance = edge.view.balance(session.account_id, asset.asset_id)
+        balance = edge.view.balance(account_id, asset.asset_id)
         items.append(
             BalanceItem(
                 asset=asset.symbol,
@@ -70,3 +91,14 @@ async def get_balances(
             )
         )
     return BalancesAnswer(seq=edge.view.seq, items=items)
+
+
+def _sub_account(edge: Edge, number: int, account_id: int) -> SubAccountItem:
+    limits, fires_ns = edge.view.account_limits(account_id), edge.view.cancel_all_ns(account_id)
+    return SubAccountItem(
+        sub_account=number,
+        account_id=str(account_id),
+        max_open_orders=limits.max_open_orders,
+        max_orders_per_market=limits.max_orders_per_market,
+        cancel_all_at_ms=time_ms(fires_ns) if fires_ns else None,
+    )

@@ -1,23 +1,39 @@
-"""Orders and fills in public JSON: the documented models, and the plain dicts that the hot routes send.
+"""Orders and fills in public JSON, as the OpenAPI document has them.
 
-Both have the same members; a test holds them together.
+The routes of orders send plain dicts, made by `order_json`; a test holds the two together.
 """
 
-from collections.abc import Iterable
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from exchange.core.commands import PlaceOrder
-from exchange.core.events import Event, OrderEnded, OrderKnown, Trade
-from exchange.core.markets import Market
-from exchange.core.orders import OrderType, Side, TimeInForce
-from exchange.core.units import format_atoms
+from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.edge.reads import SeqAnswer
-from exchange.edge.values import AmountText, AssetSymbol, IdText, StrictBody, Symbol, TimeMs, time_ms
-from exchange.sequencer.committed import CommittedView, OpenOrder
+from exchange.edge.values import (
+    AmountText,
+    AssetSymbol,
+    IdText,
+    ProblemDocument,
+    StrictBody,
+    Symbol,
+    TimeMs,
+)
 
-OPEN = "open"
 ClientOrderId = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,36}$", examples=["my-order-1"])
+_EXPIRES_AT = Field(
+    default=None,
+    description="The engine refuses the request later; at most, and by default, 30 s from now.",
+    examples=[1763841620000],
+)
+_SUB_ACCOUNT = Field(default=0, ge=0, le=127, description="Which of your accounts.", examples=[0])
+
+
+class TriggerItem(BaseModel):
+    """The trigger of an order, and whether the last price has met it."""
+
+    type: TriggerKind = Field(examples=["stop"])
+    price: AmountText
+    met: bool = Field(description="False: the order waits, in no book.", examples=[False])
 
 
 class OrderItem(BaseModel):
@@ -25,17 +41,29 @@ class OrderItem(BaseModel):
 
     order_id: IdText
     client_order_id: str | None = ClientOrderId
+    sub_account: int = Field(examples=[0])
     market: Symbol
     side: str = Field(examples=["buy"])
     type: str = Field(examples=["limit"])
     time_in_force: str = Field(examples=["gtc"])
-    price: AmountText
-    size: AmountText
+    price: AmountText | None = Field(
+        description="The limit, or the worst price. Null only in the answer to an order sent again after it "
+        "ended."
+    )
+    size: AmountText = Field(description="What is filled and what remains.")
+    amount: AmountText | None = Field(
+        description="Of a market buy by amount: what it might cost, fee included."
+    )
     filled: AmountText
     remaining: AmountText
     status: str = Field(
-        description="open, filled, cancelled, unfilled, self_trade or work_limit", examples=["open"]
+        description="open, filled, cancelled, unfilled, self_trade, work_limit, expired, cancel_all_after or "
+        "post_only_would_cross",
+        examples=["open"],
     )
+    trigger: TriggerItem | None
+    good_till_ms: TimeMs | None
+    self_trade_prevention: str = Field(examples=["cancel_newest"])
     created_ms: TimeMs | None = Field(
         description="Null only in the answer to an order sent again after it ended.",
     )
@@ -43,7 +71,7 @@ class OrderItem(BaseModel):
 
 
 class FillItem(BaseModel):
-    """One fill of one of your orders. The fee is in the quote asset."""
+    """One fill of one of your orders. The fee is in the quote asset; a rebate is a negative fee."""
 
     trade_id: IdText
     order_id: IdText
@@ -58,25 +86,89 @@ class FillItem(BaseModel):
     time_ms: TimeMs
 
 
+class TriggerRequest(StrictBody):
+    """A stop sells when the last price falls to `price` and buys when it rises to it; a take-profit the
+    other way round.
+    """
+
+    type: TriggerKind = Field(examples=["stop"])
+    price: str = Field(examples=["2900"])
+
+
 class PlaceOrderRequest(StrictBody):
-    """A new order. Decimals are strings. A market order's `price` is the worst it may trade at."""
+    """A new order. Decimals are strings. Limit orders need `price` and `size`; see docs/api/trading.md."""
 
     market: str = Field(examples=["ETH-USDC"])
     side: Side = Field(examples=["buy"])
-    type: OrderType = Field(default=OrderType.LIMIT, examples=["limit"])
+    type: OrderType | None = Field(default=None, description="limit unless given.", examples=["limit"])
     time_in_force: TimeInForce | None = Field(
         default=None,
         description="gtc for a limit order and ioc for a market order unless given.",
         examples=["gtc"],
     )
-    price: str = Field(description="A whole multiple of the market's tick.", examples=["3000.01"])
-    size: str = Field(description="A whole multiple of the market's lot.", examples=["0.5"])
-    client_order_id: str | None = ClientOrderId
-    expires_at_ms: int | None = Field(
+    price: str | None = Field(
         default=None,
-        description="The engine refuses the request later; at most, and by default, 30 s from now.",
+        description="A whole multiple of the market's tick. Of a market order, the worst that it may trade "
+        "at; without one, the market's band decides.",
+        examples=["3000.01"],
     )
-    self_trade_prevention: str | None = Field(default=None, examples=["cancel_newest"])
+    size: str | None = Field(
+        default=None, description="A whole multiple of the market's lot.", examples=["0.5"]
+    )
+    amount: str | None = Field(
+        default=None,
+        description="Instead of a size, for a market buy: the most it may cost in the quote asset, fee "
+        "included.",
+        examples=["250"],
+    )
+    good_till_ms: int | None = Field(
+        default=None, description="With gtt: when the order expires.", examples=[1763845200000]
+    )
+    trigger: TriggerRequest | None = Field(
+        default=None, description="The order waits, paid for, until the last price gets there."
+    )
+    self_trade_prevention: SelfTradePrevention | None = Field(
+        default=None, description="cancel_newest unless given.", examples=["cancel_newest"]
+    )
+    client_order_id: str | None = ClientOrderId
+    sub_account: int | None = _SUB_ACCOUNT
+    expires_at_ms: int | None = _EXPIRES_AT
+
+
+class AmendOrderRequest(StrictBody):
+    """What is new of an order: its price, its total size (what is filled included), or both."""
+
+    price: str | None = Field(default=None, examples=["3000.02"])
+    size: str | None = Field(default=None, examples=["0.4"])
+    expires_at_ms: int | None = _EXPIRES_AT
+
+
+class PlaceOperation(PlaceOrderRequest):
+    """Places an order."""
+
+    op: Literal["place"] = Field(examples=["place"])
+
+
+class AmendOperation(AmendOrderRequest):
+    """Amends an order."""
+
+    op: Literal["amend"] = Field(examples=["amend"])
+    order_id: str = Field(examples=["1042"])
+
+
+class CancelOperation(StrictBody):
+    """Cancels an order."""
+
+    op: Literal["cancel"] = Field(examples=["cancel"])
+    order_id: str = Field(examples=["1042"])
+
+
+class BatchRequest(StrictBody):
+    """Up to 100 operations, done in this order."""
+
+    operations: list[PlaceOperation | AmendOperation | CancelOperation] = Field(
+        min_length=1, max_length=100, examples=[[{"op": "cancel", "order_id": "1042"}]]
+    )
 
 
 class PlaceOrderAnswer(SeqAnswer):
@@ -92,6 +184,21 @@ class OrderAnswer(SeqAnswer):
     order: OrderItem
 
 
+class BatchResult(BaseModel):
+    """What became of one operation: the answer of its single request, or the problem."""
+
+    status: int = Field(description="The status of the single request.", examples=[201])
+    order: OrderItem | None = None
+    fills: list[FillItem] | None = None
+    problem: ProblemDocument | None = None
+
+
+class BatchAnswer(SeqAnswer):
+    """One result for each operation, in their order. Some may be done and others refused."""
+
+    results: list[BatchResult]
+
+
 class CancelAllAnswer(SeqAnswer):
     """The orders that were cancelled."""
 
@@ -99,163 +206,14 @@ class CancelAllAnswer(SeqAnswer):
     order_ids: list[IdText]
 
 
-def order_json(
-    market: Market,
-    *,
-    order_id: int,
-    client_order_id: str | None,
-    side: str,
-    order_type: str,
-    time_in_force: str,
-    price_ticks: int,
-    size_lots: int,
-    remaining_lots: int,
-    status: str,
-    created_ns: int | None,
-    ended_ns: int | None,
-) -> dict[str, object]:
-    """The members of an OrderItem."""
-    return {
-        "order_id": str(order_id),
-        "client_order_id": client_order_id,
-        "market": market.symbol,
-        "side": side,
-        "type": order_type,
-        "time_in_force": time_in_force,
-        "price": market.format_price(price_ticks),
-        "size": market.format_size(size_lots),
-        "filled": market.format_size(size_lots - remaining_lots),
-        "remaining": market.format_size(remaining_lots),
-        "status": status,
-        "created_ms": None if created_ns is None else time_ms(created_ns),
-        "ended_ms": None if ended_ns is None else time_ms(ended_ns),
-    }
-
-
-def open_order_json(
-    market: Market, order: OpenOrder, ended: OrderEnded | None = None, ended_ns: int | None = None
-) -> dict[str, object]:
-    """An order of the committed view, or one that has just ended."""
-    return order_json(
-        market,
-        order_id=order.order_id,
-        client_order_id=order.client_order_id,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        price_ticks=order.price_ticks,
-        size_lots=order.size_lots,
-        remaining_lots=order.remaining_lots if ended is None else ended.remaining_lots,
-        status=OPEN if ended is None else ended.reason,
-        created_ns=order.created_ns,
-        ended_ns=ended_ns,
-    )
-
-
-def placed_order_json(
-    market: Market, command: PlaceOrder, order_id: int, events: Iterable[Event], placed_ns: int
-) -> dict[str, object]:
-    """A new order after the events of its own command."""
-    remaining_lots, status, ended_ns = command.size_lots, OPEN, None
-    for event in events:
-        if type(event) is Trade and event.taker_order_id == order_id:
-            remaining_lots = event.taker_remaining_lots
-        elif type(event) is OrderEnded and event.order_id == order_id:
-            remaining_lots, status, ended_ns = event.remaining_lots, event.reason, placed_ns
-    return _command_json(market, command, order_id, remaining_lots, status, placed_ns, ended_ns)
-
-
-def known_order_json(
-    market: Market, command: PlaceOrder, known: OrderKnown, view: CommittedView
-) -> dict[str, object]:
-    """An order that was sent again: its content is the command's, its state is the engine's answer."""
-    order = view.open_order(known.order_id)
-    created_ns = None if order is None else order.created_ns
-    return _command_json(
-        market, command, known.order_id, known.remaining_lots, known.status, created_ns, None
-    )
-
-
-def taker_fills_json(
-    market: Market,
-    quote_symbol: str,
-    quote_decimals: int,
-    order_id: int,
-    events: Iterable[Event],
-    time_ns: int,
-) -> list[dict[str, object]]:
-    """The fills of a command's own order, as FillItems."""
-    return [
-        fill_json(
-            market,
-            quote_symbol,
-            quote_decimals,
-            trade_id=event.trade_id,
-            order_id=order_id,
-            side=event.taker_side,
-            role="taker",
-            price_ticks=event.price_ticks,
-            size_lots=event.size_lots,
-            quote_atoms=event.quote_atoms,
-            fee_atoms=event.taker_fee_atoms,
-            time_ns=time_ns,
-        )
-        for event in events
-        if type(event) is Trade and event.taker_order_id == order_id
-    ]
-
-
-def fill_json(
-    market: Market,
-    quote_symbol: str,
-    quote_decimals: int,
-    *,
-    trade_id: int,
-    order_id: int,
-    side: str,
-    role: str,
-    price_ticks: int,
-    size_lots: int,
-    quote_atoms: int,
-    fee_atoms: int,
-    time_ns: int,
-) -> dict[str, object]:
-    """The members of a FillItem."""
-    return {
-        "trade_id": str(trade_id),
-        "order_id": str(order_id),
-        "market": market.symbol,
-        "side": side,
-        "role": role,
-        "price": market.format_price(price_ticks),
-        "size": market.format_size(size_lots),
-        "amount": format_atoms(quote_atoms, quote_decimals),
-        "fee": format_atoms(fee_atoms, quote_decimals),
-        "fee_asset": quote_symbol,
-        "time_ms": time_ms(time_ns),
-    }
-
-
-def _command_json(
-    market: Market,
-    command: PlaceOrder,
-    order_id: int,
-    remaining_lots: int,
-    status: str,
-    created_ns: int | None,
-    ended_ns: int | None,
-) -> dict[str, object]:
-    return order_json(
-        market,
-        order_id=order_id,
-        client_order_id=command.client_order_id,
-        side=command.side,
-        order_type=command.order_type,
-        time_in_force=command.time_in_force,
-        price_ticks=command.price_ticks,
-        size_lots=command.size_lots,
-        remaining_lots=remaining_lots,
-        status=status,
-        created_ns=created_ns,
-        ended_ns=ended_ns,
-    )
+DOCUMENTED: list[tuple[type[BaseModel], Any]] = [
+    (PlaceOrderRequest, "validation"),
+    (AmendOrderRequest, "validation"),
+    (BatchRequest, "validation"),
+    (PlaceOrderAnswer, "serialization"),
+    (OrderAnswer, "serialization"),
+    (BatchAnswer, "serialization"),
+    (CancelAllAnswer, "serialization"),
+    (ProblemDocument, "serialization"),
+]
+"""What the plain routes take and send."""

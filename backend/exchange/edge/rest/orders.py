@@ -10,8 +10,8 @@ from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import Problem
 from exchange.edge.reads import (
+    AccountPageQuery,
     PageAnswer,
-    PageQuery,
     ReadQuery,
     decode_cursor,
     encode_cursor,
@@ -20,21 +20,24 @@ from exchange.edge.reads import (
     require_view,
 )
 from exchange.edge.rest.markets import market_of
-from exchange.edge.rest.order_entry import parse_order_id
-from exchange.edge.rest.order_shapes import OPEN, OrderAnswer, OrderItem, open_order_json, order_json
+from exchange.edge.rest.order_json import OPEN, open_order_json, order_row_json
+from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem
 from exchange.edge.values import Symbol
-from exchange.projections.orders import OrderRow, order_of_account, orders_page
+from exchange.gateway.accounts import account_id_to_read
+from exchange.gateway.fields import parse_order_id
+from exchange.projections.orders import OrderRow, order_by_id, orders_page
 from exchange.projections.page import Key
+from exchange.sequencer.open_orders import OpenOrder
 
 router = APIRouter(tags=["orders"])
 _LISTING = "orders"
 
 
-class OrdersQuery(PageQuery):
+class OrdersQuery(AccountPageQuery):
     """Which orders."""
 
     status: Literal["open", "all"] = Field(
-        default="open", description="open: in the book now; all: the whole history."
+        default="open", description="open: in the book or waiting for a trigger; all: the whole history."
     )
     market: Symbol | None = None
 
@@ -49,20 +52,20 @@ class OrdersAnswer(PageAnswer):
 async def get_orders(
     request: Request, session: SessionOf, query: Annotated[OrdersQuery, Query()]
 ) -> OrdersAnswer:
-    """The account's orders, newest first."""
+    """An account's orders, newest first."""
     edge = edge_of(request)
     market_id = None if query.market is None else market_of(edge, query.market).market_id
     before = decode_cursor(query.cursor, _LISTING, 1)
     if query.status == OPEN:
         await require_view(edge, query.min_seq)
-        return _open_orders(edge, session.account_id, market_id, before, query.limit)
+        account_id = account_id_to_read(edge.view, session, query.sub_account)
+        return _open_orders(edge, account_id, market_id, before, query.limit)
     await require_projection(edge, query.min_seq)
-    page = await orders_page(
-        edge.pool, session.account_id, market_id=market_id, before=before, limit=query.limit
-    )
+    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    page = await orders_page(edge.pool, account_id, market_id=market_id, before=before, limit=query.limit)
     return OrdersAnswer(
         seq=page.seq,
-        items=[_item(edge, row) for row in page.items],
+        items=[_stored(edge, row) for row in page.items],
         next_cursor=encode_cursor(_LISTING, page.next_key),
     )
 
@@ -71,21 +74,20 @@ async def get_orders(
 async def get_order(
     request: Request, session: SessionOf, order_id: str, query: Annotated[ReadQuery, Query()]
 ) -> OrderAnswer:
-    """One order of the account, open or ended."""
+    """One of your orders, open or ended, whichever of your accounts it is of."""
     edge = edge_of(request)
     number = parse_order_id(order_id)
     await require_view(edge, query.min_seq)
     wanted_seq = edge.view.seq
     order = edge.view.open_order(number)
-    if order is not None and order.account_id == session.account_id:
-        item = OrderItem.model_validate(open_order_json(edge.view.markets[order.market_id], order))
-        return OrderAnswer(seq=edge.view.seq, order=item)
+    if order is not None and edge.view.owner(order.account_id) == session.owner:
+        return OrderAnswer(seq=edge.view.seq, order=_open(edge, order))
     await require_projection(edge, query.min_seq)
-    found = await order_of_account(edge.pool, session.account_id, number)
-    if found.item is None:
+    found = await order_by_id(edge.pool, number)
+    if found.item is None or edge.view.owner(found.item.account_id) != session.owner:
         require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_ORDER)
-    return OrderAnswer(seq=found.seq, order=_item(edge, found.item))
+    return OrderAnswer(seq=found.seq, order=_stored(edge, found.item))
 
 
 def _open_orders(
@@ -100,28 +102,16 @@ def _open_orders(
     page = orders[:limit]
     return OrdersAnswer(
         seq=edge.view.seq,
-        items=[
-            OrderItem.model_validate(open_order_json(edge.view.markets[order.market_id], order))
-            for order in page
-        ],
+        items=[_open(edge, order) for order in page],
         next_cursor=encode_cursor(_LISTING, (page[-1].order_id,)) if len(orders) > limit else None,
     )
 
 
-def _item(edge: Edge, row: OrderRow) -> OrderItem:
-    return OrderItem.model_validate(
-        order_json(
-            edge.view.markets[row.market_id],
-            order_id=row.order_id,
-            client_order_id=row.client_order_id,
-            side=row.side,
-            order_type=row.order_type,
-            time_in_force=row.time_in_force,
-            price_ticks=row.price_ticks,
-            size_lots=row.size_lots,
-            remaining_lots=row.remaining_lots,
-            status=row.status,
-            created_ns=row.created_ns,
-            ended_ns=None if row.status == OPEN else row.updated_ns,
-        )
-    )
+def _open(edge: Edge, order: OpenOrder) -> OrderItem:
+    market, sub_account = edge.view.markets[order.market_id], edge.view.sub_account(order.account_id)
+    return OrderItem.model_validate(open_order_json(market, order, sub_account))
+
+
+def _stored(edge: Edge, row: OrderRow) -> OrderItem:
+    market, sub_account = edge.view.markets[row.market_id], edge.view.sub_account(row.account_id)
+    return OrderItem.model_validate(order_row_json(market, row, sub_account))

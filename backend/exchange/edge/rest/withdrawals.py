@@ -6,19 +6,21 @@ The ledger's side comes from the read tables, the chain's side (signed, broadcas
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from exchange.chain.withdrawals import PaymentStatus, payment_status
+from exchange.core.accounts import MAX_SUB_ACCOUNT
 from exchange.core.events import Rejected, WithdrawalRequested
 from exchange.core.rejects import RejectReason
 from exchange.core.units import format_atoms
+from exchange.edge.body import refuse_parameters
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import Problem, rejected
 from exchange.edge.reads import (
+    AccountPageQuery,
     PageAnswer,
-    PageQuery,
     ReadQuery,
     SeqAnswer,
     decode_cursor,
@@ -36,9 +38,10 @@ from exchange.edge.values import (
     TimeMs,
     time_ms,
 )
+from exchange.gateway.accounts import account_id_to_read, own_account_id
 from exchange.gateway.addresses import checksummed
 from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
-from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_account, withdrawals_page
+from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_owner, withdrawals_page
 
 router = APIRouter(tags=["withdrawals"])
 _LISTING = "withdrawals"
@@ -63,6 +66,9 @@ class WithdrawalRequest(StrictBody):
         examples=[1763845200],
     )
     signature: str = Field(max_length=200, examples=["0x" + "ab" * 64 + "1b"])
+    sub_account: int = Field(
+        default=0, ge=0, le=MAX_SUB_ACCOUNT, description="Which of your accounts; signed too.", examples=[0]
+    )
 
 
 class WithdrawalItem(BaseModel):
@@ -100,13 +106,19 @@ class WithdrawalsAnswer(PageAnswer):
     items: list[WithdrawalItem]
 
 
-@router.post("/v1/withdrawals", status_code=201, openapi_extra=AUTHENTICATED)
+@router.post(
+    "/v1/withdrawals",
+    status_code=201,
+    openapi_extra=AUTHENTICATED,
+    dependencies=[Depends(refuse_parameters)],
+)
 async def post_withdrawal(request: Request, session: SessionOf, body: WithdrawalRequest) -> WithdrawalAnswer:
     """Asks for a withdrawal, with the owner's signature over it."""
     edge = edge_of(request)
     command = withdrawal_command(
         msgspec.convert(body, WithdrawalForm, from_attributes=True),
-        session,
+        own_account_id(edge.view, session, body.sub_account),
+        session.owner,
         edge.view.asset_by_symbol,
         edge.withdrawal_domain,
         edge.clock_ns(),
@@ -124,13 +136,14 @@ async def post_withdrawal(request: Request, session: SessionOf, body: Withdrawal
 
 @router.get("/v1/withdrawals", openapi_extra=AUTHENTICATED)
 async def get_withdrawals(
-    request: Request, session: SessionOf, query: Annotated[PageQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[AccountPageQuery, Query()]
 ) -> WithdrawalsAnswer:
-    """The account's withdrawals with their status, newest first."""
+    """An account's withdrawals with their status, newest first."""
     edge = edge_of(request)
     before = decode_cursor(query.cursor, _LISTING, 2)
     await require_projection(edge, query.min_seq)
-    page = await withdrawals_page(edge.pool, session.account_id, before=before, limit=query.limit)
+    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    page = await withdrawals_page(edge.pool, account_id, before=before, limit=query.limit)
     payments = await payment_status(edge.pool, [row.withdrawal_id for row in page.items])
     return WithdrawalsAnswer(
         seq=page.seq,
@@ -143,13 +156,13 @@ async def get_withdrawals(
 async def get_withdrawal(
     request: Request, session: SessionOf, withdrawal_id: str, query: Annotated[ReadQuery, Query()]
 ) -> WithdrawalAnswer:
-    """One withdrawal of the account."""
+    """One of your withdrawals."""
     edge = edge_of(request)
     if len(withdrawal_id) != 66 or not withdrawal_id.isascii() or not withdrawal_id.isprintable():
         raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
     wanted_seq = edge.view.seq
     await require_projection(edge, query.min_seq)
-    found = await withdrawal_of_account(edge.pool, session.account_id, withdrawal_id.lower())
+    found = await withdrawal_of_owner(edge.pool, session.owner, withdrawal_id.lower())
     if found.item is None:
         require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)

@@ -1,0 +1,269 @@
+"""The image of a state: its canonical bytes, its hash, and the state again.
+
+Two states that go on alike have the same image, however they came about. Whatever an order of things does
+not matter for is sorted; indices are left out and made again. The queue of a price is kept as it stands.
+
+The bytes are a tag with the version of the format, then one JSON array (msgspec's msgpack refuses integers
+of more than 64 bits). Its rows (`image_rows`) are append-only like the fields of commands and events: a field
+that is added later goes last, has a default, and is left out of the bytes while it has it, so that the states
+of old journals keep their hashes. Anything else needs another tag, and old hashes can not be compared again.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from exchange.core.accounts import SYSTEM_ACCOUNTS, Account, Balance, ClientOrder
+from exchange.core.book import Book, BookSide
+from exchange.core.image_rows import AccountRow, AssetRow, BookRow, MarketRow, OrderRow, Row, StateRow
+from exchange.core.markets import Asset, Market
+from exchange.core.orders import Order
+from exchange.core.schedule import find_next
+from exchange.core.state import State
+
+IMAGE_TAG = b"exchange state 1\n"
+
+
+class ImageInvalid(Exception):
+    """These bytes are no image of a state, or one in a format that this code does not know."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"not the image of a state: {problem}")
+
+
+def state_hash(state: State) -> bytes:
+    """SHA-256 of the state's image: 32 bytes that are equal for equal states."""
+    return image_hash(encode_state(state))
+
+
+def image_hash(image: bytes) -> bytes:
+    """The state hash of an image's state."""
+    return hashlib.sha256(image).digest()
+
+
+# ---- to bytes
+
+
+def _values_of(row: type[Row], **elsewhere: str) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that takes a row's fields from the object they belong to, by name."""
+    return attrgetter(*(elsewhere.get(name, name) for name in row.__struct_fields__))
+
+
+_asset_values = _values_of(AssetRow)
+_market_values = _values_of(MarketRow)
+_order_values = _values_of(OrderRow, account_id="account.account_id")
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode_state(state: State) -> bytes:
+    """The image of the state."""
+    books = [_book_values(market_id, book) for market_id, book in sorted(state.books.items())]
+    assert sum(len(side) for book in books for side in book[-4:]) == len(state.orders)
+    content = (
+        state.seq,
+        state.time_ns,
+        state.rules_version,
+        state.next_account_id,
+        state.next_trade_id,
+        [_asset_values(asset) for _, asset in sorted(state.assets.items())],
+        [_market_values(market) for _, market in sorted(state.markets.items())],
+        books,
+        [_account_values(state.accounts[account_id]) for account_id in sorted(state.accounts)],
+        sorted(state.fee_tiers.items()),
+        list(state.ended_client_orders),
+        list(state.made_transfers),
+        state.met_markets,
+        sorted((*vault, number) for vault, number in state.last_deposit.items()),
+        [state.withdrawals[withdrawal_id] for withdrawal_id in sorted(state.withdrawals)],
+        sorted(
+            (deadline_s, withdrawal_id, state.final_withdrawals[withdrawal_id])
+            for deadline_s, withdrawal_id in state.final_by_deadline
+        ),
+    )
+    return IMAGE_TAG + _ENCODER.encode(content)
+
+
+def _book_values(market_id: int, book: Book) -> tuple[Any, ...]:
+    return (
+        market_id,
+        book.last_ticks,
+        book.high_ticks,
+        book.low_ticks,
+        book.lowest_taker_bps,
+        book.highest_rebate_bps,
+        *(list(map(_order_values, _queued(side))) for side in (book.bids, book.asks, book.rises, book.falls)),
+    )
+
+
+def _queued(side: BookSide) -> Iterator[Order]:
+    """The side's orders, the worst price first, so that entering them adds every price at the end."""
+    for key in side.keys:
+        yield from side.levels[key].values()
+
+
+def _account_values(account: Account) -> tuple[Any, ...]:
+    return (
+        account.account_id,
+        account.owner,
+        account.sub_account,
+        account.max_open_orders,
+        account.max_orders_per_market,
+        account.cancel_all_ns,
+        [
+            (asset_id, entry.available_atoms, entry.held_atoms)
+            for asset_id, entry in sorted(account.balances.items())
+            if entry.available_atoms or entry.held_atoms
+        ],
+        [
+            (client_id, known.order_id, known.size_lots, known.remaining_lots, known.ended, known.command)
+            for client_id, known in sorted(account.client_orders.items())
+        ],
+        [account.client_transfers[client_id] for client_id in sorted(account.client_transfers)],
+    )
+
+
+# ---- to a state
+
+_DECODER = msgspec.json.Decoder(StateRow)
+
+
+def decode_state(image: bytes) -> State:
+    """The state of an image. Raises ImageInvalid.
+
+    The bytes must be whole, of a known format, and name nothing that they do not hold. Whether the books
+    balance is not asked here: that is what hashes and `invariants.audit` are for.
+    """
+    if not image.startswith(IMAGE_TAG):
+        raise ImageInvalid(f"it does not begin with {IMAGE_TAG!r}")
+    try:
+        row = _DECODER.decode(memoryview(image)[len(IMAGE_TAG) :])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ImageInvalid(str(error)) from error
+    state = State(
+        seq=row.seq,
+        time_ns=row.time_ns,
+        rules_version=row.rules_version,
+        next_account_id=row.next_account_id,
+        next_trade_id=row.next_trade_id,
+        fee_tiers=dict(row.fee_tiers),
+        ended_client_orders=deque(row.ended_client_orders),
+        made_transfers=deque(row.made_transfers),
+        met_markets=row.met_markets,
+        last_deposit={(chain_id, vault): number for chain_id, vault, number in row.last_deposits},
+        final_withdrawals={withdrawal_id: status for _, withdrawal_id, status in row.final_withdrawals},
+        final_by_deadline=[  # sorted, so it is a heap as it stands
+            (deadline_s, withdrawal_id) for deadline_s, withdrawal_id, _ in row.final_withdrawals
+        ],
+    )
+    _enter_markets(state, row)
+    _enter_accounts(state, row)
+    try:
+        _enter_orders(state, row.books)
+        _enter_withdrawals(state, row)
+        _check_memory(state)
+    except KeyError as error:
+        raise ImageInvalid(f"it names {error}, which it does not hold") from error
+    find_next(state)
+    return state
+
+
+def _enter_markets(state: State, row: StateRow) -> None:
+    for asset_row in row.assets:
+        asset = Asset(*msgspec.structs.astuple(asset_row))
+        state.assets[asset.asset_id] = asset
+        state.asset_by_symbol[asset.symbol] = asset
+        state.asset_by_route[asset.chain_id, asset.vault, asset.token] = asset
+    for market_row in row.markets:
+        market = Market(*msgspec.structs.astuple(market_row))
+        state.markets[market.market_id] = market
+        state.market_by_symbol[market.symbol] = market
+
+
+def _enter_accounts(state: State, row: StateRow) -> None:
+    state.accounts = {account_row.account_id: _account(state, account_row) for account_row in row.accounts}
+    if not SYSTEM_ACCOUNTS.keys() <= state.accounts.keys():
+        raise ImageInvalid("a system account is missing")
+    for account in state.accounts.values():
+        if account.account_id not in SYSTEM_ACCOUNTS:
+            state.account_by_owner[account.owner, account.sub_account] = account
+        if account.cancel_all_ns:
+            state.switches.append((-account.cancel_all_ns, -account.account_id))
+    state.switches.sort()
+
+
+def _account(state: State, row: AccountRow) -> Account:
+    return Account(
+        row.account_id,
+        row.owner,
+        row.sub_account,
+        balances={asset_id: Balance(available, held) for asset_id, available, held in row.balances},
+        max_open_orders=row.max_open_orders,
+        max_orders_per_market=row.max_orders_per_market,
+        fee_tier=state.fee_tiers.get(row.owner, 0),
+        client_orders={
+            known.client_order_id: ClientOrder(
+                known.command, known.order_id, known.size_lots, known.remaining_lots, known.ended
+            )
+            for known in row.client_orders
+        },
+        client_transfers={made.client_transfer_id: made for made in row.client_transfers},
+        cancel_all_ns=row.cancel_all_ns,
+    )
+
+
+def _enter_orders(state: State, rows: list[BookRow]) -> None:
+    """Fills the books, then every index of orders. Raises KeyError, ImageInvalid."""
+    opened: dict[int, Order] = {}
+    for row in rows:
+        book = state.books[row.market_id] = Book(row.lowest_taker_bps, row.highest_rebate_bps)
+        book.last_ticks, book.high_ticks, book.low_ticks = row.last_ticks, row.high_ticks, row.low_ticks
+        for side, is_waiting, order_rows in (
+            (book.bids, False, row.bids),
+            (book.asks, False, row.asks),
+            (book.rises, True, row.rises),
+            (book.falls, True, row.falls),
+        ):
+            for order_row in order_rows:
+                order = Order(*msgspec.structs.astuple(order_row))
+                order.account = state.accounts[order_row.account_id]
+                if order.market_id != row.market_id or order.order_id in opened:
+                    raise ImageInvalid(f"order {order.order_id} is in two books")
+                opened[order.order_id] = order
+                side.add(order.trigger_ticks if is_waiting else order.price_ticks, order)
+    if state.books.keys() != state.markets.keys():
+        raise ImageInvalid("its books are not those of its markets")
+    for order_id in sorted(opened):
+        order = state.orders[order_id] = opened[order_id]
+        account = order.account
+        in_market = account.orders.get(order.market_id)
+        if in_market is None:
+            in_market = account.orders[order.market_id] = {}
+        in_market[order_id] = order
+        account.open_orders += 1
+        if order.client_order_id is not None:
+            account.client_orders[order.client_order_id]
+        if order.good_till_ns:
+            state.expiries.append((-order.good_till_ns, -order_id))
+    state.expiries.sort()
+
+
+def _enter_withdrawals(state: State, row: StateRow) -> None:
+    for requested in row.withdrawals:
+        state.withdrawals[requested.withdrawal_id] = requested
+        state.accounts[requested.account_id].open_withdrawals += 1
+
+
+def _check_memory(state: State) -> None:
+    """What is to be forgotten, or to be triggered, must be there. Raises KeyError."""
+    for _, account_id, client_order_id in state.ended_client_orders:
+        state.accounts[account_id].client_orders[client_order_id]
+    for _, account_id, client_transfer_id in state.made_transfers:
+        state.accounts[account_id].client_transfers[client_transfer_id]
+    for market_id in state.met_markets:
+        state.books[market_id]

@@ -1,0 +1,109 @@
+"""What the OpenAPI document says of the plain routes of `order_entry`."""
+
+from typing import Any
+
+from exchange.edge.identity import AUTHENTICATED
+from exchange.edge.values import PROBLEM_RESPONSES
+
+
+def _operation(
+    name: str,
+    description: str,
+    responses: dict[str, Any],
+    *,
+    body: str | None = None,
+    parameters: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    operation = {
+        "tags": ["orders"],
+        "operationId": name,
+        "description": description,
+        "responses": responses | PROBLEM_RESPONSES,
+        **AUTHENTICATED,
+    }
+    if body is not None:
+        schema = {"$ref": f"#/components/schemas/{body}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if parameters is not None:
+        operation["parameters"] = parameters
+    return operation
+
+
+def _answer(description: str, model: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}},
+    }
+
+
+def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
+
+
+_ORDER_ID = {
+    "name": "order_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[0-9]+$", "examples": ["1042"]},
+}
+
+OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "/v1/orders": {
+        "post": _operation(
+            "post_order",
+            "Places an order. Answered when it is committed. Sent again with the same `client_order_id` and "
+            "content within a minute, it is answered with 200 and the order's present state.",
+            {
+                "201": _answer("The order was taken.", "PlaceOrderAnswer"),
+                "200": _answer("The order was taken before.", "PlaceOrderAnswer"),
+            },
+            body="PlaceOrderRequest",
+        ),
+        "delete": _operation(
+            "delete_orders",
+            "Cancels an account's open orders, all of them or those of one market or side. Orders in halted "
+            "markets stay.",
+            {"200": _answer("The orders that were cancelled.", "CancelAllAnswer")},
+            parameters=[
+                _parameter("market", {"type": "string", "examples": ["ETH-USDC"]}, "All unless given."),
+                _parameter("side", {"type": "string", "enum": ["buy", "sell"]}, "Both unless given."),
+                _parameter(
+                    "sub_account",
+                    {"type": "integer", "minimum": 0, "maximum": 127, "default": 0},
+                    "Which of your accounts.",
+                ),
+            ],
+        ),
+    },
+    "/v1/orders/batch": {
+        "post": _operation(
+            "post_batch",
+            "Does up to 100 operations, in their order. Each is taken or refused by itself, and has a result "
+            "of its own; the batch is committed as one.",
+            {"200": _answer("One result for each operation.", "BatchAnswer")},
+            body="BatchRequest",
+        )
+    },
+    "/v1/orders/{order_id}": {
+        "patch": _operation(
+            "patch_order",
+            "Gives an open order another price or size. A smaller size at the same price keeps its place in "
+            "the queue; any other change goes to its end, and may trade at once.",
+            {"200": _answer("The order as it stands now and what it took.", "PlaceOrderAnswer")},
+            body="AmendOrderRequest",
+            parameters=[_ORDER_ID],
+        ),
+        "delete": _operation(
+            "delete_order",
+            "Cancels one open order.",
+            {"200": _answer("The order as it ended.", "OrderAnswer")},
+            parameters=[_ORDER_ID],
+        ),
+    },
+}

@@ -1,0 +1,65 @@
+"""The examples of docs/api/trading.md, run in their order."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.edge.harness import Exchange, Trader
+
+TRADING = Path(__file__).parents[2] / "docs" / "api" / "trading.md"
+_BLOCK = re.compile(r"((?:^    .+\n)+)", re.MULTILINE)
+
+
+def examples() -> list[tuple[str, str, Any, int, Any]]:
+    """(method, path, body, status, part of the answer) of every example of the page."""
+    found = []
+    for block in _BLOCK.findall(TRADING.read_text()):
+        request, _, answer = block.partition("\n    -> ")
+        line, _, body = request.strip().partition("\n")
+        method, path = line.split()
+        status, _, expected = answer.partition(" ")
+        found.append((method, path, json.loads(body) if body else None, int(status), json.loads(expected)))
+    return found
+
+
+def assert_contains(answer: Any, expected: Any) -> None:
+    """Objects may have more members than expected, and lists of objects more items behind."""
+    if isinstance(expected, dict):
+        for name, value in expected.items():
+            assert_contains(answer[name], value)
+    elif isinstance(expected, list) and expected:
+        assert len(answer) >= len(expected)
+        for one, other in zip(answer, expected, strict=False):
+            assert_contains(one, other)
+    else:
+        assert answer == expected
+
+
+async def make_the_market(exchange: Exchange) -> Trader:
+    maker = await exchange.trader(ETH=20 * 10**18, USDC=50_000 * 10**6)
+    trader = await exchange.trader(ETH=10 * 10**18, USDC=100_000 * 10**6)
+    other = await exchange.trader(ETH=10**18)
+    await other.order(side="sell", price="2995", size="0.1")
+    await maker.order(price="2995", size="0.1")
+    for changes in (
+        {"side": "sell", "price": "3000", "size": "5"},
+        {"side": "sell", "price": "3010", "size": "5"},
+        {"price": "2990", "size": "5"},
+    ):
+        assert (await maker.order(**changes)).status_code == 201
+    return trader
+
+
+async def test_the_examples_of_the_page_are_answered_as_it_says(exchange: Exchange) -> None:
+    trader = await make_the_market(exchange)
+    order_id = ""
+    played = examples()
+    assert len(played) > 15
+    for method, path, body, status, expected in played:
+        response = await trader.request(method, path.replace("{order_id}", order_id), json=body)
+        assert response.status_code == status, f"{method} {path} {body}: {response.text}"
+        answer = response.json()
+        assert_contains(answer, expected)
+        if (method, path) == ("POST", "/v1/orders"):
+            order_id = answer["order"]["order_id"]
