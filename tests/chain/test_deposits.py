@@ -458,6 +458,26 @@ async def test_a_deposit_left_out_in_the_middle_is_caught_by_the_numbers(
     assert exchange.available_atoms(dev_address(0), "ETH") == 6
 
 
+async def test_a_deposit_left_out_once_is_asked_for_again_when_the_next_one_shows_the_gap(
+    watch, wallet, exchange, mine, faulty_rpc
+):
+    """Its block counts as scanned, and no block with it is confirmed: only the gap tells."""
+    watcher = watch()
+    await wallet(0).deposit_native(1)
+    await mine(CONFIRMATIONS)
+    await watcher.poll()
+    faulty_rpc.after = hiding(2)
+    await wallet(0).deposit_native(2)
+    await watcher.poll()
+    faulty_rpc.heal()
+    await wallet(0).deposit_native(4)
+    with pytest.raises(DepositGap):
+        await watcher.poll()
+    await mine(CONFIRMATIONS)
+    await watcher.poll()
+    assert exchange.available_atoms(dev_address(0), "ETH") == 7
+
+
 async def test_a_deposit_left_out_at_the_end_is_caught_by_the_vaults_own_count(
     watch, wallet, exchange, mine, faulty_rpc
 ):

@@ -9,6 +9,7 @@ from eth_account import Account
 from exchange.config import SettingsInvalid, settings_from_environment
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import NATIVE_TOKEN
+from exchange.operator.fee_tiers import FeeTierSchedule
 
 TOKEN = "0x" + "Cc" * 20
 LISTING = f"""
@@ -136,3 +137,43 @@ def test_a_wrong_listing_is_refused(
     (tmp_path / "listing.toml").write_text(LISTING.replace(right, wrong))
     with pytest.raises(SettingsInvalid):
         settings_from_environment(environment)
+
+
+FEE_TIERS = """
+[fee_tiers]
+quote = "USDC"
+volumes = ["100000", "2500000.5"]
+"""
+
+
+def with_fee_tiers(environment: dict[str, str], table: str) -> dict[str, str]:
+    Path(environment["EXCHANGE_LISTING"]).write_text(LISTING + table)
+    return environment
+
+
+def test_fee_tiers_are_thresholds_in_atoms_of_one_asset(environment: dict[str, str]) -> None:
+    settings = settings_from_environment(with_fee_tiers(environment, FEE_TIERS))
+    assert settings.fee_tiers == FeeTierSchedule("USDC", (100_000 * 10**6, 2_500_000_500_000))
+
+
+def test_without_fee_tiers_nobody_is_moved(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).fee_tiers is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"USDC"', '"DOGE"'),
+        ('["100000", "2500000.5"]', "[]"),
+        ('["100000", "2500000.5"]', '["0", "1"]'),
+        ('["100000", "2500000.5"]', '["2", "1"]'),
+        ('["100000", "2500000.5"]', '["1", "1"]'),
+        ('["100000", "2500000.5"]', '["1e6"]'),
+        ('["100000", "2500000.5"]', "[100000]"),
+        ('["100000", "2500000.5"]', str([str(n) for n in range(1, 17)])),
+        ("volumes", "thresholds"),
+    ],
+)
+def test_fee_tiers_that_make_no_sense_are_refused(environment: dict[str, str], old: str, new: str) -> None:
+    with pytest.raises(SettingsInvalid):
+        settings_from_environment(with_fee_tiers(environment, FEE_TIERS.replace(old, new)))

@@ -72,8 +72,9 @@ def set_market_state(world: World, s: c.SetMarketState) -> Answer:
     market = world.markets.get(s.market_id)
     if market is None:
         return R.UNKNOWN_MARKET
-    market.counting = [] if market.last is None else [market.last]  # also when it is open already
-    market.state = s.state
+    if market.state is not s.state:
+        market.counting = [] if market.last is None else [market.last]
+        market.state = s.state
     return [e.MarketStateSet(market.id, s.state)]
 
 

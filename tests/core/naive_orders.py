@@ -211,8 +211,7 @@ def amend_order(world: World, a: c.AmendOrder) -> Answer:
     if not welcome[market.state]:
         return NOT_NOW[market.state]
     if changed.price != order.price:
-        triggered = order.command.trigger is not None
-        reference = order.command.trigger_ticks if triggered else world.reference(market)
+        reference = order.command.trigger_ticks if waiting else world.reference(market)
         if outside_band(market, changed, reference):
             return R.PRICE_OUTSIDE_BAND
     whole = replace(changed, left=changed.size)

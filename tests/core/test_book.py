@@ -19,7 +19,7 @@ def order(
     size: int,
     account: Account = OWNER,
     stp: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
-    **more: int,
+    quote_atoms: int = 0,
 ) -> Order:
     return Order(
         order_id,
@@ -34,10 +34,10 @@ def order(
         size,
         0,
         0,
-        more.pop("taker_fee_bps", 0),
+        0,
         None,
         0,
-        **more,
+        quote_atoms=quote_atoms,
     )
 
 

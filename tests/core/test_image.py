@@ -16,7 +16,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.core.naive_commands import make_command
 from tests.core.random_commands import RandomCommands
+from tests.core.test_naive_reference import compare, compare_balances, stage
 from tests.core.venue import SECOND, Venue
 
 from exchange.core import ledger
@@ -107,6 +109,20 @@ def test_a_long_day_with_a_restart_every_few_commands_ends_in_the_same_state() -
             state = decode_state(encode_state(state))
         assert apply(state, state.seq + 1, time_ns, command) == events
     assert state_hash(state) == state_hash(first.state)
+
+
+@pytest.mark.parametrize("rules", [1, 2])
+def test_a_day_of_everything_with_restarts_goes_on_as_the_naive_exchange_has_it(rules: int) -> None:
+    random = Random(rules)
+    venue, naive = stage(rules)
+    for number in range(2_500):
+        compare(venue, naive, *make_command(random.choice, naive))
+        if number % 50 == 0:
+            image = encode_state(venue.state)
+            venue.state = decode_state(image)
+            audit(venue.state)
+            assert encode_state(venue.state) == image
+    compare_balances(venue, naive)
 
 
 def test_the_image_of_everything_comes_back_whole() -> None:

@@ -113,6 +113,10 @@ def test_a_rebate_comes_out_of_the_other_sides_fee(buyer_fee: int, seller_fee: i
         (10, 50, 0, 51, 0),  # the seller would pay to sell
         (10, 50, -51, 0, 0),  # the buyer would be paid to buy
         (10, 50, 0, 0, -1),
+        (0, 50, 0, 0, 0),
+        (-1, 50, 0, 0, 0),
+        (10, 0, 0, 0, 0),
+        (10, -1, 0, -2, 0),
     ],
 )
 def test_a_trade_that_is_not_covered_is_a_bug_and_moves_nothing(
@@ -154,7 +158,7 @@ def test_whatever_is_done_the_sum_over_all_accounts_is_zero(
                 case "r":
                     ledger.release(giver, asset, atoms)
                 case "x":
-                    ledger.exchange(giver, receiver, collector, MARKET, max(1, atoms), others, fee, -fee, 0)
+                    ledger.exchange(giver, receiver, collector, MARKET, atoms, others, fee, -fee, 0)
                 case _:
                     ledger.transfer(giver, receiver, asset, atoms)
         except AssertionError:

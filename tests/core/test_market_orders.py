@@ -116,9 +116,9 @@ def test_the_default_is_taken_once_when_the_order_is_accepted(fair: Venue) -> No
 
 def test_a_fill_or_kill_market_order_may_use_the_default(fair: Venue) -> None:
     fair.sell("ann", 5, at=100)
-    whole = {"tif": TimeInForce.FOK}
-    assert refusal(fair.market_buy("bob", 6, **whole)) is RejectReason.FILL_OR_KILL_UNFILLABLE
-    assert trades(fair.market_buy("bob", 5, **whole)) == [(100, 5)]
+    too_much = fair.market_buy("bob", 6, tif=TimeInForce.FOK)
+    assert refusal(too_much) is RejectReason.FILL_OR_KILL_UNFILLABLE
+    assert trades(fair.market_buy("bob", 5, tif=TimeInForce.FOK)) == [(100, 5)]
 
 
 def test_a_limit_order_has_no_default_price(fair: Venue) -> None:

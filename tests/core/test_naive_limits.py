@@ -204,34 +204,49 @@ def test_the_whole_size_of_an_amended_order_must_fit_in_128_bits(pair: Pair) -> 
     compare_balances(pair.venue, pair.naive)
 
 
-def test_a_stop_in_the_middle_of_a_sweep_is_met_though_the_last_price_is_beyond_it(pair: Pair) -> None:
-    """The first, low price of a buyer's sweep meets what waits for a fall, the last what waits for a rise."""
+STOP = {"trigger": TriggerKind.STOP, "order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
+
+
+def sweep_from_five_to_eight(pair: Pair) -> list[int]:
+    """The ids of sell stops at 4 and 5 and of a buy stop at 8, waiting while a buyer goes from 5 to 8."""
     pair.place(CAROL, Side.SELL, 1, 7)
     pair.taken(size=1)
-    waiting = {"trigger": TriggerKind.STOP, "order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
-    pair.place(DAN, Side.SELL, 2, 1, trigger_ticks=4, **waiting)
-    pair.place(DAN, Side.SELL, 2, 1, trigger_ticks=5, **waiting)
-    pair.place(BOB, Side.BUY, 2, 9, trigger_ticks=8, **waiting)
-    fall, rise = pair.naive.seq - 1, pair.naive.seq
+    stops = []
+    for side, account, ticks in ((Side.SELL, DAN, 4), (Side.SELL, DAN, 5), (Side.BUY, BOB, 8)):
+        pair.place(account, side, 2, 1 if side == Side.SELL else 9, trigger_ticks=ticks, **STOP)
+        stops.append(pair.naive.seq)
     for price in (5, 6, 8):
         pair.place(CAROL, Side.SELL, 1, price)
     pair.taken(size=3)
-    triggered = [pair.do(Tick())[0] for _ in range(2)]
-    assert [event.order_id for event in triggered if isinstance(event, OrderTriggered)] == [rise, fall]
+    return stops
+
+
+def triggered_by(events: list[Event]) -> list[int]:
+    return [event.order_id for event in events if isinstance(event, OrderTriggered)]
+
+
+def test_a_stop_inside_a_sweep_is_met_though_the_last_price_is_beyond_it(pair: Pair) -> None:
+    _, fall, rise = sweep_from_five_to_eight(pair)
+    assert [triggered_by(pair.do(Tick())) for _ in range(3)] == [[rise], [fall], []]
+
+
+def test_when_a_market_opens_again_only_the_last_price_counts(pair: Pair) -> None:
+    *_, rise = sweep_from_five_to_eight(pair)
+    pair.do(SetMarketState(1, MarketState.HALTED))
     assert pair.do(Tick()) == [Ticked(0)]
+    pair.do(SetMarketState(1, MarketState.OPEN))
+    assert [triggered_by(pair.do(Tick())) for _ in range(2)] == [[rise], []]
 
 
 def test_of_two_markets_the_one_whose_trigger_was_met_first_goes_first(pair: Pair) -> None:
     """The fourth market is halted before its met trigger had its turn, and opened again after the first's."""
-    stop = {"trigger": TriggerKind.STOP, "order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
     for market_id, price in ((4, 100), (1, 5)):
         pair.place(CAROL, Side.SELL, 2, price, market_id=market_id)
-        pair.place(BOB, Side.BUY, 1, price, market_id=market_id, trigger_ticks=price, **stop)
+        pair.place(BOB, Side.BUY, 1, price, market_id=market_id, trigger_ticks=price, **STOP)
     first, second = pair.naive.seq - 2, pair.naive.seq
     pair.place(DAN, Side.BUY, 1, 100, market_id=4)
     pair.do(SetMarketState(4, MarketState.HALTED))
     assert pair.do(Tick()) == [Ticked(0)]
     pair.place(DAN, Side.BUY, 1, 5)
     pair.do(SetMarketState(4, MarketState.OPEN))
-    triggered = [pair.do(Tick())[0] for _ in range(2)]
-    assert [event.order_id for event in triggered if isinstance(event, OrderTriggered)] == [second, first]
+    assert [triggered_by(pair.do(Tick())) for _ in range(2)] == [[second], [first]]

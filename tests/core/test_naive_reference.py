@@ -94,6 +94,7 @@ def run_a_day(seed: int, commands: int, rules: int) -> Counter[str]:
             seen[type(event).__name__] += 1
             if isinstance(event, Rejected | OrderEnded):
                 seen[event.reason.name] += 1
+                seen[f"{type(event).__name__} {event.reason.name}"] += 1
     return seen
 
 
@@ -106,6 +107,8 @@ EVERYTHING |= set(EndReason.__members__) - {"WORK_LIMIT"}
 def test_the_core_agrees_with_the_naive_exchange_over_a_long_day_of_everything(seed: int) -> None:
     seen = run_a_day(seed, commands=7_000, rules=2)
     assert EVERYTHING - seen.keys() == set()
+    assert seen["OrderEnded POST_ONLY_WOULD_CROSS"] > 0, "the one name that both an end and a refusal have"
+    assert seen["Rejected POST_ONLY_WOULD_CROSS"] > 0
     assert seen["Trade"] > 300
     assert seen["OrderTriggered"] > 50
 

@@ -4,7 +4,7 @@ from tests.core.venue import Venue, ends, fills, refusal, trades
 
 from exchange.core.events import Event, OrderAccepted, OrderEnded, OrderRested, OrderTriggered, Ticked
 from exchange.core.markets import MarketState
-from exchange.core.orders import SelfTradePrevention, Side, TimeInForce
+from exchange.core.orders import EndReason, SelfTradePrevention, Side, TimeInForce
 from exchange.core.rejects import RejectReason
 
 
@@ -409,7 +409,7 @@ def test_expiry_goes_before_a_met_trigger(met: Venue) -> None:
     met.trade_at(120)
     met.time_ns += 5
     assert met.tick() == [
-        OrderEnded(expiring, met.account_id("bob"), 1, Side.BUY, 50, "expired", 1, 2, 50, False),
+        OrderEnded(expiring, met.account_id("bob"), 1, Side.BUY, 50, EndReason.EXPIRED, 1, 2, 50, False),
         Ticked(1),
     ]
     assert triggered(met.tick()) == [], "then the switch"

@@ -1,4 +1,4 @@
-"""The examples of docs/api/trading.md, run in their order."""
+"""The examples of docs/api/trading.md, run in their order, and those of the OpenAPI document."""
 
 import json
 import re
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.edge.harness import Exchange, Trader
+
+from exchange.edge.openapi_file import document_text
 
 TRADING = Path(__file__).parents[2] / "docs" / "api" / "trading.md"
 _BLOCK = re.compile(r"((?:^    .+\n)+)", re.MULTILINE)
@@ -63,3 +65,22 @@ async def test_the_examples_of_the_page_are_answered_as_it_says(exchange: Exchan
         assert_contains(answer, expected)
         if (method, path) == ("POST", "/v1/orders"):
             order_id = answer["order"]["order_id"]
+
+
+async def test_the_examples_of_the_document_can_be_sent_as_they_are(exchange: Exchange) -> None:
+    trader = await make_the_market(exchange)
+    paths = json.loads(document_text())["paths"]
+    content = paths["/v1/orders"]["post"]["requestBody"]["content"]["application/json"]
+    for name, example in content["examples"].items():
+        response = await trader.request("POST", "/v1/orders", json=example["value"])
+        assert response.status_code == 201, f"{name}: {response.text}"
+    order_id = (await trader.order(price="2900")).json()["order"]["order_id"]
+    content = paths["/v1/orders/{order_id}"]["patch"]["requestBody"]["content"]["application/json"]
+    for name, example in content["examples"].items():
+        response = await trader.request("PATCH", f"/v1/orders/{order_id}", json=example["value"])
+        assert response.status_code == 200, f"{name}: {response.text}"
+    content = paths["/v1/orders/batch"]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        response = await trader.request("POST", "/v1/orders/batch", json=example["value"])
+        statuses = [result["status"] for result in response.json()["results"]]
+        assert statuses == [201, 404, 404], "the ids are nobody's"

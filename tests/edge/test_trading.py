@@ -75,6 +75,21 @@ async def test_a_good_till_time_order_expires_by_itself(exchange):
     assert (await buyer.balances())["USDC"] == ("100000", "0")
 
 
+async def test_a_good_till_time_order_sent_again_after_its_time_is_known_and_a_new_one_refused(exchange):
+    buyer = await exchange.trader(USDC=10**10)
+    good_till_ms = time.time_ns() // 10**6 + 250
+    body = {"time_in_force": "gtt", "good_till_ms": good_till_ms}
+    order = (await buyer.order(**body, client_order_id="a")).json()["order"]
+    await exchange.until(lambda: exchange.view.open_order(int(order["order_id"])) is None)
+    again = await buyer.order(**body, client_order_id="a")
+    assert again.status_code == 200
+    assert (again.json()["order"]["order_id"], again.json()["order"]["status"]) == (
+        order["order_id"],
+        "expired",
+    )
+    problem(await buyer.order(**body, client_order_id="b"), 422, "good_till_invalid")
+
+
 async def test_a_stop_waits_unseen_in_the_book_and_trades_when_the_price_gets_there(exchange):
     seller, buyer = await two_traders(exchange)
     await seller.order(side="sell", price="3000", size="1")

@@ -1,13 +1,19 @@
 import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
 
 import asyncpg
 import pytest
 from tests.journal.scribe import LIST_APPLE, Scribe, open_account, recover
 
 from exchange.core.state import State
+from exchange.journal import recovery
 from exchange.journal.errors import Fenced
 from exchange.journal.log import Head, JournalLog
 from exchange.journal.recovery import replay
+from exchange.journal.snapshot_process import make_snapshot
 
 
 async def row_count(pool: asyncpg.Pool) -> int:
@@ -150,3 +156,69 @@ async def test_a_writer_that_is_overtaken_while_it_replays_is_fenced_and_cries_n
             await replay(connection, genesis_id, overtaken.head)
     await overtaken.close()
     await newest.log.close()
+
+
+async def test_a_writer_that_is_overtaken_by_a_snapshot_too_is_fenced_and_cries_no_loss(
+    scribe: Scribe, database_url: str, pool: asyncpg.Pool
+) -> None:
+    await scribe.write(LIST_APPLE)
+    overtaken = await JournalLog.claim(database_url)
+    newest = Scribe(await JournalLog.claim(database_url), scribe.state)
+    await newest.write(open_account("alice"))
+    async with pool.acquire() as connection:
+        await make_snapshot(connection, kept=1)
+        genesis_id = await connection.fetchval("SELECT genesis_id FROM genesis")
+        with pytest.raises(Fenced):
+            await recovery.recover(connection, genesis_id, overtaken.head)
+        chain = await recovery.restore(connection, genesis_id, overtaken.head, may_grow=True)
+        assert chain.head.seq == 0, "beside a running engine it is only too new"
+    await overtaken.close()
+    await newest.log.close()
+
+
+# ---- two processes
+
+ROOT = Path(__file__).parents[2]
+
+
+async def engine(url: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.journal.engine_process", url,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+async def acknowledged(process: asyncio.subprocess.Process, count: int) -> list[int]:
+    assert process.stdout is not None
+    return [int(await process.stdout.readline()) for _ in range(count)]
+
+
+async def test_of_two_engines_on_one_journal_the_older_ends_with_a_clear_message_and_loses_nothing(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    async with asyncio.timeout(100):
+        older = await engine(database_url)
+        promised = await acknowledged(older, 20)
+        newer = await engine(database_url)
+        later = await acknowledged(newer, 20)
+        output, errors = await older.communicate()
+        promised += [int(line) for line in output.split()]
+        assert older.returncode == 1
+        message = errors.decode().strip()
+        assert message.startswith("error: a newer engine writes this journal: epoch 1 may not append seq ")
+        assert len(message.splitlines()) == 1
+        later += await acknowledged(newer, 20)
+        newer.send_signal(signal.SIGTERM)
+        output, errors = await newer.communicate()
+        later += [int(line) for line in output.split()]
+        assert (newer.returncode, errors) == (0, b"")
+    assert promised == list(range(1, promised[-1] + 1))
+    rows = await pool.fetch("SELECT epoch, seq_first, seq_last FROM journal ORDER BY seq_first")
+    assert [row["epoch"] for row in rows] == sorted(row["epoch"] for row in rows)
+    of_older = {
+        seq for row in rows if row["epoch"] == 1 for seq in range(row["seq_first"], row["seq_last"] + 1)
+    }
+    assert of_older >= set(promised), "what was acknowledged is in the journal"
+    assert min(later) > max(of_older), "and nothing of the older comes after its fence"
+    assert (await recover(database_url))[0].seq >= later[-1]

@@ -189,6 +189,16 @@ def test_a_commit_that_hangs_counts_as_it_grows() -> None:
     assert pace.retry_after_s(500) == 8
 
 
+def test_a_quiet_time_after_a_commit_does_not_count() -> None:
+    now_s = [0.0]
+    pace = Pace(lambda: now_s[0])
+    pace.begin()
+    now_s[0] += 0.01
+    pace.done(500)
+    now_s[0] += 3_600
+    assert pace.retry_after_s(500) == 1
+
+
 def test_batches_that_take_no_time_at_all_say_nothing() -> None:
     """A simulated clock may stand still through a commit."""
     assert paced((500, 0.0)).retry_after_s(10_000) == 1

@@ -19,6 +19,7 @@ from exchange.core.events import (
 from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.sequencer.clock import Clock
+from exchange.sequencer.sequencer import EngineStopped
 
 
 @pytest.fixture(name="venue")
@@ -200,3 +201,16 @@ async def test_a_row_names_the_rules_in_force_after_it() -> None:
         for command in (account_of("alice"), c.SetRules(2), account_of("bob")):
             await engine.sequencer.submit(command)
     assert [row.rules_version for row in log.rows] == [1, 2, 2]
+
+
+async def test_a_tick_that_finds_nothing_to_do_ends_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would journal Ticks for ever."""
+    monkeypatch.setattr("exchange.sequencer.row.work_is_due", lambda state, time_ns: True)
+    log = GatedLog()
+    log.let_through.set()
+    async with running(log) as engine:
+        caller = engine.hand_in(account_of("alice"))[0]
+        assert isinstance(await engine.stopped(), AssertionError)
+        with pytest.raises(EngineStopped):
+            await caller
+    assert log.appended == []

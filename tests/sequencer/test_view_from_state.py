@@ -108,6 +108,12 @@ def test_a_view_from_a_state_shares_nothing_with_it() -> None:
     assert everything(built, known) == before
 
 
+def test_a_market_without_a_trade_has_no_last_price_after_a_restart_either() -> None:
+    day = RandomCommands(0)
+    day.open()
+    assert CommittedView.from_state(GENESIS, day.state).last_ticks(1) is None
+
+
 def test_the_day_prevents_self_trades_in_every_way() -> None:
     """Else the comparison above would prove less than it says."""
     day = RandomCommands(0)

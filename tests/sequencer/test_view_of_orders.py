@@ -169,7 +169,9 @@ def test_sub_accounts_are_listed_by_number_and_opened_by_transfers(venue: Venue)
     assert first is not None
     assert venue.view.sub_account(first) == 1
     assert venue.view.balance(first, 1).available_atoms == 7
-    assert list(venue.view.balances(first)) == [1], "empty ones are left out"
+    assert list(venue.view.balances(first)) == [1]
+    venue.transfer("alice", "APPLE", 7, to=0, sub_account=1)
+    assert venue.view.balances(first) == {}, "empty ones are left out"
 
 
 def test_terms_are_seen_as_they_were_set(venue: Venue) -> None:

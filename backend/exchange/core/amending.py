@@ -43,7 +43,10 @@ def amend_order(state: State, command: AmendOrder) -> list[Event]:
     if refused is not None:
         return rejected(refused)
     if not same_price and is_outside_band(
-        market, order.side, command.price_ticks, order.trigger_ticks or reference_ticks(book)
+        market,
+        order.side,
+        command.price_ticks,
+        order.trigger_ticks if order.awaiting_trigger else reference_ticks(book),
     ):
         return rejected(RejectReason.PRICE_OUTSIDE_BAND)
 

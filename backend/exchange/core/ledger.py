@@ -59,6 +59,8 @@ def exchange(
 
     `released_atoms` is the part of the buyer's hold that is not needed any more.
     """
+    assert base_atoms > 0
+    assert quote_atoms > 0
     assert quote_atoms >= seller_fee_atoms
     assert quote_atoms + buyer_fee_atoms >= 0
     assert released_atoms >= 0

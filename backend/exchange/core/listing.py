@@ -126,16 +126,17 @@ def open_market(state: State, command: OpenMarket) -> list[Event]:
 
 
 def set_market_state(state: State, command: SetMarketState) -> list[Event]:
-    """Opens, closes or halts a market. Triggers wait while it is not open."""
+    """Opens, closes or halts a market. Triggers wait while it is not open; then the last price counts."""
     market = state.markets.get(command.market_id)
     if market is None:
         return rejected(RejectReason.UNKNOWN_MARKET)
-    market.state = command.state
-    state.books[market.market_id].forget_range()
-    if market.state is MarketState.OPEN:
-        watch_triggers(state, market.market_id)
-    else:
-        leave_triggers(state, market.market_id)
+    if market.state is not command.state:
+        market.state = command.state
+        state.books[market.market_id].forget_range()
+        if market.state is MarketState.OPEN:
+            watch_triggers(state, market.market_id)
+        else:
+            leave_triggers(state, market.market_id)
     return [MarketStateSet(market.market_id, market.state)]
 
 

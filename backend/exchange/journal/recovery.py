@@ -89,11 +89,14 @@ async def read_genesis_and_head(connection: asyncpg.Connection) -> tuple[bytes, 
     return genesis[0]["genesis_id"], Head(writers[0]["head_seq"], writers[0]["head_hash"])
 
 
-async def restore(connection: asyncpg.Connection, genesis_id: bytes, head: Head) -> Chain:
+async def restore(
+    connection: asyncpg.Connection, genesis_id: bytes, head: Head, *, may_grow: bool = False
+) -> Chain:
     """The chain at the newest snapshot that verifies, or before the first row.
 
     Raises HeadLost for a sound snapshot of a seq that the journal does not reach, JournalCorrupt for one that
-    was taken of another row than the journal has there.
+    was taken of another row than the journal has there. With `may_grow` those behind `head` are left out;
+    otherwise they are the work of a newer engine, and Fenced.
     """
     with reading("the snapshots"):
         records = await _fetch(connection, LIST_SNAPSHOTS)
@@ -101,11 +104,24 @@ async def restore(connection: asyncpg.Connection, genesis_id: bytes, head: Head)
         try:
             entry = SnapshotEntry.from_record(record)
             if entry.seq > head.seq:
-                raise HeadLost("a snapshot", entry.seq, head.seq)
+                await _check_reached(connection, entry, head, may_grow=may_grow)
+                continue
             return await open_entry(connection, entry)
         except SnapshotDamaged as error:
             logger.warning("snapshot_damaged", seq=error.seq, problem=error.problem, instead="an older one")
     return Chain.from_genesis(genesis_id)
+
+
+async def _check_reached(
+    connection: asyncpg.Connection, entry: SnapshotEntry, head: Head, *, may_grow: bool
+) -> None:
+    """For a snapshot behind `head`: the journal must have got there meanwhile."""
+    with reading("the journal's writer"):
+        writers = await _fetch(connection, READ_WRITER)
+    if not writers or writers[0]["head_seq"] < entry.seq:
+        raise HeadLost("a snapshot", entry.seq, head.seq)
+    if not may_grow:
+        raise Fenced(writers[0]["epoch"] - 1, head.seq + 1)
 
 
 async def open_entry(connection: asyncpg.Connection, entry: SnapshotEntry) -> Chain:

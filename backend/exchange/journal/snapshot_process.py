@@ -62,7 +62,7 @@ async def make_snapshot(connection: asyncpg.Connection, kept: int) -> SnapshotAn
     """
     started_at = time.monotonic()
     genesis_id, head = await read_genesis_and_head(connection)
-    chain = await restore(connection, genesis_id, head)
+    chain = await restore(connection, genesis_id, head, may_grow=True)
     before = chain.head.seq
     await go_on(connection, chain, head, may_grow=True)
     if chain.head.seq == before:

@@ -49,7 +49,7 @@ async def rehearse(connection: asyncpg.Connection, on_progress: OnProgress) -> R
     """Goes the way of a restart. Raises what a restart would raise."""
     started_at = time.monotonic()
     genesis_id, head = await read_genesis_and_head(connection)
-    chain = await restore(connection, genesis_id, head)
+    chain = await restore(connection, genesis_id, head, may_grow=True)
     first_seq, rows = chain.head.seq, 0
 
     def on_row(row: JournalRow) -> None:

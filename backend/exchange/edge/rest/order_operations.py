@@ -12,6 +12,7 @@ def _operation(
     responses: dict[str, Any],
     *,
     body: str | None = None,
+    examples: dict[str, dict[str, Any]] | None = None,
     parameters: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     operation = {
@@ -22,8 +23,10 @@ def _operation(
         **AUTHENTICATED,
     }
     if body is not None:
-        schema = {"$ref": f"#/components/schemas/{body}"}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{body}"}}
+        if examples is not None:
+            content["examples"] = {name: {"value": value} for name, value in examples.items()}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     if parameters is not None:
         operation["parameters"] = parameters
     return operation
@@ -53,6 +56,24 @@ _ORDER_ID = {
     "schema": {"type": "string", "pattern": "^[0-9]+$", "examples": ["1042"]},
 }
 
+_LIMIT = {"market": "ETH-USDC", "side": "buy", "price": "2990", "size": "0.5"}
+_ORDERS: dict[str, dict[str, Any]] = {
+    "limit": _LIMIT,
+    "market": {"market": "ETH-USDC", "side": "sell", "type": "market", "size": "0.5"},
+    "market buy by amount": {"market": "ETH-USDC", "side": "buy", "type": "market", "amount": "250"},
+    "good till a time": _LIMIT | {"time_in_force": "gtt", "good_till_ms": 4102444800000},
+    "stop": _LIMIT | {"side": "sell", "price": "2850", "trigger": {"type": "stop", "price": "2900"}},
+}
+_BATCH: dict[str, dict[str, Any]] = {
+    "place, amend and cancel": {
+        "operations": [
+            {"op": "place"} | _LIMIT,
+            {"op": "amend", "order_id": "1042", "size": "0.4"},
+            {"op": "cancel", "order_id": "1043"},
+        ]
+    }
+}
+
 OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "/v1/orders": {
         "post": _operation(
@@ -64,6 +85,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
                 "200": _answer("The order was taken before.", "PlaceOrderAnswer"),
             },
             body="PlaceOrderRequest",
+            examples=_ORDERS,
         ),
         "delete": _operation(
             "delete_orders",
@@ -88,6 +110,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
             "of its own; the batch is committed as one.",
             {"200": _answer("One result for each operation.", "BatchAnswer")},
             body="BatchRequest",
+            examples=_BATCH,
         )
     },
     "/v1/orders/{order_id}": {
@@ -97,6 +120,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
             "the queue; any other change goes to its end, and may trade at once.",
             {"200": _answer("The order as it stands now and what it took.", "PlaceOrderAnswer")},
             body="AmendOrderRequest",
+            examples={"smaller": {"size": "0.4"}, "another price": {"price": "2995"}},
             parameters=[_ORDER_ID],
         ),
         "delete": _operation(
