@@ -6,7 +6,8 @@ JOBS ?= 2
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo format lint types imports openapi contracts-test python-test clean lock
+.PHONY: help run test check demo sim crash bench-core bench-journal mutants format lint types imports openapi \
+	contracts-test python-test clean lock
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +17,21 @@ run: .venv/.ready build/contracts/.ready ## Start the exchange on a local devnet
 
 demo: .venv/.ready build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
 	@exec $(BIN)/python scripts/demo.py $(ARGS)
+
+sim: .venv/.ready ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
+	@$(BIN)/python -m tests.sim --seeds $(or $(SEED),1..200) --commands $(or $(COMMANDS),300)
+
+crash: .venv/.ready build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20
+	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(ARGS)
+
+bench-core: .venv/.ready ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
+	@exec $(BIN)/python -m scripts.bench.core $(ARGS)
+
+bench-journal: .venv/.ready ## Durable commands a second through sequencer and journal, beside raw commits
+	@exec $(BIN)/python -m scripts.bench.journal $(ARGS)
+
+mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
+	@exec $(BIN)/python scripts/mutants.py
 
 test: contracts-test python-test ## All tests
 

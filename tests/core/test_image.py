@@ -51,24 +51,30 @@ def day(seed: int, steps: int) -> RandomCommands:
 
 
 def full_state() -> State:
-    """A state that has at least one of everything."""
+    """A state that has at least one of everything, and two of what a dict holds."""
     venue = Venue()
     venue.open_market(maker_fee_bps=-1, taker_fee_bps=9)
     venue.open_market("PEAR")
     for name in ("alice", "bob"):
         venue.give(name, apple=10**6, coin=10**6, pear=10**6)
     venue.deposit("carol", "NUT", 5)
+    venue.deposit("carol", "NUT", 5, vault="0x" + "fb" * 20)
+    venue.set_tier("bob", 2)
     venue.set_tier("alice", 1)
     venue.set_fees((-1, 9), (-2, 8))
     venue.set_limits("bob", 50, 40)
     venue.transfer("alice", "COIN", 5, to=3)
-    venue.withdraw("bob", "COIN", 7, "open")
-    venue.withdraw("bob", "COIN", 7, "paid")
+    venue.transfer("alice", "COIN", 6, to=3, cid="another")
+    for label in ("open", "also open", "paid", "also paid"):
+        venue.withdraw("bob", "COIN", 7, label)
     venue.settle("paid")
+    venue.settle("also paid")
     venue.buy("alice", 10, 100)
     venue.buy("bob", 10, 100)
     venue.buy("alice", 9, 99, cid="open order")
+    venue.buy("alice", 9, 98, cid="another open order")
     venue.sell("bob", 3, 100, cid="ended order")
+    venue.sell("bob", 2, 100, cid="another ended order")
     venue.sell("bob", 4, 130, till_ns=venue.time_ns + 500 * SECOND)
     venue.sell("bob", 4, 99, stop=60)
     venue.buy("bob", 4, 140, stop=101)
@@ -148,6 +154,18 @@ def test_a_queue_keeps_its_order_though_ids_say_otherwise() -> None:
     queue = list(again.books[1].bids.levels[10])
     assert queue == list(venue.state.books[1].bids.levels[10])
     assert queue != sorted(queue)
+
+
+def test_markets_whose_triggers_are_met_and_ids_to_forget_stay_in_their_order() -> None:
+    state = full_state()
+    for name in ("met_markets", "ended_client_orders", "made_transfers"):
+        things = getattr(state, name)
+        if name == "met_markets":
+            things.append(2)
+        assert len(things) > 1
+        for _ in range(2):
+            things.reverse()
+            assert list(getattr(decode_state(encode_state(state)), name)) == list(things)
 
 
 def test_an_empty_state_has_an_image() -> None:
@@ -365,7 +383,7 @@ def test_an_image_that_names_what_it_does_not_hold_is_refused() -> None:
         lambda content: content[books].pop(),
         lambda content: content[markets].pop(),
         lambda content: content[books][0][6].append(content[books][0][6][0]),  # an order twice
-        lambda content: content[books][1][6].append(content[books][0][6][0]),  # in another market's book
+        lambda content: content[books][1][6].append(content[books][0][6].pop()),  # in another market's book
         lambda content: content[accounts][4][7].clear(),  # the client id of an open order
         lambda content: content[accounts][5][7].clear(),  # the client id of an ended order
         lambda content: content[fields.index("made_transfers")].append([1, 1_000, "never made"]),

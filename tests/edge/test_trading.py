@@ -220,7 +220,7 @@ async def test_every_state_of_a_market_refuses_with_its_own_code(exchange, subte
         MarketState.CANCEL_ONLY,
         MarketState.HALTED,
     ):
-        with subtests.test(state):
+        with subtests.test(state.value):
             await exchange.sequencer.submit(SetMarketState(1, state))
             problem(await trader.order(time_in_force="ioc"), 409, f"market_{state}")
     problem(await trader.request("DELETE", f"/v1/orders/{order_id}"), 409, "market_halted")

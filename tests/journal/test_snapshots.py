@@ -174,6 +174,7 @@ async def test_a_snapshot_in_a_format_of_the_future_is_passed_over(
 async def test_a_sound_snapshot_ahead_of_the_journal_means_that_rows_are_lost(stored: asyncpg.Pool) -> None:
     cut = JOURNAL.rows[24]
     await stored.execute("DELETE FROM journal WHERE seq_first > $1", cut["seq_last"])
+    await stored.execute("UPDATE writer SET head_seq = $1, head_hash = $2", cut["seq_last"], cut["hash"])
     async with stored.acquire() as connection:
         with pytest.raises(HeadLost) as caught:
             await recover(connection, GENESIS, Head(cut["seq_last"], cut["hash"]))

@@ -352,7 +352,7 @@ async def test_an_empty_listing_still_says_as_of_which_seq(
     await caught_up(pool, journaled)
     page = await orders.orders_page(pool, 999_999)
     assert (page.items, page.seq, page.next_key) == ([], journaled.state.seq, None)
-    found = await withdrawals.withdrawal_of_account(pool, FIRST_ACCOUNT, "0x00")
+    found = await withdrawals.withdrawal_of_owner(pool, owner(0), "0x00")
     assert (found.item, found.seq) == (None, journaled.state.seq)
 
 
@@ -447,12 +447,12 @@ async def test_withdrawals_are_told_from_request_to_end(
     ]
     statuses = set()
     for event in requested:
-        row = (await withdrawals.withdrawal_of_account(pool, event.account_id, event.withdrawal_id)).item
+        row = (await withdrawals.withdrawal_of_owner(pool, event.owner, event.withdrawal_id)).item
         assert row is not None
         assert (row.amount_atoms, row.nonce, row.token) == (event.amount_atoms, event.nonce, event.token)
         assert (row.status == "requested") == (event.withdrawal_id in journaled.state.withdrawals)
         statuses.add(row.status)
-        other = await withdrawals.withdrawal_of_account(pool, event.account_id + 1, event.withdrawal_id)
+        other = await withdrawals.withdrawal_of_owner(pool, owner(99), event.withdrawal_id)
         assert other.item is None
     assert statuses == {"requested", "paid", "claimable", "refunded"}
     page = await withdrawals.withdrawals_page(pool, FIRST_ACCOUNT, asset_id=2, limit=1_000)

@@ -1,7 +1,9 @@
 """Orders, accounts, markets, transfers and volumes against an obvious fold of the journal."""
 
+import runpy
 from collections import defaultdict
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import asyncpg
@@ -41,6 +43,7 @@ from exchange.core.orders import SelfTradePrevention, Side, TimeInForce, Trigger
 from exchange.projections import accounts, ledger_entries, orders, reference, transfers, volumes
 from exchange.projections.orders import OrderRow
 
+MIGRATION = Path(__file__).parents[2] / "migrations" / "versions" / "0006_trading.py"
 DAY_NS = 86_400 * 10**9
 MAKER, TAKER = FIRST_ACCOUNT + 2, FIRST_ACCOUNT + 3
 SECOND_OF_FIRST_OWNER = FIRST_ACCOUNT + 4
@@ -342,3 +345,18 @@ async def test_volumes_add_up_by_owner_over_accounts_days_and_the_named_markets(
     assert await volumes.volumes_of_owners(pool, [1], first_day + 1) == {owner(0): atoms, owner(2): atoms}
     assert await volumes.volumes_of_owners(pool, [2], first_day) == {}
     assert await volumes.volumes_of_owners(pool, [1], first_day + 2) == {}
+
+
+async def test_the_migration_counts_what_was_traded_before_there_was_a_table_for_it(
+    pool: asyncpg.Pool, journaled: JournaledExchange
+) -> None:
+    await journaled.random_batches(5, batches=20)
+    journaled.time_ns += DAY_NS
+    await journaled.random_batches(6, batches=20)
+    await caught_up(pool, journaled)
+    kept = await pool.fetch("SELECT * FROM daily_volumes ORDER BY account_id, market_id, day")
+    assert len({row["day"] for row in kept}) > 1
+    await pool.execute("TRUNCATE daily_volumes")
+    statements: tuple[str, ...] = runpy.run_path(str(MIGRATION))["STATEMENTS"]
+    await pool.execute(statements[-1])
+    assert await pool.fetch("SELECT * FROM daily_volumes ORDER BY account_id, market_id, day") == kept

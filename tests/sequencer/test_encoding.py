@@ -32,7 +32,6 @@ async def test_what_can_not_be_journaled_is_refused_and_the_engine_goes_on(comma
     async with running(log) as engine:
         with pytest.raises(CommandNotEncodable) as caught:
             await engine.sequencer.submit(command)
-        assert caught.value.name == type(command).__name__
         assert caught.value.reason
         assert (await engine.sequencer.submit(account_of("alice"))).seq == 1, "it was never applied"
     assert log.rows[0].commands == [account_of("alice")]

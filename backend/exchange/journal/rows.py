@@ -6,7 +6,7 @@ covers the payload bytes as stored, so that reading never depends on re-encoding
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +41,11 @@ def encode_payload(payload: Sequence[Command] | Sequence[Sequence[Event]]) -> by
     return _ENCODER.encode(payload)
 
 
-def encode_command(command: Command) -> bytes:
-    """One command's part of a row's payload.
+encode_command: Callable[[Command], bytes] = _ENCODER.encode
+"""One command's part of a row's payload.
 
-    Raises ValueError for what JSON in UTF-8 has no way to say: a lone surrogate, a number without end.
-    """
-    return _ENCODER.encode(command)
+Raises ValueError for what JSON in UTF-8 has no way to say: a lone surrogate, a number without end.
+"""
 
 
 def join_commands(encoded: Iterable[bytes]) -> bytes:

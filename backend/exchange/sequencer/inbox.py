@@ -65,25 +65,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     events: tuple[Event, ...]
 
 
-class Group:
-    """Commands that no other caller's come between, and who waits for their outcomes.
+class Group(msgspec.Struct, gc=False, eq=False):
+    """Commands that no other caller's come between, and who waits for their outcomes."""
 
-    `encoded` has the bytes of each command as the journal keeps them.
-    """
-
-    __slots__ = ("commands", "encoded", "future", "outcomes")
-
-    def __init__(
-        self,
-        commands: Sequence[Command],
-        encoded: Sequence[bytes],
-        future: "asyncio.Future[list[Outcome]]",
-    ) -> None:
-        self.commands = commands
-        self.encoded = encoded
-        self.future = future
-        self.outcomes: list[Outcome] = []
-        """Of those commands that have been applied, in their order; nobody's until they are committed."""
+    commands: tuple[Command, ...]
+    encoded: list[bytes]
+    """Each command as the journal keeps it."""
+    future: asyncio.Future[list[Outcome]]
+    outcomes: list[Outcome] = []
+    """Of those commands that have been applied, in their order; nobody's until they are committed."""
 
 
 class Inbox:

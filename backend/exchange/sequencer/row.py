@@ -44,7 +44,7 @@ class Row:
         while self._work < MAX_BATCH_EVENTS:
             if work_is_due(state, time_ns):
                 self._tick()
-            elif inbox and taken < max_commands:
+            elif inbox.commands and taken < max_commands:
                 group = inbox.take()
                 taken += len(group.commands)
                 self._take(group)

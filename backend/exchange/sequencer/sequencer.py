@@ -58,10 +58,9 @@ class Overloaded(SequencerError):
 class CommandNotEncodable(SequencerError):
     """The journal can not keep the command (a lone surrogate, an endless number); nothing was taken in."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        self.name = name
+    def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"{name} can not be journaled: {reason}")
+        super().__init__(f"the command can not be journaled: {reason}")
 
 
 class EngineStopped(SequencerError):
@@ -131,7 +130,10 @@ class Sequencer:
             raise EngineStopped
         if not self._inbox.has_room(commands):
             raise Overloaded(self._pace.retry_after_s(self._inbox.commands))
-        encoded = [_encoded(command) for command in commands]
+        try:  # before anything is applied, because what is applied must be committed
+            encoded = [encode_command(command) for command in commands]
+        except (ValueError, TypeError) as error:
+            raise CommandNotEncodable(str(error)) from error
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._inbox.put(Group(commands, encoded, future))
         return future
@@ -196,14 +198,6 @@ class Sequencer:
         self._pace.done(len(row.encoded))
         self._busy_s = self._now_s()
         self._on_commit(self.committed.seq)
-
-
-def _encoded(command: Command) -> bytes:
-    """Raises CommandNotEncodable. Before it is applied, because what is applied must be committed."""
-    try:
-        return encode_command(command)
-    except (ValueError, TypeError) as error:
-        raise CommandNotEncodable(type(command).__name__, str(error)) from error
 
 
 async def _settled(append: "asyncio.Future[None]") -> bool:
