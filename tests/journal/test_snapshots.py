@@ -21,6 +21,7 @@ from exchange.journal.log import Head, JournalLog
 from exchange.journal.recovery import recover, replay, restore
 from exchange.journal.rows import encode_payload
 from exchange.journal.snapshot_process import NothingNew, SnapshotMade, make_snapshot
+from exchange.journal.snapshot_rows import SnapshotEntry, pack_image, unpack_image
 from exchange.journal.snapshots import SnapshotFailed, SnapshotPolicy, Snapshotter
 from exchange.sequencer.committed import CommittedView
 
@@ -169,6 +170,25 @@ async def test_a_snapshot_in_a_format_of_the_future_is_passed_over(
         journal.snapshots[0] = record(GENESIS, DAY, rows_of=4, snapshots_after=(30,)).snapshots[0]
     assert (await recover(journal.connection, GENESIS, journal.head)).snapshot_seq == SEQS[1]
     assert "does not begin with" in warnings.entries[0]["problem"]
+
+
+@pytest.mark.parametrize("named_too", [False, True])
+@pytest.mark.parametrize(
+    ("name", "change"), [("seq", 1), ("time_ns", -1), ("time_ns", 1), ("rules_version", -1)]
+)
+async def test_the_image_of_another_moment_is_passed_over_though_all_its_hashes_fit(
+    warnings: LogCapture, name: str, change: int, named_too: bool
+) -> None:
+    journal = JOURNAL.copy()
+    row = journal.snapshots[0]
+    state = unpack_image(SnapshotEntry.from_record(row), row["image"])
+    setattr(state, name, getattr(state, name) + change)
+    hashed, packed = pack_image(state)
+    rules_version = state.rules_version if named_too else row["rules_version"]
+    entry = SnapshotEntry(row["seq"], row["journal_hash"], hashed, rules_version)
+    row |= {"image": packed, "state_hash": hashed, "rules_version": rules_version, "hash": entry.hash}
+    assert (await recover(journal.connection, GENESIS, journal.head)).snapshot_seq == SEQS[1]
+    assert len(warnings.entries) == 1
 
 
 async def test_a_sound_snapshot_ahead_of_the_journal_means_that_rows_are_lost(stored: asyncpg.Pool) -> None:

@@ -6,6 +6,7 @@ from tests.core.venue import START_NS
 from tests.journal.scribe import Scribe, recover, write_a_day
 
 from exchange.core.terms import RULES_VERSION
+from exchange.journal.chain import Chain
 from exchange.journal.errors import HeadLost, JournalCorrupt, JournalError
 from exchange.journal.rows import row_hash
 
@@ -172,27 +173,47 @@ async def rewrite_last(pool: asyncpg.Pool, **changed: object) -> None:
     await pool.execute("UPDATE writer SET head_hash = $1", digest)
 
 
-FORGERIES: dict[str, dict[str, object]] = {
-    "events that its commands do not give": {"events": b'[[["AccountKnown",1]],[["AccountKnown",1]]]'},
-    "too few events": {"events": b"[[]]"},
-    "too many commands": {"commands": b'[["OpenAccount","a"],["OpenAccount","b"],["OpenAccount","c"]]'},
-    "no JSON": {"commands": b"\x00\x01"},
-    "an unknown command": {"commands": b'[["Mint",1],["Mint",1]]'},
-    "no UTF-8": {"commands": b'[["OpenAccount","\xff"],["OpenAccount","a"]]'},
-    "a step back in time": {"time_ns": START_NS - 1},
-    "an epoch before the row before it": {"epoch": 0},
-    "an epoch that the writer never had": {"epoch": 77},
-    "rules that nobody knows": {"rules_version": RULES_VERSION + 1},
-    "other rules than its commands have switched on": {"rules_version": 2},
-}
+FORGERIES: dict[str, tuple[str, dict[str, object]]] = {
+    "events that its commands do not give": (
+        "gives other events", {"events": b'[[["AccountKnown",1]],[["AccountKnown",1]]]'},
+    ),
+    "too few events": ("wrong number", {"events": b"[[]]"}),
+    "too many commands": (
+        "wrong number", {"commands": b'[["OpenAccount","a"],["OpenAccount","b"],["OpenAccount","c"]]'},
+    ),
+    "no JSON": ("does not decode", {"commands": b"\x00\x01"}),
+    "an unknown command": ("does not decode", {"commands": b'[["Mint",1],["Mint",1]]'}),
+    "no UTF-8": ("does not decode", {"commands": b'[["OpenAccount","\xff"],["OpenAccount","a"]]'}),
+    "a step back in time": ("time lies before", {"time_ns": START_NS - 1}),
+    "an epoch before the row before it": ("epoch lies before", {"epoch": 0}),
+    "an epoch that the writer never had": ("never was a writer's", {"epoch": 77}),
+    "rules that nobody knows": ("unknown rules version", {"rules_version": RULES_VERSION + 1}),
+    "other rules than its commands have switched on": ("it names rules version 2", {"rules_version": 2}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_a_forged_and_rehashed_row_is_refused_for(
     day: Scribe, database_url: str, pool: asyncpg.Pool, forgery: str
 ) -> None:
-    await rewrite_last(pool, **FORGERIES[forgery])
-    assert (await corrupt_at(database_url)).seq in (10, 11)
+    what, changes = FORGERIES[forgery]
+    await rewrite_last(pool, **changes)
+    found = await corrupt_at(database_url)
+    assert found.seq in (10, 11)
+    assert what in found.what
+
+
+async def test_a_command_that_the_state_can_not_execute_is_a_corrupt_row_and_no_crash(
+    day: Scribe, pool: asyncpg.Pool
+) -> None:
+    """What only a snapshot of another state could bring about: a sound row after the wrong state."""
+    rows = await pool.fetch("SELECT * FROM journal ORDER BY seq_first")
+    chain = Chain.from_genesis(rows[0]["hash_prev"])
+    chain.take(rows[0])
+    del chain.state.accounts[1]
+    with pytest.raises(JournalCorrupt, match="can not be executed: KeyError") as caught:
+        chain.take(rows[1])
+    assert caught.value.seq == 3
 
 
 async def test_a_sound_journal_is_not_refused(day: Scribe, database_url: str, pool: asyncpg.Pool) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from exchange.edge.envelope import request_id
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
-from exchange.sequencer.sequencer import EngineStopped, Overloaded
+from exchange.sequencer.sequencer import CommandNotEncodable, EngineStopped, Overloaded
 
 logger = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ def install_error_handlers(app: FastAPI) -> None:
         GatewayRefusal: _of_refusal,
         RequestValidationError: _of_validation,
         HTTPException: _of_http,
+        CommandNotEncodable: _of_unencodable,
         Overloaded: _of_overload,
         EngineStopped: _of_stop,
         OSError: _of_outage,
@@ -67,6 +68,11 @@ def _as_is(error: Exception) -> Problem:
 def _of_refusal(error: Exception) -> Problem:
     assert isinstance(error, GatewayRefusal)
     return Problem.of_refusal(error)
+
+
+def _of_unencodable(error: Exception) -> Problem:
+    """The parsers refuse such text and numbers already; what slips through is the request's fault, not ours."""
+    return Problem(EdgeCode.BAD_REQUEST, str(error))
 
 
 def _of_validation(error: Exception) -> Problem:
