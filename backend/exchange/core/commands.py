@@ -12,9 +12,7 @@ from exchange.core.markets import DEFAULT_MARKET_BAND_BPS, MarketState
 from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 
-class _Command(
-    msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True
-):
+class _Command(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True):
     pass
 
 

@@ -23,9 +23,7 @@ from exchange.core.orders import (
 from exchange.core.rejects import RejectReason
 
 
-class _Event(
-    msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True
-):
+class _Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True):
     pass
 
 

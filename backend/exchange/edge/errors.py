@@ -71,7 +71,7 @@ def _of_refusal(error: Exception) -> Problem:
 
 
 def _of_unencodable(error: Exception) -> Problem:
-    """The parsers refuse such text and numbers already; what slips through is the request's fault, not ours."""
+    """The parsers refuse such text and numbers already; what slips through is the fault of the request."""
     return Problem(EdgeCode.BAD_REQUEST, str(error))
 
 

@@ -13,15 +13,17 @@ import os
 import sys
 import threading
 import time
+import zlib
 from typing import Literal
 
 import asyncpg
 import msgspec
 import structlog
 
+from exchange.core.image import encode_state
 from exchange.journal.errors import JournalError
 from exchange.journal.recovery import go_on, read_genesis_and_head, reading, restore
-from exchange.journal.snapshot_rows import store_snapshot
+from exchange.journal.snapshot_rows import pack_snapshot, store_snapshot, unpack_image
 
 NICENESS = 10
 CONNECT_TIMEOUT_S = 10.0
@@ -67,13 +69,16 @@ async def make_snapshot(connection: asyncpg.Connection, kept: int) -> SnapshotAn
     await go_on(connection, chain, head, may_grow=True)
     if chain.head.seq == before:
         return NothingNew(before)
+    entry, packed = pack_snapshot(chain)
+    del chain  # what is written is proven to come back, without two states at a time in memory
+    assert encode_state(unpack_image(entry, packed)) == zlib.decompress(packed)
     with reading("the table of snapshots"):
-        state_hash, stored_bytes = await store_snapshot(connection, chain, kept)
+        await store_snapshot(connection, entry, packed, kept)
     return SnapshotMade(
-        seq=chain.head.seq,
-        state_hash=state_hash.hex(),
-        commands=chain.head.seq - before,
-        stored_bytes=stored_bytes,
+        seq=entry.seq,
+        state_hash=entry.state_hash.hex(),
+        commands=entry.seq - before,
+        stored_bytes=len(packed),
         seconds=time.monotonic() - started_at,
     )
 

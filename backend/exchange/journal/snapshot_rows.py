@@ -74,11 +74,11 @@ class SnapshotEntry:
         return hashlib.sha256(b"exchange snapshot" + header).digest()
 
 
-def pack_image(state: State) -> tuple[bytes, bytes]:
-    """(state hash, compressed image) of a state that is sure to come back from it."""
-    image = encode_state(state)
-    assert encode_state(decode_state(image)) == image
-    return image_hash(image), zlib.compress(image, COMPRESSION)
+def pack_snapshot(chain: Chain) -> tuple[SnapshotEntry, bytes]:
+    """A snapshot of the chain's state, and its compressed image."""
+    image = encode_state(chain.state)
+    entry = SnapshotEntry(chain.head.seq, chain.head.hash, image_hash(image), chain.state.rules_version)
+    return entry, zlib.compress(image, COMPRESSION)
 
 
 def open_snapshot(entry: SnapshotEntry, packed: bytes, record: Record | None) -> Chain:
@@ -118,14 +118,14 @@ def unpack_image(entry: SnapshotEntry, packed: bytes) -> State:
     return state
 
 
-async def store_snapshot(connection: asyncpg.Connection, chain: Chain, kept: int) -> tuple[bytes, int]:
-    """Writes the chain's state as a snapshot and forgets all but the newest `kept`, in one transaction.
+async def store_snapshot(
+    connection: asyncpg.Connection, entry: SnapshotEntry, packed: bytes, kept: int
+) -> None:
+    """Writes a snapshot and forgets all but the newest `kept`, in one transaction.
 
-    Gives its state hash and the bytes it takes. Raises JournalCorrupt when the journal has no such row.
+    Raises JournalCorrupt when the journal has no such row.
     """
     assert kept >= 1
-    state_hash, packed = pack_image(chain.state)
-    entry = SnapshotEntry(chain.head.seq, chain.head.hash, state_hash, chain.state.rules_version)
     async with connection.transaction():
         status = await connection.execute(
             _STORE, entry.seq, entry.journal_hash, entry.state_hash, entry.rules_version, packed, entry.hash
@@ -133,4 +133,3 @@ async def store_snapshot(connection: asyncpg.Connection, chain: Chain, kept: int
         if status != "INSERT 0 1":
             raise JournalCorrupt(entry.seq, "the row of a new snapshot is gone")
         await connection.execute(_FORGET, kept)
-    return state_hash, len(packed)
