@@ -83,7 +83,7 @@ async def drill(folder: Path, cycles: int, seed: int, *, unsafe: bool) -> Figure
                 crash.figures.add([wrong(f"cycle {number + 1} could not be ended")])
                 error = _first(failures)
                 say(f"cycle {number + 1:>3}  seed={seed + number}  FAILED")
-                say(f"    {type(error).__name__}: {error}")
+                say(f"    {type(error).__name__}: {error}\n{venue.unexpected_end()}")
                 break
         else:
             say(await crash.finish())

@@ -261,6 +261,13 @@ class Venue:
             log.seek(self._log_offset)
             return log.read().decode(errors="replace")[-6_000:].strip()
 
+    def unexpected_end(self) -> str:
+        """The last words of an engine that does not run; empty while it does."""
+        engine = self._engine
+        if engine is None or engine.returncode is None:
+            return ""
+        return f"the engine has ended with {engine.returncode}:\n{self.words()}"
+
     # ---- details
 
     @property

@@ -119,6 +119,9 @@ class BrokenVenue:
     async def stop(self) -> None:
         self.is_stopped = True
 
+    def unexpected_end(self) -> str:
+        return "its last words"
+
 
 class BrokenDrill:
     def __init__(self, venue: BrokenVenue, seed: int) -> None:
@@ -143,7 +146,7 @@ async def test_an_exchange_that_does_not_come_back_ends_the_drill_with_the_cycle
     assert "cycles=1 " in figures.last_line()
     output = capsys.readouterr().out
     assert "seed=71  FAILED" in output
-    assert "VenueFailed: it did not come back" in output
+    assert "VenueFailed: it did not come back\nits last words" in output
 
 
 def test_three_cycles_in_a_row_kill_everything_once() -> None:

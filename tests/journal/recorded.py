@@ -14,6 +14,7 @@ from exchange.core.apply import apply
 from exchange.core.commands import Command
 from exchange.core.events import Event
 from exchange.core.state import State
+from exchange.journal.chain import Chain
 from exchange.journal.log import Head
 from exchange.journal.recovery import READ_GENESIS, READ_STRAY, READ_WRITER
 from exchange.journal.rows import READ_ROWS, encode_payload, row_hash
@@ -21,8 +22,7 @@ from exchange.journal.snapshot_rows import (
     LIST_SNAPSHOTS,
     READ_IMAGE,
     READ_ROW_AT,
-    SnapshotEntry,
-    pack_image,
+    pack_snapshot,
 )
 
 Row = dict[str, Any]
@@ -103,12 +103,11 @@ def record(
 
 def snapshot(state: State, journal_hash: bytes) -> Row:
     """The row of a snapshot."""
-    state_hash, packed = pack_image(state)
-    entry = SnapshotEntry(state.seq, journal_hash, state_hash, state.rules_version)
+    entry, packed = pack_snapshot(Chain(state, Head(state.seq, journal_hash), epoch=1, time_ns=state.time_ns))
     return {
         "seq": entry.seq,
         "journal_hash": journal_hash,
-        "state_hash": state_hash,
+        "state_hash": entry.state_hash,
         "rules_version": entry.rules_version,
         "image": packed,
         "hash": entry.hash,
