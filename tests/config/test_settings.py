@@ -9,6 +9,7 @@ from eth_account import Account
 from exchange.config import SettingsInvalid, settings_from_environment
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import NATIVE_TOKEN
+from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
 
 TOKEN = "0x" + "Cc" * 20
@@ -74,6 +75,16 @@ def test_a_whole_environment_gives_settings(environment: dict[str, str]) -> None
     )
 
 
+def test_snapshots_have_defaults_and_can_be_set(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).snapshots == SnapshotPolicy(100_000, 600.0, 3)
+    environment |= {
+        "EXCHANGE_SNAPSHOT_COMMANDS": "5000",
+        "EXCHANGE_SNAPSHOT_MINUTES": "2",
+        "EXCHANGE_SNAPSHOTS_KEPT": "7",
+    }
+    assert settings_from_environment(environment).snapshots == SnapshotPolicy(5_000, 120.0, 7)
+
+
 def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
     shown = repr(settings_from_environment(environment))
     assert "07070707" not in shown
@@ -94,6 +105,9 @@ def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
         ("EXCHANGE_ORIGIN", "exchange.example"),
         ("EXCHANGE_ORIGIN", "https://exchange.example/path"),
         ("EXCHANGE_PORT", "65536"),
+        ("EXCHANGE_SNAPSHOT_COMMANDS", "0"),
+        ("EXCHANGE_SNAPSHOT_MINUTES", "-1"),
+        ("EXCHANGE_SNAPSHOTS_KEPT", "101"),
         ("EXCHANGE_LISTING", "/nowhere/listing.toml"),
         ("EXCHANGE_SIGNER_KEYSTORE", "/nowhere/key.json"),
         ("EXCHANGE_KEY_PASSWORD_FILE", "/nowhere/password"),
