@@ -21,8 +21,8 @@ demo: .venv/.ready build/contracts/.ready ## Play the main job, wallet to wallet
 sim: .venv/.ready ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEED),1..200) --commands $(or $(COMMANDS),300)
 
-crash: .venv/.ready build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20
-	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(ARGS)
+crash: .venv/.ready build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
+	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench-core: .venv/.ready ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
 	@exec $(BIN)/python -m scripts.bench.core $(ARGS)
