@@ -19,7 +19,7 @@ demo: .venv/.ready build/contracts/.ready ## Play the main job, wallet to wallet
 	@exec $(BIN)/python scripts/demo.py $(ARGS)
 
 sim: .venv/.ready ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
-	@$(BIN)/python -m tests.sim --seeds $(or $(SEED),1..200) --commands $(or $(COMMANDS),300)
+	@$(BIN)/python -m tests.sim --seeds $(or $(SEED),1..200) --commands $(or $(COMMANDS),300) $(ARGS)
 
 crash: .venv/.ready build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
 	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
