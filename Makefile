@@ -12,22 +12,22 @@ FORGE := node_modules/.bin/forge
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/.ready build/contracts/.ready ## Start the exchange on a local devnet (ARGS="--fresh" starts over)
+run: .venv/.compiled build/contracts/.ready ## Start the exchange on a local devnet (ARGS="--fresh" starts over)
 	@exec $(BIN)/exchange devnet $(ARGS)
 
-demo: .venv/.ready build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
+demo: .venv/.compiled build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
 	@exec $(BIN)/python scripts/demo.py $(ARGS)
 
-sim: .venv/.ready ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
+sim: .venv/.compiled ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEED),1..200) --commands $(or $(COMMANDS),300) $(ARGS)
 
-crash: .venv/.ready build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
+crash: .venv/.compiled build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
 	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench-core: .venv/.ready ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
+bench-core: .venv/.compiled ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
 	@exec $(BIN)/python -m scripts.bench.core $(ARGS)
 
-bench-journal: .venv/.ready ## Durable commands a second through sequencer and journal, beside raw commits
+bench-journal: .venv/.compiled ## Durable commands a second through sequencer and journal, beside raw commits
 	@exec $(BIN)/python -m scripts.bench.journal $(ARGS)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
@@ -42,9 +42,11 @@ contracts-test: build/contracts/.ready
 	@$(FORGE) fmt --check
 	@$(FORGE) test
 
-python-test: .venv/.ready build/contracts/.ready
+python-test: .venv/.compiled build/contracts/.ready
 	@echo "== backend"
 	@$(BIN)/pytest -n $(JOBS) -q
+	@echo "== the core once more, interpreted"
+	@EXCHANGE_CORE=python $(BIN)/pytest -n $(JOBS) -q tests/core tests/golden
 
 format: .venv/.ready node_modules/.ready ## Format everything
 	@$(BIN)/ruff format backend tests migrations scripts
@@ -69,7 +71,7 @@ lock: ## Resolve the Python dependencies again (needs uv)
 		--python-version 3.11 --no-header -o requirements.lock
 
 clean: ## Remove everything that was built; keeps .data
-	rm -rf .venv node_modules build
+	rm -rf .venv node_modules build backend/exchange/core/compiled
 
 # ---- set-up ----------------------------------------------------------------------------------------
 
@@ -77,21 +79,26 @@ clean: ## Remove everything that was built; keeps .data
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version): set PYTHON=/path/to/python3"; exit 1; }
-	@echo "== set-up 1/3: Python packages into .venv (about two minutes the first time)"
+	@echo "== set-up 1/4: Python packages into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.compiled: .venv/.ready scripts/compile_core.py backend/exchange/compiled.py $(wildcard backend/exchange/core/*.py)
+	@echo "== set-up 2/4: the engine's core, compiled (half a minute)"
+	@$(BIN)/python scripts/compile_core.py
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed: https://nodejs.org"; exit 1; }
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || \
 		{ echo "Node.js 20 or newer is needed, this is $$(node --version)"; exit 1; }
-	@echo "== set-up 2/3: contract toolchain into node_modules"
+	@echo "== set-up 3/4: contract toolchain into node_modules"
 	@npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 build/contracts/.ready: node_modules/.ready foundry.toml bin/solc $(shell find contracts -name '*.sol')
-	@echo "== set-up 3/3: contracts"
+	@echo "== set-up 4/4: contracts"
 	@$(FORGE) build --quiet
 	@touch $@

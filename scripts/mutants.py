@@ -76,7 +76,7 @@ def main() -> int:
 
 def copy_tree(folder: Path) -> None:
     """The package under src/, the tests of the core, and settings for both."""
-    ignored = shutil.ignore_patterns("__pycache__")
+    ignored = shutil.ignore_patterns("__pycache__", "compiled")
     shutil.copytree(ROOT / "backend/exchange", folder / "src/exchange", ignore=ignored, dirs_exist_ok=True)
     shutil.copytree(ROOT / "tests/core", folder / "tests/core", ignore=ignored, dirs_exist_ok=True)
     (folder / "tests/conftest.py").write_text("")

@@ -1,0 +1,3 @@
+from exchange import compiled
+
+compiled.prefer()

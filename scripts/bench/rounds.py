@@ -17,6 +17,7 @@ from scripts.bench.measure import CpuShare, Rate
 from scripts.bench.peer import Peer
 from scripts.bench.workload import Workload
 
+from exchange import compiled
 from exchange.sequencer import garbage
 
 ACCOUNTS = 1_000
@@ -37,6 +38,7 @@ class Report(msgspec.Struct):
     peer_made_beforehand: Rate
     peer_name: str
     cpu_share: str
+    core: str
 
 
 def measure(orders: int, rounds: int, chunk: int, seed: int) -> Report:
@@ -79,6 +81,7 @@ def measure(orders: int, rounds: int, chunk: int, seed: int) -> Report:
         peer_made_beforehand=Rate.of(chunk, seconds["made"]),
         peer_name=Peer.name,
         cpu_share=str(share),
+        core="compiled" if compiled.is_in_use() else "interpreted",
     )
 
 
@@ -87,7 +90,7 @@ def lines(report: Report) -> list[str]:
     return [
         (
             f"mixed load at {report.orders:,} open orders of {report.accounts:,} accounts on 200 levels, "
-            f"{report.fills_per_operation:.2f} fills an operation"
+            f"{report.fills_per_operation:.2f} fills an operation, core {report.core}"
         ),
         f"  book with balances    {report.book}",
         f"  whole apply           {report.apply}",

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.core.fields import fields_of
 from tests.core.naive_commands import make_command
 from tests.core.random_commands import RandomCommands
 from tests.core.test_naive_reference import compare, compare_balances, stage
@@ -274,7 +275,7 @@ def edits(thing: Any, path: str = "state") -> Iterator[tuple[str, Callable[[], N
     elif isinstance(thing, list | deque):
         places = [(f"{path}[{key}]", thing, key, thing.__setitem__) for key in range(len(thing))]
     else:
-        names = getattr(thing, "__struct_fields__", None) or thing.__slots__
+        names = fields_of(type(thing))
         left_out = REBUILT.get(type(thing), set())
         places = [
             (f"{path}.{name}", {name: getattr(thing, name)}, name, partial(setattr, thing))
@@ -316,7 +317,7 @@ def test_no_single_value_of_a_state_is_missing_from_its_image() -> None:
 def test_no_entry_of_a_state_is_missing_from_its_image() -> None:
     state = full_state()
     image = encode_state(state)
-    for name in State.__slots__:
+    for name in fields_of(State):
         kept = getattr(state, name)
         if name in REBUILT[State] or isinstance(kept, int):
             continue
@@ -329,10 +330,10 @@ def test_no_entry_of_a_state_is_missing_from_its_image() -> None:
 def test_rows_of_orders_assets_and_markets_have_the_fields_of_their_classes() -> None:
     """A field that is added there must be added here, at the end; see `image` for how."""
     assert OrderRow.__struct_fields__ == tuple(
-        "account_id" if name == "account" else name for name in Order.__struct_fields__
+        "account_id" if name == "account" else name for name in fields_of(Order)
     )
-    assert AssetRow.__struct_fields__ == tuple(Asset.__slots__)
-    assert MarketRow.__struct_fields__ == tuple(Market.__slots__)
+    assert AssetRow.__struct_fields__ == fields_of(Asset)
+    assert MarketRow.__struct_fields__ == fields_of(Market)
 
 
 # ---- damaged

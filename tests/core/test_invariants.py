@@ -5,10 +5,10 @@ import inspect
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
-from copy import copy
 
 import msgspec
 import pytest
+from tests.core.fields import copy_of
 from tests.core.venue import Venue, withdrawal_id
 
 from exchange.core import invariants
@@ -196,7 +196,7 @@ def fee_charged_twice(state: State) -> None:
 
 @breaks
 def account_with_another_order_under_the_id(state: State) -> None:
-    state.accounts[ALICE].orders[1][ask(state).order_id] = copy(ask(state))
+    state.accounts[ALICE].orders[1][ask(state).order_id] = copy_of(ask(state))
 
 
 @breaks
@@ -278,12 +278,12 @@ def book_without_order(state: State) -> None:
 
 @breaks
 def book_with_a_copy(state: State) -> None:
-    state.books[1].asks.levels[-100][ask(state).order_id] = copy(ask(state))
+    state.books[1].asks.levels[-100][ask(state).order_id] = copy_of(ask(state))
 
 
 @breaks
 def waiting_copy(state: State) -> None:
-    state.books[1].falls.levels[50][stop(state).order_id] = copy(stop(state))
+    state.books[1].falls.levels[50][stop(state).order_id] = copy_of(stop(state))
 
 
 def move_to_market_2(state: State, order: Order) -> None:

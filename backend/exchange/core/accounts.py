@@ -1,18 +1,19 @@
 """Accounts: opaque integer ids; the owner's address and the sub-account number are attributes."""
 
 from dataclasses import dataclass, field
+from typing import Final, final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from exchange.core.commands import PlaceOrder, TransferFunds
 from exchange.core.orders import Order
 
-CHAIN_ACCOUNT = 1
+CHAIN_ACCOUNT: Final = 1
 """Other side of deposits and payments: minus what the vault holds for the exchange."""
-FEES_ACCOUNT = 2
-WITHDRAWALS_ACCOUNT = 3
+FEES_ACCOUNT: Final = 2
+WITHDRAWALS_ACCOUNT: Final = 3
 """Withdrawals in flight: requested, neither settled nor refunded."""
-SUSPENSE_ACCOUNT = 4
+SUSPENSE_ACCOUNT: Final = 4
 """Deposits that can not be credited to anyone yet."""
 
 SYSTEM_ACCOUNTS = {
@@ -21,18 +22,22 @@ SYSTEM_ACCOUNTS = {
     WITHDRAWALS_ACCOUNT: "withdrawals",
     SUSPENSE_ACCOUNT: "suspense",
 }
-FIRST_USER_ACCOUNT = 1_000
+FIRST_USER_ACCOUNT: Final = 1_000
 
-MAX_SUB_ACCOUNT = 127
-MAX_OPEN_ORDERS = 1_000
+MAX_SUB_ACCOUNT: Final = 127
+MAX_OPEN_ORDERS: Final = 1_000
 """Most open orders that an account's limit may allow; it also bounds the work of CancelAll."""
 
-MAX_OPEN_WITHDRAWALS = 20
+MAX_OPEN_WITHDRAWALS: Final = 20
 """Withdrawals in flight per account: each costs the exchange a transaction."""
 
 
-class ClientOrder(msgspec.Struct, gc=False, eq=False):
+@final
+@mypyc_attr(acyclic=True)
+class ClientOrder:
     """What is remembered under a client order id. `ended` is empty while the order is open."""
+
+    __slots__ = ("command", "ended", "order_id", "remaining_lots", "size_lots")
 
     command: PlaceOrder
     order_id: int
@@ -40,14 +45,27 @@ class ClientOrder(msgspec.Struct, gc=False, eq=False):
     remaining_lots: int
     ended: str
 
+    def __init__(
+        self, command: PlaceOrder, order_id: int, size_lots: int, remaining_lots: int, ended: str
+    ) -> None:
+        self.command = command
+        self.order_id = order_id
+        self.size_lots = size_lots
+        self.remaining_lots = remaining_lots
+        self.ended = ended
 
-class Balance(msgspec.Struct, gc=False):
+
+@final
+@mypyc_attr(acyclic=True)
+@dataclass(slots=True)
+class Balance:
     """Atoms of one asset in one account. Never negative, but for system accounts' `available_atoms`."""
 
     available_atoms: int = 0
     held_atoms: int = 0
 
 
+@final
 @dataclass(slots=True, eq=False)
 class Account:
     """One account, a user's or the system's."""

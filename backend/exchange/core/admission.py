@@ -3,6 +3,8 @@
 Each answers with the code of a refusal, or None. They are asked in the order of docs/trading.md.
 """
 
+from typing import Final
+
 from exchange.core.accounts import Account
 from exchange.core.commands import PlaceOrder
 from exchange.core.markets import Market, MarketState
@@ -13,11 +15,11 @@ from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_SIZE_LOTS, MAX_TIME_NS
 
 # Enum members as module constants: an attribute of an Enum class costs several times as much to look up.
-_LIMIT = OrderType.LIMIT
-_GTC = TimeInForce.GTC
-_POST_ONLY = TimeInForce.POST_ONLY
-_GTT = TimeInForce.GTT
-_OPEN = MarketState.OPEN
+_LIMIT: Final = OrderType.LIMIT
+_GTC: Final = TimeInForce.GTC
+_POST_ONLY: Final = TimeInForce.POST_ONLY
+_GTT: Final = TimeInForce.GTT
+_OPEN: Final = MarketState.OPEN
 
 
 def may_rest(time_in_force: TimeInForce) -> bool:

@@ -7,7 +7,7 @@ stable code and nothing changed, then the change. It is deterministic: time and 
 
 import heapq
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from exchange.core.amending import amend_order
 from exchange.core.cancelling import cancel_all, cancel_all_after, cancel_order, tick
@@ -48,7 +48,7 @@ from exchange.core.state import State
 from exchange.core.terms import set_account_limits, set_fee_tier, set_fees, set_rules
 from exchange.core.transfers import transfer_funds
 
-MAX_FORGOTTEN_PER_COMMAND = 1_000
+MAX_FORGOTTEN_PER_COMMAND: Final = 1_000
 
 _HANDLERS: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     ListAsset: list_asset,

@@ -9,16 +9,17 @@ the price itself for bids, its negative for asks.
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Final
 
 from exchange.core.orders import Order, Side
 from exchange.core.units import MAX_PRICE_TICKS
 
-_BUY = Side.BUY
+_BUY: Final = Side.BUY
 
 Level = OrderedDict[int, Order]
 """Orders at one price by order id, the first in the queue first."""
 
-NO_LOW_TICKS = MAX_PRICE_TICKS + 1
+NO_LOW_TICKS: Final = MAX_PRICE_TICKS + 1
 """Above any trigger: nothing has traded."""
 
 

@@ -1,5 +1,7 @@
 """Ending orders early, by their owner, a dead man's switch or their own time; and the Tick."""
 
+from typing import Final
+
 from exchange.core.accounts import Account
 from exchange.core.commands import CancelAll, CancelAllAfter, CancelOrder, Tick
 from exchange.core.events import (
@@ -18,10 +20,10 @@ from exchange.core.schedule import set_switch, watch_triggers
 from exchange.core.state import State, user_account
 from exchange.core.trading import fire_trigger, leave_book
 
-_HALTED = MarketState.HALTED
-_CANCELLED = EndReason.CANCELLED
+_HALTED: Final = MarketState.HALTED
+_CANCELLED: Final = EndReason.CANCELLED
 
-MAX_CANCEL_ALL_AFTER_NS = 24 * 3600 * 1_000_000_000
+MAX_CANCEL_ALL_AFTER_NS: Final = 24 * 3600 * 1_000_000_000
 """How far ahead a dead man's switch may be set."""
 
 

@@ -5,6 +5,7 @@ the chain decides: settled (it left the vault) or refunded (it never can).
 """
 
 import heapq
+from typing import Final
 
 from exchange.core import ledger
 from exchange.core.accounts import (
@@ -39,7 +40,7 @@ from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.units import MAX_ATOMS
 
-MAX_WITHDRAWAL_DEADLINE_S = 24 * 3600
+MAX_WITHDRAWAL_DEADLINE_S: Final = 24 * 3600
 """How far ahead the deadline of a withdrawal may lie; it bounds how long its id must be remembered."""
 
 

@@ -13,7 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,7 +25,7 @@ from exchange.core.orders import Order
 from exchange.core.schedule import find_next
 from exchange.core.state import State
 
-IMAGE_TAG = b"exchange state 1\n"
+IMAGE_TAG: Final = b"exchange state 1\n"
 
 
 class ImageInvalid(Exception):
@@ -230,8 +230,8 @@ def _enter_orders(state: State, rows: list[BookRow]) -> None:
             (book.falls, True, row.falls),
         ):
             for order_row in order_rows:
-                order = Order(*msgspec.structs.astuple(order_row))
-                order.account = state.accounts[order_row.account_id]
+                order_id, account_id, *values = msgspec.structs.astuple(order_row)
+                order = Order(order_id, state.accounts[account_id], *values)
                 if order.market_id != row.market_id or order.order_id in opened:
                     raise ImageInvalid(f"order {order.order_id} is in two books")
                 opened[order.order_id] = order

@@ -7,18 +7,19 @@ any fill and nothing is ever rounded.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from exchange.core.units import format_atoms
 
-NATIVE_TOKEN = "0x" + "00" * 20
+NATIVE_TOKEN: Final = "0x" + "00" * 20
 """The token address that stands for the chain's own coin."""
 
-MAX_DECIMALS = 36
+MAX_DECIMALS: Final = 36
 
-DEFAULT_MARKET_BAND_BPS = 500
+DEFAULT_MARKET_BAND_BPS: Final = 500
 """How far from the reference price a market order without a worst price may go."""
 
-MAX_FEE_TIERS = 16
+MAX_FEE_TIERS: Final = 16
 
 
 class MarketState(StrEnum):

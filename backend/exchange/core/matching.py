@@ -5,6 +5,8 @@ its limit is reached, it gives way to an order of its own owner, or it has done 
 do with its rest (stand in the book or end) is its caller's affair.
 """
 
+from typing import Final
+
 from exchange.core import fees, ledger
 from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.book import Book, BookSide
@@ -14,15 +16,15 @@ from exchange.core.orders import EndReason, Order, SelfTradePrevention, Side
 from exchange.core.schedule import forget_expiry, watch_triggers
 from exchange.core.state import State
 
-_BUY = Side.BUY
-_SELL = Side.SELL
-_FILLED = EndReason.FILLED
-_CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_FILLED: Final = EndReason.FILLED
+_CANCEL_NEWEST: Final = SelfTradePrevention.CANCEL_NEWEST
 
-MAX_WORK = 1_000
+MAX_WORK: Final = 1_000
 """Most fills, prevented self-trades or expiries of one command: the work of a command is bounded."""
 
-CLIENT_ORDER_MEMORY_NS = 60_000_000_000
+CLIENT_ORDER_MEMORY_NS: Final = 60_000_000_000
 """How long after its end a client order id still answers for its order, in command time.
 
 No order request may live longer, or a replay of it could outlive the memory.

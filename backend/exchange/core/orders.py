@@ -1,9 +1,9 @@
 """The words of an order, and the mutable order that stands in a book."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from exchange.core.accounts import Account
@@ -70,15 +70,44 @@ class EndReason(StrEnum):
     """A triggered post-only order that would have taken liquidity."""
 
 
-class Order(msgspec.Struct, gc=False, eq=False):
+@final
+@mypyc_attr(acyclic=True)
+class Order:
     """One open order. `held_atoms` is in the quote asset for a buy and in the base asset for a sell.
 
     `fee_numerator` is the sum of notional x rate (atoms x bps) over the fills so far; the fee charged so
     far is its `div_ceil` by 10,000, so that many small fills cost what one large fill costs.
 
-    A msgspec Struct that the garbage collector does not track: created in a third of a dataclass's time, and
-    a million of them cost no collection anything. The cycle with its account is cut when the order ends.
+    Compiled, the garbage collector does not see it: a million of them cost no collection anything. The cycle
+    with its account is cut when the order ends. `__init__` is written out because a dataclass's is not
+    compiled, and one is made for every command that places.
     """
+
+    __slots__ = (
+        "account",
+        "awaiting_trigger",
+        "client_order_id",
+        "created_ns",
+        "fee_charged_atoms",
+        "fee_numerator",
+        "good_till_ns",
+        "held_atoms",
+        "maker_fee_bps",
+        "market_id",
+        "order_id",
+        "order_type",
+        "price_ticks",
+        "queued_seq",
+        "quote_atoms",
+        "remaining_lots",
+        "self_trade_prevention",
+        "side",
+        "size_lots",
+        "taker_fee_bps",
+        "time_in_force",
+        "trigger",
+        "trigger_ticks",
+    )
 
     order_id: int
     account: "Account"
@@ -95,15 +124,65 @@ class Order(msgspec.Struct, gc=False, eq=False):
     taker_fee_bps: int
     client_order_id: str | None
     created_ns: int
-    good_till_ns: int = 0
+    good_till_ns: int
     """When it expires; 0 for never."""
-    trigger: TriggerKind | None = None
-    trigger_ticks: int = 0
-    quote_atoms: int = 0
+    trigger: TriggerKind | None
+    trigger_ticks: int
+    quote_atoms: int
     """The most that a market buy by amount may cost, fee included; 0 for an order by size."""
-    awaiting_trigger: bool = False
+    awaiting_trigger: bool
     """Open and paid for, but in no book yet."""
-    queued_seq: int = 0
+    queued_seq: int
     """The command that gave it its place in the queue of its price."""
-    fee_numerator: int = 0
-    fee_charged_atoms: int = 0
+    fee_numerator: int
+    fee_charged_atoms: int
+
+    def __init__(
+        self,
+        order_id: int,
+        account: "Account",
+        market_id: int,
+        side: Side,
+        order_type: OrderType,
+        time_in_force: TimeInForce,
+        self_trade_prevention: SelfTradePrevention,
+        price_ticks: int,
+        size_lots: int,
+        remaining_lots: int,
+        held_atoms: int,
+        maker_fee_bps: int,
+        taker_fee_bps: int,
+        client_order_id: str | None,
+        created_ns: int,
+        good_till_ns: int = 0,
+        trigger: TriggerKind | None = None,
+        trigger_ticks: int = 0,
+        quote_atoms: int = 0,
+        awaiting_trigger: bool = False,
+        queued_seq: int = 0,
+        fee_numerator: int = 0,
+        fee_charged_atoms: int = 0,
+    ) -> None:
+        self.order_id = order_id
+        self.account = account
+        self.market_id = market_id
+        self.side = side
+        self.order_type = order_type
+        self.time_in_force = time_in_force
+        self.self_trade_prevention = self_trade_prevention
+        self.price_ticks = price_ticks
+        self.size_lots = size_lots
+        self.remaining_lots = remaining_lots
+        self.held_atoms = held_atoms
+        self.maker_fee_bps = maker_fee_bps
+        self.taker_fee_bps = taker_fee_bps
+        self.client_order_id = client_order_id
+        self.created_ns = created_ns
+        self.good_till_ns = good_till_ns
+        self.trigger = trigger
+        self.trigger_ticks = trigger_ticks
+        self.quote_atoms = quote_atoms
+        self.awaiting_trigger = awaiting_trigger
+        self.queued_seq = queued_seq
+        self.fee_numerator = fee_numerator
+        self.fee_charged_atoms = fee_charged_atoms

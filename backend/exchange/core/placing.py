@@ -1,5 +1,7 @@
 """Placing an order: checked, paid for, and then traded or left to await its trigger."""
 
+from typing import Final
+
 from exchange.core import ledger
 from exchange.core.accounts import Account, ClientOrder
 from exchange.core.admission import (
@@ -20,10 +22,10 @@ from exchange.core.state import State, user_account
 from exchange.core.trading import await_trigger, trade, waits_for_rise
 from exchange.core.units import MAX_SIZE_LOTS
 
-_GTC = TimeInForce.GTC
-_FOK = TimeInForce.FOK
-_POST_ONLY = TimeInForce.POST_ONLY
-_OPEN = MarketState.OPEN
+_GTC: Final = TimeInForce.GTC
+_FOK: Final = TimeInForce.FOK
+_POST_ONLY: Final = TimeInForce.POST_ONLY
+_OPEN: Final = MarketState.OPEN
 
 
 def place_order(state: State, command: PlaceOrder) -> list[Event]:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from exchange.core.accounts import FIRST_USER_ACCOUNT, SYSTEM_ACCOUNTS, Account
 from exchange.core.book import Book
@@ -9,7 +10,7 @@ from exchange.core.events import WithdrawalRequested
 from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
 
-NEVER_NS = 2**64
+NEVER_NS: Final = 2**64
 """Later than any time."""
 
 

@@ -1,5 +1,7 @@
 """On which terms people trade: fee schedules and tiers, limits of accounts, the version of the rules."""
 
+from typing import Final
+
 from exchange.core.accounts import MAX_OPEN_ORDERS, MAX_SUB_ACCOUNT
 from exchange.core.commands import SetAccountLimits, SetFees, SetFeeTier, SetRules
 from exchange.core.events import AccountLimitsSet, Event, FeesSet, FeeTierSet, RulesSet, rejected
@@ -8,7 +10,7 @@ from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.units import BPS_PER_ONE
 
-RULES_VERSION = 2
+RULES_VERSION: Final = 2
 """The newest version of the rules that this code knows.
 
 1: the first. 2: a market order may leave its worst price to the market's band; maker rates may be negative;

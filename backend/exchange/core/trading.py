@@ -1,5 +1,7 @@
 """An order that has been paid for: it trades, then rests or ends; or it waits for its trigger first."""
 
+from typing import Final
+
 from exchange.core.admission import may_rest
 from exchange.core.book import Book, BookSide
 from exchange.core.events import Event, OrderRested, OrderTriggered
@@ -9,9 +11,9 @@ from exchange.core.orders import EndReason, Order, Side, TimeInForce, TriggerKin
 from exchange.core.schedule import expire_later
 from exchange.core.state import State
 
-_BUY = Side.BUY
-_FOK = TimeInForce.FOK
-_POST_ONLY = TimeInForce.POST_ONLY
+_BUY: Final = Side.BUY
+_FOK: Final = TimeInForce.FOK
+_POST_ONLY: Final = TimeInForce.POST_ONLY
 
 
 def trade(state: State, market: Market, book: Book, order: Order, events: list[Event]) -> None:

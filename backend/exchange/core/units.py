@@ -6,20 +6,20 @@ exactly or refuses them, and back. There is no float and no rounding here except
 """
 
 import re
-from typing import NewType
+from typing import Final, NewType
 
 Atoms = NewType("Atoms", int)
 
-MAX_ATOMS = 2**128 - 1
+MAX_ATOMS: Final = 2**128 - 1
 """Largest amount a user balance or a hold may have."""
 
-MAX_PRICE_TICKS = 2**63 - 1
-MAX_SIZE_LOTS = 2**63 - 1
-MAX_TIME_NS = 2**63 - 1
+MAX_PRICE_TICKS: Final = 2**63 - 1
+MAX_SIZE_LOTS: Final = 2**63 - 1
+MAX_TIME_NS: Final = 2**63 - 1
 
-BPS_PER_ONE = 10_000
+BPS_PER_ONE: Final = 10_000
 
-MAX_DECIMAL_CHARS = 80
+MAX_DECIMAL_CHARS: Final = 80
 _DECIMAL = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
 
 

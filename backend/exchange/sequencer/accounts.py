@@ -6,7 +6,6 @@ tests hold the two together.
 """
 
 from collections.abc import Mapping
-from copy import copy
 from typing import NamedTuple
 
 import msgspec
@@ -65,7 +64,7 @@ class Accounts:
             self._accounts[account_id] = _Account(
                 account.owner,
                 account.sub_account,
-                {asset_id: copy(entry) for asset_id, entry in account.balances.items()},
+                {asset_id: _copy(entry) for asset_id, entry in account.balances.items()},
                 AccountLimits(account.max_open_orders, account.max_orders_per_market),
                 account.cancel_all_ns,
             )
@@ -102,7 +101,7 @@ class Accounts:
         """A copy; empty for an account that does not exist."""
         account = self._accounts.get(account_id)
         entry = None if account is None else account.balances.get(asset_id)
-        return Balance() if entry is None else copy(entry)
+        return Balance() if entry is None else _copy(entry)
 
     def balances(self, account_id: int) -> dict[int, Balance]:
         """Copies of those that are not empty, by asset id."""
@@ -110,7 +109,7 @@ class Accounts:
         if account is None:
             return {}
         return {
-            asset_id: copy(entry)
+            asset_id: _copy(entry)
             for asset_id, entry in account.balances.items()
             if entry.available_atoms or entry.held_atoms
         }
@@ -187,3 +186,7 @@ def _entry(balances: dict[int, Balance], asset_id: int) -> Balance:
     if entry is None:
         entry = balances[asset_id] = Balance()
     return entry
+
+
+def _copy(entry: Balance) -> Balance:
+    return Balance(entry.available_atoms, entry.held_atoms)
