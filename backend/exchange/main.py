@@ -36,7 +36,7 @@ from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
 from exchange.edge.server import Server, listen
 from exchange.gateway.sessions import Sessions
-from exchange.gateway.siwe import Login
+from exchange.gateway.siwe import Login, load_package
 from exchange.journal.log import JournalLog, ensure_genesis
 from exchange.journal.recovery import recover
 from exchange.journal.snapshots import Snapshotter
@@ -152,8 +152,12 @@ async def serve(
             sequencer, snapshot_seq = await _recover(settings.database_url, log, tail)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
-        clickhouse = await _open_clickhouse(settings.clickhouse)
+        # Together: chDB opens in its own thread, mostly outside Python.
+        clickhouse, _ = await asyncio.gather(
+            _open_clickhouse(settings.clickhouse), asyncio.to_thread(load_package)
+        )
         stack.push_async_callback(clickhouse.close)
+        garbage.freeze_loaded()
 
         snapshots = Snapshotter(
             settings.database_url, lambda: committed.seq, settings.snapshots, last_seq=snapshot_seq
@@ -267,7 +271,6 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequ
         snapshot_seq=recovered.snapshot_seq,
         seconds=round(time.monotonic() - started_at, 3),
     )
-    garbage.freeze_loaded()
     sequencer = Sequencer(
         state,
         committed,

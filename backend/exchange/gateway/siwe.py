@@ -16,12 +16,15 @@ Source: EIP-4361.
 """
 
 import asyncio
+import importlib
 import secrets
 import string
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
 import asyncpg
 from eth_account.messages import defunct_hash_message
@@ -33,10 +36,6 @@ from exchange.gateway.refusals import GatewayCode, LoginRefused, SignatureRefuse
 from exchange.gateway.signatures import parse_signature, require_signer
 from exchange.gateway.tokens import is_token, new_token, sha256
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its grammar redefines some of abnf's own rules on import
-    from siwe import ExpiredMessage, SiweMessage, VerificationError
-
 STATEMENT = "Sign in to the exchange. This request moves no funds and costs nothing."
 MAX_MESSAGE_CHARS = 2_000
 MAX_LIFETIME_S = 300
@@ -44,6 +43,18 @@ _NONCE_LETTERS = string.ascii_letters + string.digits
 _NONCE_CHARS = 24
 _KEPT_AFTER_EXPIRY_NS = 600 * 10**9
 _SQL_TIMEOUT_S = 5.0
+
+
+@cache
+def load_package() -> Any:
+    """The `siwe` package, which takes nearly a second to import, for web3 and for its grammar.
+
+    So it does not come with this module. Before it serves, a process calls this in a thread, beside what else
+    it waits for; otherwise the first login would hold up everybody.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its grammar redefines some of abnf's own rules on import
+        return importlib.import_module("siwe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,8 @@ class Login:
         issued_ns = self._clock_ns()
         expires_ns = issued_ns + self._lifetime_ns
         nonce = "".join(secrets.choice(_NONCE_LETTERS) for _ in range(_NONCE_CHARS))
-        message = SiweMessage(
+        siwe = load_package()
+        message = siwe.SiweMessage(
             domain=self._domain,
             address=checksummed(address),
             statement=STATEMENT,
@@ -162,7 +174,8 @@ class Login:
         self, message: str, signature: object, address: str, nonce_hash: bytes, now_ns: int
     ) -> None:
         """Steps 3 and 4, for a text that is byte for byte ours."""
-        parsed = SiweMessage.from_message(message, abnf=False)
+        siwe = load_package()
+        parsed = siwe.SiweMessage.from_message(message, abnf=False)
         issued = (
             parsed.domain == self._domain
             and parsed.uri == self._uri
@@ -183,9 +196,9 @@ class Login:
                 nonce=parsed.nonce,
                 timestamp=datetime.fromtimestamp(now_ns / 1e9, UTC),
             )
-        except ExpiredMessage as error:
+        except siwe.ExpiredMessage as error:
             raise _expired() from error
-        except (VerificationError, BadSignature, KeyValidationError) as error:
+        except (siwe.VerificationError, BadSignature, KeyValidationError) as error:
             raise SignatureRefused(
                 GatewayCode.SIGNATURE_WRONG_SIGNER, "the signature does not verify", field="signature"
             ) from error
