@@ -152,12 +152,8 @@ async def serve(
             sequencer, snapshot_seq = await _recover(settings.database_url, log, tail)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
-        # Together: chDB opens in its own thread, mostly outside Python.
-        clickhouse, _ = await asyncio.gather(
-            _open_clickhouse(settings.clickhouse), asyncio.to_thread(load_package)
-        )
+        clickhouse = await _open_clickhouse(settings.clickhouse)
         stack.push_async_callback(clickhouse.close)
-        garbage.freeze_loaded()
 
         snapshots = Snapshotter(
             settings.database_url, lambda: committed.seq, settings.snapshots, last_seq=snapshot_seq
@@ -241,6 +237,7 @@ async def serve(
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
         logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin)
+        await asyncio.to_thread(load_package)  # last of all: only logins wait for it, trading does not
         await asyncio.Event().wait()
 
 
@@ -271,6 +268,7 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequ
         snapshot_seq=recovered.snapshot_seq,
         seconds=round(time.monotonic() - started_at, 3),
     )
+    garbage.freeze_loaded()
     sequencer = Sequencer(
         state,
         committed,

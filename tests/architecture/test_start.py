@@ -6,7 +6,7 @@ import sys
 import pytest
 
 SLOW = ("alembic", "sqlalchemy", "mako", "siwe", "web3", "abnf", "chdb")
-"""alembic and its own: only to migrate. siwe and its own, and chDB: in threads, while the exchange starts."""
+"""alembic and its own only to migrate; siwe and its own, and chDB, in threads of their own."""
 
 
 def run(script: str) -> str:

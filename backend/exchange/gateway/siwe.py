@@ -49,8 +49,7 @@ _SQL_TIMEOUT_S = 5.0
 def load_package() -> Any:
     """The `siwe` package, which takes nearly a second to import, for web3 and for its grammar.
 
-    So it does not come with this module. Before it serves, a process calls this in a thread, beside what else
-    it waits for; otherwise the first login would hold up everybody.
+    So it does not come with this module, and is called in a thread: a login waits for it, nobody else.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its grammar redefines some of abnf's own rules on import
@@ -90,10 +89,10 @@ class Login:
 
     async def issue(self, address: str) -> Challenge:
         """A new challenge for a lower-case address."""
+        siwe = await asyncio.to_thread(load_package)
         issued_ns = self._clock_ns()
         expires_ns = issued_ns + self._lifetime_ns
         nonce = "".join(secrets.choice(_NONCE_LETTERS) for _ in range(_NONCE_CHARS))
-        siwe = load_package()
         message = siwe.SiweMessage(
             domain=self._domain,
             address=checksummed(address),
@@ -147,6 +146,7 @@ class Login:
                 "no login was started with this pre-login token",
                 field="pre_login_token",
             )
+        siwe = await asyncio.to_thread(load_package)
         now_ns = self._clock_ns()
         if challenge["consumed_ns"] is not None:
             raise _nonce_used()
@@ -155,7 +155,7 @@ class Login:
         address: str = challenge["address"]
         if sha256(message) != challenge["message_hash"]:
             raise self._mismatch(message, address)
-        self._check_signature(message, signature, address, challenge["nonce_hash"], now_ns)
+        self._check_signature(siwe, message, signature, address, challenge["nonce_hash"], now_ns)
         async with asyncio.timeout(_SQL_TIMEOUT_S):
             won = await self._pool.fetchval(
                 """
@@ -171,10 +171,9 @@ class Login:
         return address
 
     def _check_signature(
-        self, message: str, signature: object, address: str, nonce_hash: bytes, now_ns: int
+        self, siwe: Any, message: str, signature: object, address: str, nonce_hash: bytes, now_ns: int
     ) -> None:
         """Steps 3 and 4, for a text that is byte for byte ours."""
-        siwe = load_package()
         parsed = siwe.SiweMessage.from_message(message, abnf=False)
         issued = (
             parsed.domain == self._domain
