@@ -16,7 +16,7 @@ def run(script: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("entry", ["exchange.cli", "exchange.journal.snapshot_process"])
+@pytest.mark.parametrize("entry", ["exchange.cli", "exchange.main"])
 def test_what_is_slow_to_import_is_not_imported_at_the_start(entry: str) -> None:
     found = run(f"import sys, {entry}; print(*sorted({set(SLOW)!r} & sys.modules.keys()))")
     assert found.split() == []
