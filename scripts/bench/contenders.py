@@ -182,7 +182,6 @@ class Venue:
         state = self.state
         market, book, orders, time_ns = state.markets[1], state.books[1], state.orders, state.time_ns
         accounts = [state.accounts[account_id] for account_id in self.account_ids]
-        own_orders = [account.orders.setdefault(1, {}) for account in accounts]
         base, quote = market.base_asset_id, market.quote_asset_id
         maker_fee_bps, taker_fee_bps = market.maker_fee_bps, market.taker_fee_bps
         bids, asks, buy, sell = book.bids, book.asks, Side.BUY, Side.SELL
@@ -194,11 +193,10 @@ class Venue:
             account = accounts[number]
             if kind == CANCEL:
                 order = orders.pop(first_seq + target)
-                (bids if is_buy else asks).remove(price_ticks, order)
+                (bids if is_buy else asks).remove(order)
                 ledger.release(account, quote if is_buy else base, order.held_atoms)
                 order.held_atoms = 0
-                del own_orders[number][order.order_id]
-                account.open_orders -= 1
+                del account.orders[order.order_id]
                 continue
             order = Order(
                 seq,
@@ -224,8 +222,7 @@ class Venue:
             if order.remaining_lots:
                 order.queued_seq = seq
                 (bids if is_buy else asks).add(price_ticks, order)
-                orders[seq] = own_orders[number][seq] = order
-                account.open_orders += 1
+                orders[seq] = account.orders[seq] = order
         seconds = thread_time() - started
         state.seq = seq
         return seconds
@@ -249,7 +246,7 @@ def depth(state: State) -> Depth:
     book = state.books[1]
     bids, asks = (
         {
-            price_ticks: sum(order.remaining_lots for order in level.values())
+            price_ticks: sum(order.remaining_lots for order in level)
             for price_ticks, level in side.levels_from_best()
         }
         for side in (book.bids, book.asks)

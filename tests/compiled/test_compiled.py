@@ -20,7 +20,7 @@ needs_compiled = pytest.mark.skipif(
 )
 
 
-def ask(program: str, backend: Path, environment: Mapping[str, str] = {}) -> str:  # noqa: B006 - a Mapping
+def ask(program: str, backend: Path, environment: Mapping[str, str] = {}) -> str:
     """What the program prints with the package of `backend`."""
     kept = {name: value for name, value in os.environ.items() if name != "EXCHANGE_CORE"}
     answer = subprocess.run(

@@ -210,7 +210,7 @@ class CheckedState:
     def _check_orders(self) -> None:
         """The view has the same open orders, and of each all that it shows of it."""
         for account in self.state.accounts.values():
-            mine = sorted(order_id for orders in account.orders.values() for order_id in orders)
+            mine = list(account.orders)
             assert [seen.order_id for seen in self.view.open_orders(account.account_id)] == mine
         for order in self.state.orders.values():
             seen = self.view.open_order(order.order_id)
@@ -225,7 +225,7 @@ class CheckedState:
         book = self.state.books[market_id]
         bids, asks = (
             [
-                (price, sum(order.remaining_lots for order in level.values()))
+                (price, sum(order.remaining_lots for order in level))
                 for price, level in side.levels_from_best()
             ]
             for side in (book.bids, book.asks)

@@ -5,6 +5,9 @@ from typing import Any
 
 from exchange.core.orders import Order
 
+LINKS = {"level", "ahead", "behind"}
+"""Of an order to where it stands."""
+
 
 def fields_of(kind: Any) -> tuple[str, ...]:
     """The names of a class's fields, in the order in which they are declared."""
@@ -17,5 +20,11 @@ def fields_of(kind: Any) -> tuple[str, ...]:
 
 
 def copy_of(order: Order) -> Order:
-    """Another order that says the same."""
-    return Order(*(getattr(order, name) for name in fields_of(Order)))
+    """Another order that says the same, in no queue."""
+    names = fields_of(Order)
+    told = names.index("asked_price_ticks")
+    copy = Order(*(getattr(order, name) for name in names[:told]))
+    for name in names[told:]:
+        if name not in LINKS:
+            setattr(copy, name, getattr(order, name))
+    return copy

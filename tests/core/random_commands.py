@@ -133,7 +133,7 @@ class RandomCommands:
 
     def _open_order(self, account_id: int) -> Order | None:
         account = self.state.accounts[account_id]
-        mine = [order for orders in account.orders.values() for order in orders.values()]
+        mine = list(account.orders.values())
         return self.random.choice(mine) if mine else None
 
     def _order(self, account_id: int, market_id: int, expires_ns: int) -> c.PlaceOrder:

@@ -53,7 +53,7 @@ def queue(side: BookSide) -> list[tuple[int, int, int]]:
     return [
         (price, waiting.order_id, waiting.remaining_lots)
         for price, level in side.levels_from_best()
-        for waiting in level.values()
+        for waiting in level
     ]
 
 
@@ -92,7 +92,7 @@ def test_a_side_is_always_the_naive_sorted_list(
                 if kind == "remove best"
                 else resting[pick % len(resting)]
             )
-            side.remove(gone.price_ticks, gone)
+            side.remove(gone)
             resting.remove(gone)
         expected = naive(resting, sign > 0)
         assert queue(side) == expected
@@ -102,7 +102,7 @@ def test_a_side_is_always_the_naive_sorted_list(
             in_reach = bool(expected) and (expected[0][0] - limit) * sign >= 0
             assert side.reaches(limit) == in_reach
         assert side.keys == sorted(side.levels)
-        assert all(side.levels.values()), "no empty level stays"
+        assert all(level.first for level in side.levels.values()), "no empty level stays"
 
 
 def test_a_partly_filled_order_keeps_its_place() -> None:
@@ -119,7 +119,7 @@ def test_an_order_that_leaves_and_comes_back_is_the_last_of_its_price() -> None:
     first, second = order(1, Side.SELL, 100, 5), order(2, Side.SELL, 100, 5)
     side.add(100, first)
     side.add(100, second)
-    side.remove(100, first)
+    side.remove(first)
     side.add(100, first)
     assert queue(side) == [(100, 2, 5), (100, 1, 5)]
 
@@ -130,9 +130,9 @@ def test_an_order_enters_once_and_leaves_once() -> None:
     side.add(100, resting)
     with pytest.raises(AssertionError):
         side.add(100, resting)
-    side.remove(100, resting)
-    with pytest.raises(KeyError):
-        side.remove(100, resting)
+    side.remove(resting)
+    with pytest.raises(AssertionError):
+        side.remove(resting)
 
 
 @pytest.mark.parametrize(("limit", "trades"), [(99, False), (100, True), (101, True)])

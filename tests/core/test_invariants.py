@@ -3,7 +3,6 @@
 import ast
 import inspect
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
@@ -13,7 +12,7 @@ from tests.core.venue import Venue, withdrawal_id
 
 from exchange.core import invariants
 from exchange.core.accounts import CHAIN_ACCOUNT, FEES_ACCOUNT, MAX_OPEN_ORDERS, Balance
-from exchange.core.book import Book
+from exchange.core.book import Book, Level
 from exchange.core.commands import OpenMarket
 from exchange.core.invariants import audit
 from exchange.core.orders import Order, Side, TimeInForce, TriggerKind
@@ -49,17 +48,17 @@ def sound() -> State:
 
 
 def ask(state: State) -> Order:
-    (order,) = next(iter(state.books[1].asks.levels.values())).values()
+    (order,) = next(iter(state.books[1].asks.levels.values()))
     return order
 
 
 def bid(state: State) -> Order:
-    (order,) = state.books[1].bids.levels[90].values()
+    (order,) = state.books[1].bids.levels[90]
     return order
 
 
 def stop(state: State) -> Order:
-    (order,) = state.books[1].falls.levels[50].values()
+    (order,) = state.books[1].falls.levels[50]
     return order
 
 
@@ -196,18 +195,18 @@ def fee_charged_twice(state: State) -> None:
 
 @breaks
 def account_with_another_order_under_the_id(state: State) -> None:
-    state.accounts[ALICE].orders[1][ask(state).order_id] = copy_of(ask(state))
+    state.accounts[ALICE].orders[ask(state).order_id] = copy_of(ask(state))
 
 
 @breaks
 def order_of_nobody(state: State) -> None:
     state.accounts[ALICE].orders.clear()
-    state.accounts[ALICE].open_orders = 0
 
 
 @breaks
 def client_order_id_of_another_order(state: State) -> None:
-    state.accounts[ALICE].client_orders["ask"].order_id -= 1
+    known = state.accounts[ALICE].client_orders
+    known["ask"] = copy_of(known["ask"])
 
 
 @breaks
@@ -227,22 +226,31 @@ def ended_client_order_that_is_open(state: State) -> None:
 
 
 @breaks
-def miscounted_orders(state: State) -> None:
-    state.accounts[ALICE].open_orders += 1
+def client_order_of_somebody_else(state: State) -> None:
+    state.accounts[BOB].client_orders["ask"] = state.accounts[ALICE].client_orders["ask"]
+
+
+@breaks
+def ended_client_order_that_has_no_end(state: State) -> None:
+    state.accounts[BOB].client_orders["over0"].ended = ""
+
+
+@breaks
+def orders_out_of_order(state: State) -> None:
+    account = state.accounts[ALICE]
+    account.orders = dict(reversed(account.orders.items()))
 
 
 @breaks
 def more_open_orders_than_any_limit(state: State) -> None:
     account = state.accounts[ALICE]
-    account.orders[2] = dict.fromkeys(range(MAX_OPEN_ORDERS), ask(state))
-    account.open_orders += MAX_OPEN_ORDERS
+    account.orders |= dict.fromkeys(range(-MAX_OPEN_ORDERS, 0), ask(state))
 
 
 @breaks
 def account_with_an_order_that_is_not_open(state: State) -> None:
     account = state.accounts[ALICE]
-    account.orders[1][1] = ask(state)
-    account.open_orders += 1
+    account.orders = {1: ask(state)} | account.orders
 
 
 # ---- books
@@ -261,14 +269,14 @@ def rebates_above_taker_rates(state: State) -> None:
 @breaks
 def crossed_book(state: State) -> None:
     order, book = ask(state), state.books[1]
-    book.asks.remove(order.price_ticks, order)
+    book.asks.remove(order)
     order.price_ticks = 90
     book.asks.add(90, order)
 
 
 @breaks
 def order_without_book(state: State) -> None:
-    state.books[1].bids.remove(90, bid(state))
+    state.books[1].bids.remove(bid(state))
 
 
 @breaks
@@ -278,17 +286,15 @@ def book_without_order(state: State) -> None:
 
 @breaks
 def book_with_a_copy(state: State) -> None:
-    state.books[1].asks.levels[-100][ask(state).order_id] = copy_of(ask(state))
+    state.books[1].asks.levels[-100].append(copy_of(ask(state)))
 
 
 @breaks
 def waiting_copy(state: State) -> None:
-    state.books[1].falls.levels[50][stop(state).order_id] = copy_of(stop(state))
+    state.books[1].falls.levels[50].append(copy_of(stop(state)))
 
 
 def move_to_market_2(state: State, order: Order) -> None:
-    orders = order.account.orders
-    orders[2] = {order.order_id: orders[1].pop(order.order_id)}
     order.market_id = 2
 
 
@@ -305,7 +311,7 @@ def order_waiting_in_another_market(state: State) -> None:
 @breaks
 def sell_among_the_bids(state: State) -> None:
     order, book = ask(state), state.books[1]
-    book.asks.remove(100, order)
+    book.asks.remove(order)
     book.bids.add(100, order)
 
 
@@ -342,7 +348,27 @@ def unsorted_prices(state: State) -> None:
 @breaks
 def empty_level(state: State) -> None:
     state.books[1].asks.keys.insert(0, -101)
-    state.books[1].asks.levels[-101] = OrderedDict()
+    state.books[1].asks.levels[-101] = Level(-101)
+
+
+@breaks
+def level_of_another_price(state: State) -> None:
+    state.books[1].asks.levels[-100].key = -101
+
+
+@breaks
+def order_of_another_level(state: State) -> None:
+    ask(state).level = Level(-100)
+
+
+@breaks
+def order_behind_a_stranger(state: State) -> None:
+    ask(state).ahead = bid(state)
+
+
+@breaks
+def queue_with_another_end(state: State) -> None:
+    state.books[1].asks.levels[-100].last = bid(state)
 
 
 @breaks
@@ -442,7 +468,9 @@ def client_order_never_to_be_forgotten(state: State) -> None:
 
 @breaks
 def unknown_client_order_to_be_forgotten(state: State) -> None:
-    state.ended_client_orders.append((2**63, ALICE, "ghost"))
+    ghost = copy_of(state.ended_client_orders[-1])
+    ghost.order_id, ghost.forget_ns = 1, 2**63
+    state.ended_client_orders.append(ghost)
 
 
 @breaks

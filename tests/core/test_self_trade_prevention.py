@@ -35,7 +35,7 @@ def mixed(fair: Venue) -> Venue:
 
 
 def own_ask(venue: Venue) -> int:
-    (order_id,) = venue.state.accounts[venue.account_id("alice")].orders[1]
+    (order_id,) = venue.state.accounts[venue.account_id("alice")].orders
     return order_id
 
 

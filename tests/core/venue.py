@@ -333,7 +333,7 @@ class Venue(CheckedState):
             (order.order_id, order.remaining_lots)
             for side in (book.bids, book.asks)
             for at, level in side.levels_from_best()
-            for order in level.values()
+            for order in level
             if at == price
         ]
 

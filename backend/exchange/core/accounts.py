@@ -5,7 +5,7 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from exchange.core.commands import PlaceOrder, TransferFunds
+from exchange.core.commands import TransferFunds
 from exchange.core.orders import Order
 
 CHAIN_ACCOUNT: Final = 1
@@ -34,29 +34,6 @@ MAX_OPEN_WITHDRAWALS: Final = 20
 
 @final
 @mypyc_attr(acyclic=True)
-class ClientOrder:
-    """What is remembered under a client order id. `ended` is empty while the order is open."""
-
-    __slots__ = ("command", "ended", "order_id", "remaining_lots", "size_lots")
-
-    command: PlaceOrder
-    order_id: int
-    size_lots: int
-    remaining_lots: int
-    ended: str
-
-    def __init__(
-        self, command: PlaceOrder, order_id: int, size_lots: int, remaining_lots: int, ended: str
-    ) -> None:
-        self.command = command
-        self.order_id = order_id
-        self.size_lots = size_lots
-        self.remaining_lots = remaining_lots
-        self.ended = ended
-
-
-@final
-@mypyc_attr(acyclic=True)
 @dataclass(slots=True)
 class Balance:
     """Atoms of one asset in one account. Never negative, but for system accounts' `available_atoms`."""
@@ -75,14 +52,13 @@ class Account:
     sub_account: int
     balances: dict[int, Balance] = field(default_factory=dict)
     """By asset id."""
-    orders: dict[int, dict[int, Order]] = field(default_factory=dict)
-    """Open orders, in books or awaiting a trigger, by market id and order id."""
-    open_orders: int = 0
-    """How many there are in `orders`."""
+    orders: dict[int, Order] = field(default_factory=dict)
+    """Open orders, in books or awaiting a trigger, by order id, which is the order of their acceptance."""
     max_open_orders: int = MAX_OPEN_ORDERS
     max_orders_per_market: int = MAX_OPEN_ORDERS
     fee_tier: int = 0
-    client_orders: dict[str, ClientOrder] = field(default_factory=dict)
+    client_orders: dict[str, Order] = field(default_factory=dict)
+    """By client order id: open, or ended not long ago."""
     client_transfers: dict[str, TransferFunds] = field(default_factory=dict)
     cancel_all_ns: int = 0
     """When the dead man's switch fires; 0 for never."""

@@ -94,7 +94,7 @@ def amend_order(state: State, command: AmendOrder) -> list[Event]:
         )
     ]
     if not keeps_place:
-        book.own(order.side).remove(before[0], order)
+        book.own(order.side).remove(order)
         trade(state, market, book, order, events)
     return events
 

@@ -80,8 +80,8 @@ def apply(state: State, seq: int, time_ns: int, command: Command) -> list[Event]
     assert time_ns >= state.time_ns
     state.seq = seq
     state.time_ns = time_ns
-    forgettable = state.ended_client_orders
-    if (forgettable and forgettable[0][0] <= time_ns) or state.made_transfers or state.final_by_deadline:
+    ended = state.ended_client_orders
+    if (ended and ended[0].forget_ns <= time_ns) or state.made_transfers or state.final_by_deadline:
         _forget(state)
     events = _HANDLERS[type(command)](state, command)
     assert events
@@ -94,10 +94,11 @@ def _forget(state: State) -> None:
     due_ns = now_ns if state.rules_version < 2 else now_ns - 1
     orders = state.ended_client_orders
     for _ in range(MAX_FORGOTTEN_PER_COMMAND):
-        if not orders or orders[0][0] > due_ns:
+        if not orders or orders[0].forget_ns > due_ns:
             break
-        _, account_id, client_order_id = orders.popleft()
-        del state.accounts[account_id].client_orders[client_order_id]
+        order = orders.popleft()
+        assert order.client_order_id is not None
+        del order.account.client_orders[order.client_order_id]
     transfers = state.made_transfers
     for _ in range(MAX_FORGOTTEN_PER_COMMAND):
         if not transfers or transfers[0][0] > due_ns:

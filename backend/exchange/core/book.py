@@ -1,26 +1,73 @@
 """The order book of one market: price levels, each a queue in order of arrival, and the waiting triggers.
 
-A level's queue is an OrderedDict: it deletes anywhere and finds its first order in constant time (a plain
-dict whose front was eaten away searches for its first entry). A side keeps its prices in a sorted list, the
-best last, so that taking the best level away is a pop. Prices are stored as keys that grow towards the best:
-the price itself for bids, its negative for asks.
+A level's queue is linked through its orders: one enters, leaves from anywhere and is found first by touching
+nothing but its neighbours. A side keeps its prices in a sorted list, the best last, so that taking the best
+level away is a pop. Prices are stored as keys that grow towards the best: the price itself for bids, its
+negative for asks.
 """
 
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
 
 from exchange.core.orders import Order, Side
 from exchange.core.units import MAX_PRICE_TICKS
 
 _BUY: Final = Side.BUY
 
-Level = OrderedDict[int, Order]
-"""Orders at one price by order id, the first in the queue first."""
-
 NO_LOW_TICKS: Final = MAX_PRICE_TICKS + 1
 """Above any trigger: nothing has traded."""
+
+
+@final
+@mypyc_attr(acyclic=True)
+class Level:
+    """The orders at one price, the first in the queue first. `key` is the price x the sign of its side."""
+
+    __slots__ = ("first", "key", "last")
+
+    key: int
+    first: Order | None
+    last: Order | None
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.first = None
+        self.last = None
+
+    def __iter__(self) -> Iterator[Order]:
+        order = self.first
+        while order is not None:
+            yield order
+            order = order.behind
+
+    def append(self, order: Order) -> None:
+        """Puts the order last. It must be in no queue."""
+        assert order.level is None
+        order.level = self
+        last = self.last
+        order.ahead = last
+        self.last = order
+        if last is None:
+            self.first = order
+        else:
+            last.behind = order
+
+    def remove(self, order: Order) -> None:
+        """Takes the order out, wherever it stands."""
+        assert order.level is self
+        ahead, behind = order.ahead, order.behind
+        if ahead is None:
+            self.first = behind
+        else:
+            ahead.behind = behind
+        if behind is None:
+            self.last = ahead
+        else:
+            behind.ahead = ahead
+        order.level = order.ahead = order.behind = None
 
 
 class BookSide:
@@ -36,7 +83,7 @@ class BookSide:
         self.levels: dict[int, Level] = {}
 
     def __len__(self) -> int:
-        return sum(len(level) for level in self.levels.values())
+        return sum(1 for level in self.levels.values() for _ in level)
 
     def best_ticks(self) -> int | None:
         return self.keys[-1] * self.sign if self.keys else None
@@ -55,36 +102,27 @@ class BookSide:
         key = price_ticks * self.sign
         level = self.levels.get(key)
         if level is None:
-            level = self.levels[key] = OrderedDict()
+            level = self.levels[key] = Level(key)
             keys = self.keys
             if keys and key < keys[-1]:
                 keys.insert(bisect_left(keys, key), key)
             else:
                 keys.append(key)
-        assert order.order_id not in level
-        level[order.order_id] = order
+        level.append(order)
 
-    def remove(self, price_ticks: int, order: Order) -> None:
-        """Takes the order out of the queue of the price."""
-        key = price_ticks * self.sign
-        level = self.levels[key]
-        del level[order.order_id]
-        if not level:
-            del self.levels[key]
+    def remove(self, order: Order) -> None:
+        """Takes the order out of its queue, and the level away when it was the last."""
+        level = order.level
+        assert level is not None
+        level.remove(order)
+        if level.first is None:
+            key = level.key
+            assert self.levels.pop(key) is level
             keys = self.keys
             if keys[-1] == key:
                 keys.pop()
             else:
                 del keys[bisect_left(keys, key)]
-
-    def remove_first(self) -> None:
-        """Takes the first order of the best price out of its queue."""
-        key = self.keys[-1]
-        level = self.levels[key]
-        level.popitem(last=False)
-        if not level:
-            del self.levels[key]
-            self.keys.pop()
 
 
 class Book:

@@ -124,16 +124,15 @@ def _fire_one_trigger(state: State, events: list[Event]) -> None:
     market = state.markets[state.met_markets[0]]
     book = state.books[market.market_id]
     waiting = book.rises if book.rises.reaches(book.high_ticks) else book.falls
-    order = next(iter(waiting.levels[waiting.keys[-1]].values()))
+    order = waiting.levels[waiting.keys[-1]].first
+    assert order is not None
     fire_trigger(state, market, book, order, events)
     watch_triggers(state, market.market_id)
 
 
 def _orders_of(account: Account) -> list[Order]:
     """The account's open orders, the oldest first."""
-    orders = [order for in_market in account.orders.values() for order in in_market.values()]
-    orders.sort(key=lambda order: order.order_id)
-    return orders
+    return list(account.orders.values())
 
 
 def _end_early(state: State, order: Order, reason: EndReason, events: list[Event]) -> None:

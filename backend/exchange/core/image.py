@@ -17,9 +17,19 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange.core.accounts import SYSTEM_ACCOUNTS, Account, Balance, ClientOrder
+from exchange.core.accounts import SYSTEM_ACCOUNTS, Account, Balance
 from exchange.core.book import Book, BookSide
-from exchange.core.image_rows import AccountRow, AssetRow, BookRow, MarketRow, OrderRow, Row, StateRow
+from exchange.core.commands import PlaceOrder
+from exchange.core.image_rows import (
+    AccountRow,
+    AssetRow,
+    BookRow,
+    ClientOrderRow,
+    MarketRow,
+    OrderRow,
+    Row,
+    StateRow,
+)
 from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
 from exchange.core.schedule import find_next
@@ -76,7 +86,7 @@ def encode_state(state: State) -> bytes:
         books,
         [_account_values(state.accounts[account_id]) for account_id in sorted(state.accounts)],
         sorted(state.fee_tiers.items()),
-        list(state.ended_client_orders),
+        [(o.forget_ns, o.account.account_id, o.client_order_id) for o in state.ended_client_orders],
         list(state.made_transfers),
         state.met_markets,
         sorted((*vault, number) for vault, number in state.last_deposit.items()),
@@ -104,7 +114,7 @@ def _book_values(market_id: int, book: Book) -> tuple[Any, ...]:
 def _queued(side: BookSide) -> Iterator[Order]:
     """The side's orders, the worst price first, so that entering them adds every price at the end."""
     for key in side.keys:
-        yield from side.levels[key].values()
+        yield from side.levels[key]
 
 
 def _account_values(account: Account) -> tuple[Any, ...]:
@@ -121,10 +131,38 @@ def _account_values(account: Account) -> tuple[Any, ...]:
             if entry.available_atoms or entry.held_atoms
         ],
         [
-            (client_id, known.order_id, known.size_lots, known.remaining_lots, known.ended, known.command)
-            for client_id, known in sorted(account.client_orders.items())
+            _client_order_values(account.client_orders[client_id])
+            for client_id in sorted(account.client_orders)
         ],
         [account.client_transfers[client_id] for client_id in sorted(account.client_transfers)],
+    )
+
+
+def _client_order_values(order: Order) -> tuple[Any, ...]:
+    """Of an open order the size that was asked for: what has become of it stands in the book."""
+    is_open = not order.ended
+    return (
+        order.client_order_id,
+        order.order_id,
+        order.asked_size_lots if is_open else order.size_lots,
+        order.asked_size_lots if is_open else order.remaining_lots,
+        order.ended,
+        PlaceOrder(
+            order.account.account_id,
+            order.market_id,
+            order.side,
+            order.order_type,
+            order.time_in_force,
+            order.asked_price_ticks,
+            order.asked_size_lots,
+            order.client_order_id,
+            order.asked_expires_ns,
+            order.self_trade_prevention,
+            order.good_till_ns,
+            order.trigger,
+            order.trigger_ticks,
+            order.quote_atoms,
+        ),
     )
 
 
@@ -152,7 +190,6 @@ def decode_state(image: bytes) -> State:
         next_account_id=row.next_account_id,
         next_trade_id=row.next_trade_id,
         fee_tiers=dict(row.fee_tiers),
-        ended_client_orders=deque(row.ended_client_orders),
         made_transfers=deque(row.made_transfers),
         met_markets=row.met_markets,
         last_deposit={(chain_id, vault): number for chain_id, vault, number in row.last_deposits},
@@ -165,6 +202,7 @@ def decode_state(image: bytes) -> State:
     _enter_accounts(state, row)
     try:
         _enter_orders(state, row.books)
+        _enter_client_orders(state, row)
         _enter_withdrawals(state, row)
         _check_memory(state)
     except KeyError as error:
@@ -206,12 +244,6 @@ def _account(state: State, row: AccountRow) -> Account:
         max_open_orders=row.max_open_orders,
         max_orders_per_market=row.max_orders_per_market,
         fee_tier=state.fee_tiers.get(row.owner, 0),
-        client_orders={
-            known.client_order_id: ClientOrder(
-                known.command, known.order_id, known.size_lots, known.remaining_lots, known.ended
-            )
-            for known in row.client_orders
-        },
         client_transfers={made.client_transfer_id: made for made in row.client_transfers},
         cancel_all_ns=row.cancel_all_ns,
     )
@@ -240,17 +272,59 @@ def _enter_orders(state: State, rows: list[BookRow]) -> None:
         raise ImageInvalid("its books are not those of its markets")
     for order_id in sorted(opened):
         order = state.orders[order_id] = opened[order_id]
-        account = order.account
-        in_market = account.orders.get(order.market_id)
-        if in_market is None:
-            in_market = account.orders[order.market_id] = {}
-        in_market[order_id] = order
-        account.open_orders += 1
-        if order.client_order_id is not None:
-            account.client_orders[order.client_order_id]
+        order.account.orders[order_id] = order
         if order.good_till_ns:
             state.expiries.append((-order.good_till_ns, -order_id))
     state.expiries.sort()
+
+
+def _enter_client_orders(state: State, row: StateRow) -> None:
+    """Enters who may be asked for by a client order id. Raises KeyError, ImageInvalid."""
+    for account_row in row.accounts:
+        account = state.accounts[account_row.account_id]
+        for known in account_row.client_orders:
+            order = _ended_order(account, known) if known.ended else state.orders[known.order_id]
+            if order.account is not account or order.client_order_id != known.client_order_id:
+                raise ImageInvalid(f"order {order.order_id} has another client order id")
+            order.asked_price_ticks = known.command.price_ticks
+            order.asked_size_lots = known.command.size_lots
+            order.asked_expires_ns = known.command.expires_ns
+            account.client_orders[known.client_order_id] = order
+    for order in state.orders.values():
+        if order.client_order_id is not None:
+            order.account.client_orders[order.client_order_id]
+    for forget_ns, account_id, client_order_id in row.ended_client_orders:
+        order = state.accounts[account_id].client_orders[client_order_id]
+        order.forget_ns = forget_ns
+        state.ended_client_orders.append(order)
+
+
+def _ended_order(account: Account, row: ClientOrderRow) -> Order:
+    """As much of an ended order as is needed to answer for it."""
+    command = row.command
+    order = Order(
+        row.order_id,
+        account,
+        command.market_id,
+        command.side,
+        command.order_type,
+        command.time_in_force,
+        command.self_trade_prevention,
+        command.price_ticks,
+        row.size_lots,
+        row.remaining_lots,
+        0,
+        0,
+        0,
+        command.client_order_id,
+        0,
+        command.good_till_ns,
+        command.trigger,
+        command.trigger_ticks,
+        command.quote_atoms,
+    )
+    order.ended = row.ended
+    return order
 
 
 def _enter_withdrawals(state: State, row: StateRow) -> None:
@@ -261,8 +335,6 @@ def _enter_withdrawals(state: State, row: StateRow) -> None:
 
 def _check_memory(state: State) -> None:
     """What is to be forgotten, or to be triggered, must be there. Raises KeyError."""
-    for _, account_id, client_order_id in state.ended_client_orders:
-        state.accounts[account_id].client_orders[client_order_id]
     for _, account_id, client_transfer_id in state.made_transfers:
         state.accounts[account_id].client_transfers[client_transfer_id]
     for market_id in state.met_markets:

@@ -95,7 +95,7 @@ class BookRow(Row, frozen=True):
 
 
 class ClientOrderRow(Row, frozen=True):
-    """A client order id and the ClientOrder that is remembered under it."""
+    """A client order id and what is remembered under it: the order's state, and the request for it."""
 
     client_order_id: str
     order_id: int

@@ -14,7 +14,7 @@ from exchange.core.admission import may_rest
 from exchange.core.book import NO_LOW_TICKS, BookSide
 from exchange.core.markets import MarketState
 from exchange.core.matching import held_asset_id, required_hold_atoms
-from exchange.core.orders import Side, TriggerKind
+from exchange.core.orders import Order, Side, TriggerKind
 from exchange.core.state import NEVER_NS, State
 from exchange.core.units import BPS_PER_ONE, MAX_ATOMS, MAX_SIZE_LOTS, div_ceil
 
@@ -62,18 +62,19 @@ def _audit_holds(state: State) -> None:
         assert order.taker_fee_bps >= book.lowest_taker_bps, "rebates"
         assert order.fee_charged_atoms == div_ceil(order.fee_numerator, BPS_PER_ONE)
         holds[order.account.account_id, held_asset_id(market, order.side)] += order.held_atoms
-        assert order.account.orders[order.market_id][order_id] is order
+        assert not order.ended
+        assert order.account.orders[order_id] is order
         if order.client_order_id is not None:
-            assert order.account.client_orders[order.client_order_id].order_id == order_id
+            assert order.account.client_orders[order.client_order_id] is order
     for account in state.accounts.values():
         for asset_id, entry in account.balances.items():
             assert entry.held_atoms == holds.get((account.account_id, asset_id), 0)
-        assert account.open_orders == sum(map(len, account.orders.values()))
-        assert account.open_orders <= MAX_OPEN_ORDERS
+        assert len(account.orders) <= MAX_OPEN_ORDERS
+        assert list(account.orders) == sorted(account.orders)
         for client_order_id, known in account.client_orders.items():
-            order_now = state.orders.get(known.order_id)
-            assert (order_now is None) == bool(known.ended)
-            assert order_now is None or order_now.client_order_id == client_order_id
+            assert known.client_order_id == client_order_id
+            assert known.account is account
+            assert (state.orders.get(known.order_id) is None) == bool(known.ended)
 
 
 def _audit_books(state: State) -> None:
@@ -94,7 +95,7 @@ def _audit_books(state: State) -> None:
             assert book.low_ticks == (book.last_ticks or NO_LOW_TICKS), "range"
     assert len(state.met_markets) == len(set(state.met_markets))
     assert seen == len(state.orders)
-    assert seen == sum(account.open_orders for account in state.accounts.values())
+    assert seen == sum(len(account.orders) for account in state.accounts.values())
 
 
 def _audit_side(state: State, market_id: int, side: Side, orders: BookSide) -> int:
@@ -102,8 +103,8 @@ def _audit_side(state: State, market_id: int, side: Side, orders: BookSide) -> i
     seen = 0
     for price_ticks, level in orders.levels_from_best():
         last_seq = 0
-        for order_id, order in level.items():
-            assert state.orders[order_id] is order
+        for order in level:
+            assert state.orders[order.order_id] is order
             assert order.market_id == market_id
             assert order.side is side
             assert order.price_ticks == price_ticks
@@ -111,15 +112,15 @@ def _audit_side(state: State, market_id: int, side: Side, orders: BookSide) -> i
             assert may_rest(order.time_in_force)
             assert last_seq < order.queued_seq <= state.seq, "time priority"
             last_seq = order.queued_seq
-        seen += len(level)
+            seen += 1
     return seen
 
 
 def _audit_waiting(state: State, market_id: int, orders: BookSide) -> int:
     _audit_levels(orders)
     for trigger_ticks, level in orders.levels_from_best():
-        for order_id, order in level.items():
-            assert state.orders[order_id] is order
+        for order in level:
+            assert state.orders[order.order_id] is order
             assert order.market_id == market_id
             assert order.awaiting_trigger
             assert order.remaining_lots == order.size_lots
@@ -131,7 +132,15 @@ def _audit_waiting(state: State, market_id: int, orders: BookSide) -> int:
 
 def _audit_levels(orders: BookSide) -> None:
     assert orders.keys == sorted(orders.levels)
-    assert all(orders.levels.values()), "empty level"
+    for key, level in orders.levels.items():
+        assert level.key == key
+        assert level.first is not None, "empty level"
+        ahead: Order | None = None
+        for order in level:
+            assert order.level is level
+            assert order.ahead is ahead, "broken queue"
+            ahead = order
+        assert level.last is ahead, "broken queue"
 
 
 def _audit_schedule(state: State) -> None:
@@ -145,16 +154,19 @@ def _audit_schedule(state: State) -> None:
 
 def _audit_memory(state: State) -> None:
     """What is remembered for replays is remembered exactly until it is forgotten."""
-    ended = {(account_id, client_id) for _, account_id, client_id in state.ended_client_orders}
+    ended = {order.order_id for order in state.ended_client_orders}
     made = {(account_id, client_id) for _, account_id, client_id in state.made_transfers}
     assert len(ended) == len(state.ended_client_orders)
     assert len(made) == len(state.made_transfers)
-    for queue in (state.ended_client_orders, state.made_transfers):
-        assert [entry[0] for entry in queue] == sorted(entry[0] for entry in queue)
+    for times_ns in (
+        [order.forget_ns for order in state.ended_client_orders],
+        [entry[0] for entry in state.made_transfers],
+    ):
+        assert times_ns == sorted(times_ns)
     remembered = 0
     for account in state.accounts.values():
-        for client_id, known in account.client_orders.items():
-            assert bool(known.ended) == ((account.account_id, client_id) in ended)
+        for known in account.client_orders.values():
+            assert bool(known.ended) == (known.order_id in ended)
             remembered += bool(known.ended)
         assert all((account.account_id, client_id) in made for client_id in account.client_transfers)
         assert account.fee_tier == state.fee_tiers.get(account.owner, 0)

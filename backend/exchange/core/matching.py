@@ -39,7 +39,7 @@ def can_fill(makers: BookSide, taker: Order) -> bool:
     for price_ticks, level in makers.levels_from_best():
         if (price_ticks - taker.price_ticks) * makers.sign < 0:
             return False
-        for maker in level.values():
+        for maker in level:
             if work == MAX_WORK:
                 return False
             work += 1
@@ -62,7 +62,7 @@ def lots_for_amount(makers: BookSide, taker: Order, unit_atoms: int) -> int:
         if (price_ticks - taker.price_ticks) * makers.sign < 0:
             return lots
         lot_price_atoms = price_ticks * unit_atoms
-        for maker in level.values():
+        for maker in level:
             if work == MAX_WORK:
                 return lots
             work += 1
@@ -95,7 +95,8 @@ def match(state: State, market: Market, book: Book, taker: Order, events: list[E
         if not keys or keys[-1] < limit_key:
             reason = None
             break
-        maker = next(iter(levels[keys[-1]].values()))
+        maker = levels[keys[-1]].first
+        assert maker is not None
         is_own = maker.account.owner == owner
         if is_own and taker.self_trade_prevention is _CANCEL_NEWEST:
             reason = EndReason.SELF_TRADE
@@ -113,7 +114,7 @@ def match(state: State, market: Market, book: Book, taker: Order, events: list[E
         first_ticks = first_ticks or last_ticks
         events.append(_trade(state, market, maker, taker))
         if maker.remaining_lots == 0:
-            makers.remove_first()
+            makers.remove(maker)
             end(state, market, maker, _FILLED, events, was_resting=True)
     if last_ticks:
         book.last_ticks = last_ticks
@@ -131,7 +132,7 @@ def _prevent(
     if mode is SelfTradePrevention.DECREMENT:
         events.append(_decrement(market, maker, taker))
     if mode is not SelfTradePrevention.DECREMENT or maker.remaining_lots == 0:
-        makers.remove(maker.price_ticks, maker)
+        makers.remove(maker)
         end(state, market, maker, EndReason.SELF_TRADE, events, was_resting=True)
     return mode is SelfTradePrevention.CANCEL_BOTH or taker.remaining_lots == 0
 
@@ -238,19 +239,15 @@ def end(
     if released_atoms:
         ledger.release(account, asset_id, released_atoms)
         order.held_atoms = 0
+    order.ended = reason
     order_id = order.order_id
     if state.orders.pop(order_id, None) is not None:
-        del account.orders[order.market_id][order_id]
-        account.open_orders -= 1
+        del account.orders[order_id]
         if order.good_till_ns:
             forget_expiry(state, order)
     if order.client_order_id is not None:
-        known = account.client_orders[order.client_order_id]
-        known.size_lots = order.size_lots
-        known.remaining_lots = order.remaining_lots
-        known.ended = reason
-        forget_ns = state.time_ns + CLIENT_ORDER_MEMORY_NS
-        state.ended_client_orders.append((forget_ns, account.account_id, order.client_order_id))
+        order.forget_ns = state.time_ns + CLIENT_ORDER_MEMORY_NS
+        state.ended_client_orders.append(order)
     events.append(
         OrderEnded(
             order_id,

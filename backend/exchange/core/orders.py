@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from exchange.core.accounts import Account
+    from exchange.core.book import Level
 
 
 class Side(StrEnum):
@@ -73,25 +74,36 @@ class EndReason(StrEnum):
 @final
 @mypyc_attr(acyclic=True)
 class Order:
-    """One open order. `held_atoms` is in the quote asset for a buy and in the base asset for a sell.
+    """An order, from its acceptance until nobody can ask for it any more.
 
-    `fee_numerator` is the sum of notional x rate (atoms x bps) over the fills so far; the fee charged so
-    far is its `div_ceil` by 10,000, so that many small fills cost what one large fill costs.
+    `held_atoms` is in the quote asset for a buy and in the base asset for a sell. `fee_numerator` is the sum
+    of notional x rate (atoms x bps) over the fills so far; the fee charged so far is its `div_ceil` by
+    10,000, so that many small fills cost what one large fill costs.
 
-    Compiled, the garbage collector does not see it: a million of them cost no collection anything. The cycle
-    with its account is cut when the order ends. `__init__` is written out because a dataclass's is not
-    compiled, and one is made for every command that places.
+    An order with a client order id is kept for a while after its end, to answer a request that comes again.
+
+    Compiled, the garbage collector does not see it: a million of them cost no collection anything. Its cycle
+    with its level is cut when it leaves the book, that with its account when it ends or is forgotten.
+    `__init__` is written out because a dataclass's is not compiled, and one is made for every placement.
     """
 
     __slots__ = (
         "account",
+        "ahead",
+        "asked_expires_ns",
+        "asked_price_ticks",
+        "asked_size_lots",
         "awaiting_trigger",
+        "behind",
         "client_order_id",
         "created_ns",
+        "ended",
         "fee_charged_atoms",
         "fee_numerator",
+        "forget_ns",
         "good_till_ns",
         "held_atoms",
+        "level",
         "maker_fee_bps",
         "market_id",
         "order_id",
@@ -136,6 +148,20 @@ class Order:
     """The command that gave it its place in the queue of its price."""
     fee_numerator: int
     fee_charged_atoms: int
+    asked_price_ticks: int
+    """As the request had it (0: none), while the order may have been amended since."""
+    asked_size_lots: int
+    asked_expires_ns: int
+    """When the request ended, not the order."""
+    ended: str
+    """Why it ended; empty while it is open."""
+    forget_ns: int
+    """When its client order id is free again, once it has ended."""
+    level: "Level | None"
+    """Where it stands in line: in a book, or among those that await a trigger."""
+    ahead: "Order | None"
+    behind: "Order | None"
+    """Its neighbours in the queue of its price."""
 
     def __init__(
         self,
@@ -186,3 +212,11 @@ class Order:
         self.queued_seq = queued_seq
         self.fee_numerator = fee_numerator
         self.fee_charged_atoms = fee_charged_atoms
+        self.asked_price_ticks = price_ticks
+        self.asked_size_lots = size_lots
+        self.asked_expires_ns = 0
+        self.ended = ""
+        self.forget_ns = 0
+        self.level = None
+        self.ahead = None
+        self.behind = None

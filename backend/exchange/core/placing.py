@@ -3,7 +3,7 @@
 from typing import Final
 
 from exchange.core import ledger
-from exchange.core.accounts import Account, ClientOrder
+from exchange.core.accounts import Account
 from exchange.core.admission import (
     is_too_large,
     refuse_content,
@@ -45,7 +45,7 @@ def place_order(state: State, command: PlaceOrder) -> list[Event]:
     if command.client_order_id is not None:
         known = account.client_orders.get(command.client_order_id)
         if known is not None:
-            return _sent_again(state, account, command, known)
+            return _sent_again(account, command, known)
     refused = refuse_for_now(state, account, market, command)
     if refused is not None:
         return rejected(refused)
@@ -78,9 +78,10 @@ def place_order(state: State, command: PlaceOrder) -> list[Event]:
     order.held_atoms = hold_atoms
     events: list[Event] = [_accepted(order, hold_asset_id)]
     if command.client_order_id is not None:
-        account.client_orders[command.client_order_id] = ClientOrder(
-            command, order.order_id, order.size_lots, order.size_lots, ""
-        )
+        order.asked_price_ticks = command.price_ticks
+        order.asked_size_lots = command.size_lots
+        order.asked_expires_ns = command.expires_ns
+        account.client_orders[command.client_order_id] = order
     if command.trigger is None:
         trade(state, market, book, order, events)
     else:
@@ -117,36 +118,35 @@ def _refuse_crossing(market: Market, book: Book, order: Order) -> RejectReason |
     return None
 
 
-def _sent_again(state: State, account: Account, command: PlaceOrder, known: ClientOrder) -> list[Event]:
-    if not _is_same_order(command, known.command):
+def _sent_again(account: Account, command: PlaceOrder, known: Order) -> list[Event]:
+    if not _is_same_order(command, known):
         return rejected(RejectReason.CLIENT_ORDER_ID_REUSED)
-    order = None if known.ended else state.orders[known.order_id]
     return [
         OrderKnown(
             known.order_id,
             account.account_id,
             command.market_id,
             known.ended or "open",
-            known.size_lots if order is None else order.size_lots,
-            known.remaining_lots if order is None else order.remaining_lots,
+            known.size_lots,
+            known.remaining_lots,
         )
     ]
 
 
-def _is_same_order(one: PlaceOrder, other: PlaceOrder) -> bool:
-    """Whether two requests ask for the same order; the expiry of the request may differ."""
+def _is_same_order(command: PlaceOrder, known: Order) -> bool:
+    """Whether the request asks for just this order; the expiry of the request may differ."""
     return (
-        one.market_id == other.market_id
-        and one.side is other.side
-        and one.order_type is other.order_type
-        and one.time_in_force is other.time_in_force
-        and one.price_ticks == other.price_ticks
-        and one.size_lots == other.size_lots
-        and one.self_trade_prevention is other.self_trade_prevention
-        and one.good_till_ns == other.good_till_ns
-        and one.trigger is other.trigger
-        and one.trigger_ticks == other.trigger_ticks
-        and one.quote_atoms == other.quote_atoms
+        command.market_id == known.market_id
+        and command.side is known.side
+        and command.order_type is known.order_type
+        and command.time_in_force is known.time_in_force
+        and command.price_ticks == known.asked_price_ticks
+        and command.size_lots == known.asked_size_lots
+        and command.self_trade_prevention is known.self_trade_prevention
+        and command.good_till_ns == known.good_till_ns
+        and command.trigger is known.trigger
+        and command.trigger_ticks == known.trigger_ticks
+        and command.quote_atoms == known.quote_atoms
     )
 
 

@@ -44,8 +44,8 @@ class State:
     orders: dict[int, Order] = field(default_factory=dict)
     """Every open order, in a book or awaiting its trigger."""
     next_trade_id: int = 1
-    ended_client_orders: deque[tuple[int, int, str]] = field(default_factory=deque)
-    """(forget at time_ns, account id, client order id), oldest first."""
+    ended_client_orders: deque[Order] = field(default_factory=deque)
+    """Ended orders whose client order ids are remembered, the first to be forgotten first."""
     made_transfers: deque[tuple[int, int, str]] = field(default_factory=deque)
     """(forget at time_ns, account id, client transfer id), oldest first."""
 

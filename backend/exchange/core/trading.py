@@ -49,7 +49,7 @@ def await_trigger(state: State, book: Book, order: Order) -> None:
 
 def fire_trigger(state: State, market: Market, book: Book, order: Order, events: list[Event]) -> None:
     """Sets an order free whose trigger is met: it goes on like a new one, paid for already."""
-    _trigger_side(book, order).remove(order.trigger_ticks, order)
+    _trigger_side(book, order).remove(order)
     order.awaiting_trigger = False
     events.append(OrderTriggered(order.order_id, order.account.account_id, order.market_id, book.last_ticks))
     makers = book.opposite(order.side)
@@ -64,9 +64,9 @@ def fire_trigger(state: State, market: Market, book: Book, order: Order, events:
 def leave_book(book: Book, order: Order) -> None:
     """Takes an open order from where it stands, in the book or among those that await a trigger."""
     if order.awaiting_trigger:
-        _trigger_side(book, order).remove(order.trigger_ticks, order)
+        _trigger_side(book, order).remove(order)
     else:
-        (book.bids if order.side is _BUY else book.asks).remove(order.price_ticks, order)
+        (book.bids if order.side is _BUY else book.asks).remove(order)
 
 
 def waits_for_rise(trigger: TriggerKind | None, side: Side) -> bool:
@@ -78,12 +78,7 @@ def _open(state: State, order: Order) -> None:
     """Enters an order that is open from now on."""
     order_id = order.order_id
     state.orders[order_id] = order
-    account = order.account
-    in_market = account.orders.get(order.market_id)
-    if in_market is None:
-        in_market = account.orders[order.market_id] = {}
-    in_market[order_id] = order
-    account.open_orders += 1
+    order.account.orders[order_id] = order
     if order.good_till_ns:
         expire_later(state, order)
 
