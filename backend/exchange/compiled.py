@@ -33,6 +33,7 @@ MODULES = (
     "cancelling",
     "custody",
     "fees",
+    "image",
     "ledger",
     "listing",
     "markets",

@@ -22,7 +22,7 @@ def fields_of(kind: Any) -> tuple[str, ...]:
 def copy_of(order: Order) -> Order:
     """Another order that says the same, in no queue."""
     names = fields_of(Order)
-    told = names.index("asked_price_ticks")
+    told = names.index("awaiting_trigger")
     copy = Order(*(getattr(order, name) for name in names[:told]))
     for name in names[told:]:
         if name not in LINKS:

@@ -10,7 +10,7 @@ from tests.core.random_commands import RandomCommands
 from tests.journal.recorded import record, snapshot
 from tests.journal.stored_day import DAY, GENESIS, JOURNAL, SEQS, STATE, seqs, start_seq
 
-from exchange.core.image import state_hash
+from exchange.core.image import IMAGE_TAG, encode_state, state_hash
 from exchange.core.state import State
 from exchange.journal.chain import Chain
 from exchange.journal.errors import HeadLost, JournalCorrupt, JournalUnreadable
@@ -124,7 +124,10 @@ async def test_a_snapshot_in_a_format_of_the_future_is_passed_over(
 ) -> None:
     journal = JOURNAL.copy()
     with monkeypatch.context() as future:
-        future.setattr("exchange.core.image.IMAGE_TAG", b"exchange state 9\n")
+        future.setattr(
+            "exchange.journal.snapshot_rows.encode_state",
+            lambda state: encode_state(state).replace(IMAGE_TAG, b"exchange state 9\n", 1),
+        )
         journal.snapshots[0] = record(GENESIS, DAY, rows_of=4, snapshots_after=(30,)).snapshots[0]
     assert (await recover(journal.connection, GENESIS, journal.head)).snapshot_seq == SEQS[1]
     assert "does not begin with" in warnings.entries[0]["problem"]

@@ -262,8 +262,7 @@ def _enter_orders(state: State, rows: list[BookRow]) -> None:
             (book.falls, True, row.falls),
         ):
             for order_row in order_rows:
-                order_id, account_id, *values = msgspec.structs.astuple(order_row)
-                order = Order(order_id, state.accounts[account_id], *values)
+                order = _open_order(state, order_row)
                 if order.market_id != row.market_id or order.order_id in opened:
                     raise ImageInvalid(f"order {order.order_id} is in two books")
                 opened[order.order_id] = order
@@ -276,6 +275,36 @@ def _enter_orders(state: State, rows: list[BookRow]) -> None:
         if order.good_till_ns:
             state.expiries.append((-order.good_till_ns, -order_id))
     state.expiries.sort()
+
+
+def _open_order(state: State, row: OrderRow) -> Order:
+    """By position and not through a tuple: a restart does it for every open order. Raises KeyError."""
+    order = Order(
+        row.order_id,
+        state.accounts[row.account_id],
+        row.market_id,
+        row.side,
+        row.order_type,
+        row.time_in_force,
+        row.self_trade_prevention,
+        row.price_ticks,
+        row.size_lots,
+        row.remaining_lots,
+        row.held_atoms,
+        row.maker_fee_bps,
+        row.taker_fee_bps,
+        row.client_order_id,
+        row.created_ns,
+        row.good_till_ns,
+        row.trigger,
+        row.trigger_ticks,
+        row.quote_atoms,
+    )
+    order.awaiting_trigger = row.awaiting_trigger
+    order.queued_seq = row.queued_seq
+    order.fee_numerator = row.fee_numerator
+    order.fee_charged_atoms = row.fee_charged_atoms
+    return order
 
 
 def _enter_client_orders(state: State, row: StateRow) -> None:

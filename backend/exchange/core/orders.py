@@ -184,10 +184,6 @@ class Order:
         trigger: TriggerKind | None = None,
         trigger_ticks: int = 0,
         quote_atoms: int = 0,
-        awaiting_trigger: bool = False,
-        queued_seq: int = 0,
-        fee_numerator: int = 0,
-        fee_charged_atoms: int = 0,
     ) -> None:
         self.order_id = order_id
         self.account = account
@@ -208,10 +204,10 @@ class Order:
         self.trigger = trigger
         self.trigger_ticks = trigger_ticks
         self.quote_atoms = quote_atoms
-        self.awaiting_trigger = awaiting_trigger
-        self.queued_seq = queued_seq
-        self.fee_numerator = fee_numerator
-        self.fee_charged_atoms = fee_charged_atoms
+        self.awaiting_trigger = False
+        self.queued_seq = 0
+        self.fee_numerator = 0
+        self.fee_charged_atoms = 0
         self.asked_price_ticks = price_ticks
         self.asked_size_lots = size_lots
         self.asked_expires_ns = 0

@@ -211,21 +211,22 @@ def _newly_open(accepted: OrderAccepted, size_lots: int, remaining_lots: int, ti
 
 
 def _as_committed(order: Order) -> OpenOrder:
+    """By position, as above."""
     return OpenOrder(
-        order_id=order.order_id,
-        account_id=order.account.account_id,
-        market_id=order.market_id,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        self_trade_prevention=order.self_trade_prevention,
-        price_ticks=order.price_ticks,
-        size_lots=order.size_lots,
-        remaining_lots=order.remaining_lots,
-        client_order_id=order.client_order_id,
-        created_ns=order.created_ns,
-        good_till_ns=order.good_till_ns,
-        trigger=order.trigger,
-        trigger_ticks=order.trigger_ticks,
-        awaiting_trigger=order.awaiting_trigger,
+        order.order_id,
+        order.account.account_id,
+        order.market_id,
+        order.side,
+        order.order_type,
+        order.time_in_force,
+        order.self_trade_prevention,
+        order.price_ticks,
+        order.size_lots,
+        order.remaining_lots,
+        order.client_order_id,
+        order.created_ns,
+        order.good_till_ns,
+        order.trigger,
+        order.trigger_ticks,
+        order.awaiting_trigger,
     )
