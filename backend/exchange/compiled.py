@@ -30,6 +30,7 @@ MODULES = (
     "amending",
     "apply",
     "book",
+    "by_id",
     "cancelling",
     "custody",
     "fees",

@@ -291,8 +291,8 @@ class Exchange(RuleBasedStateMachine):
         state = venue.state
         for account in state.accounts.values():
             assert all(entry.held_atoms == 0 for entry in account.balances.values())
-        assert (state.orders, venue.told, state.expiries, state.switches, state.met_markets) == (
-            {},
+        assert (list(state.orders), venue.told, state.expiries, state.switches, state.met_markets) == (
+            [],
             {},
             [],
             [],

@@ -122,7 +122,7 @@ class Traffic:
         if dice < 0.76:
             return self._amendment(account_id)
         if dice < 0.82:
-            order_id = rng.choice(list(self._state.orders) or [1])
+            order_id = rng.choice(sorted(self._state.orders) or [1])
             order = self._state.orders.get(order_id)
             return CancelOrder(account_id if order is None else order.account.account_id, order_id)
         if dice < 0.84:
@@ -199,7 +199,7 @@ class Traffic:
 
     def _amendment(self, account_id: int) -> AmendOrder:
         rng = self._random
-        order = self._state.orders.get(rng.choice(list(self._state.orders) or [1]))
+        order = self._state.orders.get(rng.choice(sorted(self._state.orders) or [1]))
         if order is None:
             return AmendOrder(account_id, 1, 200_000, 1, 0)
         price_ticks = rng.choice([order.price_ticks, rng.randint(199_000, 201_000)])

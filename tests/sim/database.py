@@ -24,7 +24,8 @@ from tests.sim.statements import Result, Statement, planned
 from tests.sim.syntax import AlterTable, CreateTable, parsed, split
 from tests.sim.tables import Key, Table
 
-from exchange.stores.postgres import MIGRATIONS, _upgrade_script
+from exchange.stores.migration_script import upgrade_script
+from exchange.stores.postgres import MIGRATIONS
 
 FLUSH_S = (0.05, 0.6)
 """A transaction that did not wait for the disk is on it this much later."""
@@ -289,7 +290,7 @@ class _Execution:
 @cache
 def schema() -> list[str]:
     """The statements of the product's migrations that mean something to a new database."""
-    return [sql for sql in split(_upgrade_script(MIGRATIONS, None)) if not _MOVES_DATA.search(sql)]
+    return [sql for sql in split(upgrade_script(MIGRATIONS, None)) if not _MOVES_DATA.search(sql)]
 
 
 _MOVES_DATA = re.compile(r"alembic_version|^\s*(--[^\n]*\s*)*INSERT\b.*\bSELECT\b", re.DOTALL | re.IGNORECASE)

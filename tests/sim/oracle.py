@@ -181,7 +181,7 @@ class Oracle:
                 if entry.available_atoms or entry.held_atoms
             }
             require(mine == theirs, f"{what} has the balances of the journal", state.seq)
-            require(state.orders.keys() == self.open_orders.keys(), f"{what} has the open orders", state.seq)
+            require(set(state.orders) == self.open_orders.keys(), f"{what} has the open orders", state.seq)
         if not thoroughly:
             return
         try:

@@ -241,7 +241,7 @@ def end(
         order.held_atoms = 0
     order.ended = reason
     order_id = order.order_id
-    if state.orders.pop(order_id, None) is not None:
+    if state.orders.pop(order_id) is not None:
         del account.orders[order_id]
         if order.good_till_ns:
             forget_expiry(state, order)

@@ -6,6 +6,7 @@ from typing import Final
 
 from exchange.core.accounts import FIRST_USER_ACCOUNT, SYSTEM_ACCOUNTS, Account
 from exchange.core.book import Book
+from exchange.core.by_id import ById
 from exchange.core.events import WithdrawalRequested
 from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
@@ -16,6 +17,10 @@ NEVER_NS: Final = 2**64
 
 def _system_accounts() -> dict[int, Account]:
     return {number: Account(number, owner="", sub_account=0) for number in SYSTEM_ACCOUNTS}
+
+
+def _no_orders() -> ById[Order]:
+    return ById()
 
 
 @dataclass(slots=True)
@@ -41,7 +46,7 @@ class State:
     fee_tiers: dict[str, int] = field(default_factory=dict)
     """Fee tier by owner, where it is not 0."""
 
-    orders: dict[int, Order] = field(default_factory=dict)
+    orders: ById[Order] = field(default_factory=_no_orders)
     """Every open order, in a book or awaiting its trigger."""
     next_trade_id: int = 1
     ended_client_orders: deque[Order] = field(default_factory=deque)

@@ -10,6 +10,7 @@ from collections import defaultdict
 import msgspec
 from msgspec.structs import replace
 
+from exchange.core.by_id import ById
 from exchange.core.events import (
     OrderAccepted,
     OrderAmended,
@@ -65,7 +66,7 @@ class OpenOrders:
     def __init__(self) -> None:
         self.time_ns = 0
         """Of the batch that is being folded in."""
-        self._orders: dict[int, OpenOrder] = {}
+        self._orders: ById[OpenOrder] = ById()
         self._ids_of: dict[int, dict[int, None]] = {}
         self._depth: defaultdict[int, _Depth] = defaultdict(_Depth)
         self._last_ticks: dict[int, int] = {}
@@ -168,7 +169,7 @@ class OpenOrders:
             self._orders[event.taker_order_id] = replace(taker, size_lots=taker.size_lots - event.size_lots)
 
     def end(self, event: OrderEnded) -> None:
-        order = self._orders.pop(event.order_id, None)
+        order = self._orders.pop(event.order_id)
         if order is None:
             assert not event.was_resting
             return
