@@ -474,6 +474,16 @@ def unknown_client_order_to_be_forgotten(state: State) -> None:
 
 
 @breaks
+def ended_order_that_holds_something(state: State) -> None:
+    state.accounts[BOB].client_orders["over0"].held_atoms = 1
+
+
+@breaks
+def ended_order_in_a_queue(state: State) -> None:
+    state.accounts[BOB].client_orders["over0"].level = Level(1)
+
+
+@breaks
 def client_orders_forgotten_out_of_order(state: State) -> None:
     state.ended_client_orders.rotate()
 

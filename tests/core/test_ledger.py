@@ -103,6 +103,14 @@ def test_a_rebate_comes_out_of_the_other_sides_fee(buyer_fee: int, seller_fee: i
     assert amounts(collector, USD) == (buyer_fee + seller_fee, 0)
 
 
+def test_a_rebate_may_be_as_large_as_what_is_paid() -> None:
+    buyer, seller, collector = ready_to_trade()
+    ledger.exchange(buyer, seller, collector, MARKET, 10, 50, -50, 50, 100)
+    assert amounts(buyer, USD) == (100, 0)
+    assert amounts(seller, USD) == (0, 0)
+    assert amounts(collector, USD) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("base", "quote", "buyer_fee", "seller_fee", "released"),
     [

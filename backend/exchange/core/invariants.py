@@ -167,7 +167,10 @@ def _audit_memory(state: State) -> None:
     for account in state.accounts.values():
         for known in account.client_orders.values():
             assert bool(known.ended) == (known.order_id in ended)
-            remembered += bool(known.ended)
+            if known.ended:
+                assert known.held_atoms == 0
+                assert known.level is None
+                remembered += 1
         assert all((account.account_id, client_id) in made for client_id in account.client_transfers)
         assert account.fee_tier == state.fee_tiers.get(account.owner, 0)
     assert remembered == len(ended)
