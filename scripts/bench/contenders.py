@@ -33,9 +33,10 @@ from exchange.core.commands import (
 from exchange.core.events import AccountOpened, Event
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.core.matching import match, required_hold_atoms
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.orders import Order
 from exchange.core.state import State
 from exchange.core.terms import RULES_VERSION
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce
 
 START_NS = 1_700_000_000_000_000_000
 COMMANDS_PER_SECOND = 2_000

@@ -19,8 +19,8 @@ from scripts.crash.promises import Batch, Cancellation, MassCancellation, Outcom
 from exchange.core.accounts import FEES_ACCOUNT, FIRST_USER_ACCOUNT
 from exchange.core.events import OrderAccepted, Trade
 from exchange.core.markets import Market
-from exchange.core.orders import EndReason, OrderType
 from exchange.core.units import format_atoms
+from exchange.core.words import EndReason, OrderType
 
 CREATED, KNOWN = 201, 200
 EXPECTED_REFUSALS = frozenset(

@@ -24,7 +24,7 @@ from exchange.core.events import (
 )
 from exchange.core.markets import Market
 from exchange.core.movements import movements
-from exchange.core.orders import Side
+from exchange.core.words import Side
 from exchange.journal.rows import READ_ROWS, JournalRow, decode_row
 
 ROWS_PER_READ = 500

@@ -12,8 +12,8 @@ from scripts.crash.history import History, OrderHistory
 from scripts.crash.public_api import ApiFailed, Trader, listing, request
 
 from exchange.core.markets import Market
-from exchange.core.orders import Side
 from exchange.core.units import format_atoms
+from exchange.core.words import Side
 
 MARKET_DATA_TIMEOUT_S = 60.0
 SERVICE_UNAVAILABLE = 503

@@ -25,9 +25,9 @@ from exchange.core.events import (
 from exchange.core.image import encode_state
 from exchange.core.invariants import audit
 from exchange.core.movements import movements
-from exchange.core.orders import Side
 from exchange.core.schedule import work_is_due
 from exchange.core.state import State
+from exchange.core.words import Side
 from exchange.sequencer.committed import CommittedView
 
 SECOND = 1_000_000_000

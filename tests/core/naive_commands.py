@@ -33,8 +33,7 @@ from exchange.core.commands import (
     Tick,
     TransferFunds,
 )
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 OWNERS = ("alice", "bob", "carol", "dan")
 HUGE = 2**127

@@ -6,9 +6,8 @@ from tests.core.naive_world import SECOND, NaiveOrder, World
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.markets import MarketState
-from exchange.core.orders import EndReason, TimeInForce
 from exchange.core.rejects import RejectReason as R
+from exchange.core.words import EndReason, MarketState, TimeInForce
 
 
 def cancel_order(world: World, k: c.CancelOrder) -> Answer:

@@ -6,7 +6,7 @@ from math import ceil
 from tests.core.naive_world import FEES, WORK_LIMIT, NaiveOrder, World
 
 from exchange.core import events as e
-from exchange.core.orders import EndReason, SelfTradePrevention
+from exchange.core.words import EndReason, SelfTradePrevention
 
 
 def go(world: World, taker: NaiveOrder, out: list[e.Event]) -> None:

@@ -10,9 +10,8 @@ from tests.core.naive_world import LARGEST, SECOND, NaiveMarket, NaiveOrder, Wor
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
 from exchange.core.rejects import RejectReason as R
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce
 
 Answer = R | list[e.Event]
 NOT_NOW = {

@@ -10,8 +10,7 @@ from math import ceil
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.markets import MarketState
-from exchange.core.orders import EndReason, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import EndReason, MarketState, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 LARGEST = 2**128 - 1
 SECOND = 10**9

@@ -10,11 +10,11 @@ from tests.core.venue import CHAIN_ID, SECOND, START_NS, VAULT, address, token, 
 from exchange.core import commands as c
 from exchange.core.apply import apply
 from exchange.core.events import Event
-from exchange.core.markets import MarketState
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.schedule import work_is_due
 from exchange.core.state import State
 from exchange.core.terms import RULES_VERSION
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 PEOPLE = ("alice", "bob", "carol", "dave")
 MARKETS = ("APPLE-COIN", "PEAR-COIN")

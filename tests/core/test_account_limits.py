@@ -4,8 +4,8 @@ from tests.core.venue import Venue, refusal, trades
 from exchange.core.accounts import FEES_ACCOUNT, MAX_OPEN_ORDERS
 from exchange.core.commands import SetAccountLimits
 from exchange.core.events import AccountLimitsSet, OrderAccepted, OrderRested
-from exchange.core.orders import TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import TimeInForce
 
 
 @pytest.fixture

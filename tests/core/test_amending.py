@@ -4,9 +4,9 @@ from tests.core.venue import SECOND, Venue, ends, fills, refusal, trades
 from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.commands import AmendOrder
 from exchange.core.events import Event, OrderAmended, OrderEnded, OrderKnown, OrderRested
-from exchange.core.orders import Side, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_SIZE_LOTS
+from exchange.core.words import Side, TimeInForce
 
 
 @pytest.fixture

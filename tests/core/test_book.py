@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from exchange.core.accounts import Account
 from exchange.core.book import NO_LOW_TICKS, Book, BookSide
 from exchange.core.matching import can_fill, lots_for_amount
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.orders import Order
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce
 
 OWNER = Account(1_000, owner="0xa", sub_account=0)
 OTHER = Account(1_001, owner="0xb", sub_account=0)

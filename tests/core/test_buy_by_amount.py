@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.core.venue import Venue, ends, fills, refusal, trades
 
 from exchange.core.events import Event, OrderAccepted, OrderEnded, OrderKnown
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_ATOMS, MAX_SIZE_LOTS
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ from tests.core.venue import SECOND, Venue, ends, refusal, trades
 from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.commands import CancelAllAfter
 from exchange.core.events import CancelAllAfterFired, CancelAllAfterSet, OrderAccepted, OrderEnded, Ticked
-from exchange.core.markets import MarketState
-from exchange.core.orders import Side
 from exchange.core.rejects import RejectReason
+from exchange.core.words import MarketState, Side
 
 DAY_S = 24 * 3600
 

@@ -4,8 +4,8 @@ from tests.core.venue import Venue, ends, refusal
 from exchange.core.accounts import CHAIN_ACCOUNT
 from exchange.core.commands import CancelAll, CancelOrder
 from exchange.core.events import AllCancelled, OrderEnded
-from exchange.core.orders import Side
 from exchange.core.rejects import RejectReason
+from exchange.core.words import Side
 
 
 @pytest.fixture

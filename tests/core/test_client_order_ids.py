@@ -2,8 +2,8 @@ import pytest
 from tests.core.venue import SECOND, Venue, refusal
 
 from exchange.core.events import OrderAccepted, OrderEnded, OrderKnown
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import OrderType, Side, TimeInForce
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from tests.core.strategies import COMMANDS, EVENTS, plain, structs
 
 from exchange.core.commands import CancelOrder, Command, CreditDeposit, ListAsset, OpenAccount, PlaceOrder
 from exchange.core.events import Event, Rejected
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.journal.rows import decode_row, encode_command, encode_payload, join_commands
 
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError)

@@ -17,8 +17,8 @@ from exchange.core.apply import apply
 from exchange.core.commands import CancelAll, Command, ListAsset, PlaceOrder, TransferFunds
 from exchange.core.events import Event, Rejected
 from exchange.core.image import state_hash
-from exchange.core.orders import EndReason
 from exchange.core.state import State
+from exchange.core.words import EndReason
 from exchange.journal.rows import encode_payload
 
 ROOT = Path(__file__).parents[2]

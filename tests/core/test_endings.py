@@ -7,7 +7,7 @@ from tests.core.venue import SECOND, Venue, ends, fills
 
 from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.events import OrderEnded
-from exchange.core.orders import EndReason, SelfTradePrevention, Side, TimeInForce
+from exchange.core.words import EndReason, SelfTradePrevention, Side, TimeInForce
 
 BUY, SELL = Side.BUY, Side.SELL
 

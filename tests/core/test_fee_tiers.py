@@ -12,8 +12,8 @@ from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.commands import OpenMarket, SetFees, SetFeeTier
 from exchange.core.events import FeesSet, FeeTierSet, OrderAccepted
 from exchange.core.markets import MAX_FEE_TIERS
-from exchange.core.orders import Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import Side, TimeInForce
 
 TABLE = ((10, 50), (5, 40), (-10, 30))
 

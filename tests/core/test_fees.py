@@ -8,7 +8,8 @@ from tests.core.venue import Venue, ends, fills
 from exchange.core import fees
 from exchange.core.accounts import FEES_ACCOUNT, Account
 from exchange.core.events import OrderAccepted
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.orders import Order
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce
 
 notionals = st.lists(st.one_of(st.integers(1, 50), st.integers(1, 2**120)), min_size=1, max_size=30)
 rates = st.integers(0, 10_000)

@@ -3,9 +3,8 @@ import pytest
 from tests.core.venue import SECOND, START_NS, Venue, ends, fills, refusal, trades
 
 from exchange.core.events import OrderAccepted, OrderEnded, OrderKnown, OrderRested, Ticked
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import MarketState, OrderType, TimeInForce
 
 IN_TEN_S = START_NS + 10 * SECOND
 

@@ -39,9 +39,10 @@ from exchange.core.image import (
 from exchange.core.image_rows import AssetRow, ClientOrderRow, MarketRow, OrderRow, StateRow
 from exchange.core.invariants import audit
 from exchange.core.markets import Asset, Market
-from exchange.core.orders import Order, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS
+from exchange.core.words import TriggerKind
 
 ROOT = Path(__file__).parents[2]
 

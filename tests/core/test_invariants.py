@@ -15,9 +15,10 @@ from exchange.core.accounts import CHAIN_ACCOUNT, FEES_ACCOUNT, MAX_OPEN_ORDERS,
 from exchange.core.book import Book, Level
 from exchange.core.commands import OpenMarket
 from exchange.core.invariants import audit
-from exchange.core.orders import Order, Side, TimeInForce, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS, MAX_SIZE_LOTS
+from exchange.core.words import Side, TimeInForce, TriggerKind
 
 ALICE, BOB, APPLE, COIN = 1_000, 1_001, 1, 2
 

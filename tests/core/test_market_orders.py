@@ -5,10 +5,10 @@ from tests.core.venue import Venue, ends, refusal, trades
 
 from exchange.core.book import Book
 from exchange.core.events import OrderAccepted
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.prices import reference_ticks, worst_ticks
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_PRICE_TICKS
+from exchange.core.words import OrderType, Side, TimeInForce
 
 
 def worst_of(venue: Venue, name: str, side: Side, **more: int) -> int:

@@ -5,9 +5,8 @@ from tests.core.venue import Venue, ends, refusal, trades
 
 from exchange.core.commands import OpenMarket, SetMarketState
 from exchange.core.events import AllCancelled, MarketOpened, MarketStateSet, OrderAccepted, OrderAmended
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import MarketState, OrderType, Side, TimeInForce
 
 PRE_OPEN, OPEN, POST_ONLY = MarketState.PRE_OPEN, MarketState.OPEN, MarketState.POST_ONLY
 CANCEL_ONLY, HALTED = MarketState.CANCEL_ONLY, MarketState.HALTED

@@ -3,8 +3,8 @@ from tests.core.venue import Venue, ends, fills, refusal, trades
 
 from exchange.core.events import OrderAccepted, OrderEnded, OrderRested, Trade
 from exchange.core.matching import MAX_WORK
-from exchange.core.orders import OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import OrderType, TimeInForce
 
 
 @pytest.fixture

@@ -12,9 +12,16 @@ from tests.core.venue import SECOND, Venue, ends, fills, refusal
 
 from exchange.core.commands import AmendOrder, CancelAll, CancelOrder, PlaceOrder, SetMarketState, Tick
 from exchange.core.events import Event, OrderAccepted, OrderAmended, OrderKnown, OrderTriggered, Ticked
-from exchange.core.markets import MarketState
-from exchange.core.orders import EndReason, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.core.rejects import RejectReason
+from exchange.core.words import (
+    EndReason,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 BOB, CAROL, DAN = 1_001, 1_002, 1_003
 BOTH_OF_CAROL = (CAROL, 1_005)

@@ -14,9 +14,9 @@ from tests.core.venue import SECOND, Venue, address
 from exchange.core import ledger
 from exchange.core.commands import OpenMarket, SetFees, SetFeeTier, TransferFunds
 from exchange.core.events import Event, OrderEnded, Rejected
-from exchange.core.orders import EndReason
 from exchange.core.rejects import RejectReason
 from exchange.core.schedule import work_is_due
+from exchange.core.words import EndReason
 
 
 def stage(rules: int = 2) -> tuple[Venue, Naive]:

@@ -4,9 +4,9 @@ from tests.core.venue import Venue, refusal, trades
 from exchange.core.accounts import FEES_ACCOUNT, MAX_OPEN_ORDERS
 from exchange.core.commands import PlaceOrder
 from exchange.core.events import OrderAccepted, OrderRested
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_SIZE_LOTS
+from exchange.core.words import OrderType, Side, TimeInForce
 
 BEYOND = [2**63, 2**64, 2**127, 2**128 - 1, 2**128, 2**200]
 BAD_PRICES = [0, -1, *BEYOND]

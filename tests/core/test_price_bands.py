@@ -5,11 +5,11 @@ from tests.core.venue import Venue, refusal, trades
 
 from exchange.core.commands import OpenMarket, SetPriceBands
 from exchange.core.events import MarketOpened, OrderAccepted, OrderAmended, PriceBandsSet
-from exchange.core.markets import DEFAULT_MARKET_BAND_BPS, MarketState
-from exchange.core.orders import Side, TimeInForce
+from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
 from exchange.core.prices import is_outside_band
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_PRICE_TICKS
+from exchange.core.words import MarketState, Side, TimeInForce
 
 
 @pytest.fixture

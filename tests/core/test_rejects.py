@@ -7,9 +7,8 @@ from tests.core.venue import Venue, refusal
 
 from exchange.core.commands import CancelOrder, OpenAccount, OpenMarket, SetRules
 from exchange.core.events import Event
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import MarketState, OrderType, TimeInForce
 
 
 def mine(venue: Venue) -> int:

@@ -5,10 +5,10 @@ from tests.core.venue import Venue, refusal
 
 from exchange.core.commands import OpenMarket, SetRules
 from exchange.core.events import OrderAccepted, OrderKnown, RulesSet
-from exchange.core.orders import OrderType, TimeInForce
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State
 from exchange.core.terms import RULES_VERSION
+from exchange.core.words import OrderType, TimeInForce
 
 
 @pytest.fixture

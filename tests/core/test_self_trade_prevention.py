@@ -13,8 +13,8 @@ from exchange.core.events import (
     Trade,
 )
 from exchange.core.matching import MAX_WORK
-from exchange.core.orders import SelfTradePrevention, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import SelfTradePrevention, Side, TimeInForce
 
 NEWEST = SelfTradePrevention.CANCEL_NEWEST
 OLDEST = SelfTradePrevention.CANCEL_OLDEST

@@ -33,9 +33,9 @@ from exchange.core.commands import (
 )
 from exchange.core.events import Rejected
 from exchange.core.image import decode_state, encode_state
-from exchange.core.markets import MarketState
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.units import MAX_ATOMS
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.journal.rows import encode_payload
 
 people = st.sampled_from(["alice", "bob", "carol"])

@@ -14,10 +14,10 @@ from exchange.core.events import (
     Ticked,
 )
 from exchange.core.invariants import audit
-from exchange.core.markets import MarketState
 from exchange.core.rejects import RejectReason
 from exchange.core.schedule import work_is_due
 from exchange.core.state import NEVER_NS
+from exchange.core.words import MarketState
 
 
 def kinds(events: list[Event]) -> list[type[Event]]:

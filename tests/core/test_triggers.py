@@ -3,9 +3,8 @@ import pytest
 from tests.core.venue import Venue, ends, fills, refusal, trades
 
 from exchange.core.events import Event, OrderAccepted, OrderEnded, OrderRested, OrderTriggered, Ticked
-from exchange.core.markets import MarketState
-from exchange.core.orders import EndReason, SelfTradePrevention, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import EndReason, MarketState, SelfTradePrevention, Side, TimeInForce
 
 
 def triggered(events: list[Event]) -> list[int]:

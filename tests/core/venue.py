@@ -29,9 +29,10 @@ from exchange.core.commands import (
     TransferFunds,
 )
 from exchange.core.events import AccountKnown, AccountOpened, Event, OrderEnded, Rejected, Trade
-from exchange.core.markets import Market, MarketState
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.markets import Market
+from exchange.core.orders import Order
 from exchange.core.rejects import RejectReason
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 __all__ = [
     "CHAIN_ID",

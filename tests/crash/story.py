@@ -28,8 +28,8 @@ from exchange.core.events import (
     Trade,
 )
 from exchange.core.markets import Market
-from exchange.core.orders import EndReason, OrderType, SelfTradePrevention, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import EndReason, OrderType, SelfTradePrevention, Side, TimeInForce
 from exchange.journal.rows import JournalRow
 
 SELLER, BUYER = 1_000, 1_001

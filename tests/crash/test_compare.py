@@ -34,7 +34,7 @@ from tests.crash.story import (
 )
 
 from exchange.core.events import Event, Trade
-from exchange.core.orders import EndReason, Side
+from exchange.core.words import EndReason, Side
 from exchange.journal.rows import encode_payload
 
 ROWS_TO_12 = ((1, 7), (8, 8), (9, 10), (11, 11), (12, 12))

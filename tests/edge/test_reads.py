@@ -6,7 +6,7 @@ import pytest
 from tests.edge.harness import CHAIN_ID, ETH, VAULT, problem
 
 from exchange.core.commands import CreditDeposit, SetFees, SetMarketState, SetPriceBands
-from exchange.core.markets import MarketState
+from exchange.core.words import MarketState
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import HealthPart
 from exchange.edge.reads import decode_cursor, encode_cursor

@@ -5,7 +5,7 @@ import time
 from tests.edge.harness import Exchange, Trader, problem
 
 from exchange.core.commands import SetAccountLimits, SetFees, SetMarketState, SetPriceBands
-from exchange.core.markets import MarketState
+from exchange.core.words import MarketState
 from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem, PlaceOrderAnswer
 from exchange.sequencer.sequencer import EngineStopped, Overloaded
 

@@ -14,8 +14,8 @@ from exchange.core.commands import (
     PlaceOrder,
     SetRules,
 )
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.state import State
+from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.gateway.accounts import NOBODY, account_id_to_read, own_account_id, own_open_order
 from exchange.gateway.batches import BatchReader, parse_operations
 from exchange.gateway.refusals import FieldRefused

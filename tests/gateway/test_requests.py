@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from exchange.core.commands import PlaceOrder
 from exchange.core.markets import Market
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_TIME_NS
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.gateway.fields import parse_amount_atoms, parse_price_ticks, parse_size_lots
 from exchange.gateway.refusals import FieldRefused
 from exchange.gateway.requests import PLACE_FIELDS, parse_amend_order, parse_place_order

@@ -5,7 +5,7 @@ from tests.core.venue import CHAIN_ID, VAULT, token
 from tests.sequencer.engine import GatedLog, Running, running
 
 from exchange.core.commands import Command, ListAsset, OpenMarket, SetFees, SetMarketState, SetPriceBands
-from exchange.core.markets import MarketState
+from exchange.core.words import MarketState
 from exchange.main import ListingDiffers, ListingRefused, _list
 
 APPLE, COIN = (ListAsset(symbol, 0, CHAIN_ID, VAULT, token(symbol)) for symbol in ("APPLE", "COIN"))

@@ -20,7 +20,7 @@ from exchange.core.commands import (
     TransferFunds,
 )
 from exchange.core.events import FeeTierSet, OrderAccepted, Rejected
-from exchange.core.orders import OrderType, Side, TimeInForce
+from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail
 from exchange.operator import fee_tiers

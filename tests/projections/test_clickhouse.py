@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.projections.conftest import MINUTE_NS, START_NS, JournaledExchange
 from tests.projections.traffic import FIRST_ACCOUNT, place
 
-from exchange.core.orders import Side
+from exchange.core.words import Side
 from exchange.journal.errors import HeadLost
 from exchange.projections import blocks, trades
 from exchange.projections import clickhouse as projection_module

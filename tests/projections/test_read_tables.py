@@ -11,7 +11,7 @@ from tests.projections.traffic import ACCOUNTS, FIRST_ACCOUNT, USDC, deposit, ow
 
 from exchange.core.accounts import SYSTEM_ACCOUNTS
 from exchange.core.events import DepositCredited, OrderAccepted, OrderEnded, Trade, WithdrawalRequested
-from exchange.core.orders import EndReason, Side
+from exchange.core.words import EndReason, Side
 from exchange.journal.errors import HeadLost
 from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail

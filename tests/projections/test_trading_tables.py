@@ -38,8 +38,7 @@ from exchange.core.events import (
     Trade,
     TransferKnown,
 )
-from exchange.core.markets import MarketState
-from exchange.core.orders import SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import MarketState, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.projections import accounts, ledger_entries, orders, reference, transfers, volumes
 from exchange.projections.orders import OrderRow
 

@@ -20,9 +20,8 @@ from exchange.core.commands import (
     SettleWithdrawal,
     TransferFunds,
 )
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.core.state import State
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 CHAIN_ID = 31_337
 VAULT = "0x" + "aa" * 20

@@ -9,7 +9,7 @@ from tests.sequencer.engine import GatedLog, HandClock, Running, account_of, run
 
 from exchange.core import commands as c
 from exchange.core.events import OrderEnded
-from exchange.core.orders import OrderType, Side, TimeInForce
+from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.sequencer.inbox import HAVE_RESERVED_ROOM, MAX_RETRY_AFTER_S, Pace
 from exchange.sequencer.sequencer import Outcome, Overloaded
 

@@ -5,7 +5,7 @@ from tests.core.random_commands import RandomCommands
 from tests.sequencer.engine import GatedLog, account_of, running
 
 from exchange.core.commands import CancelOrder, Command, OpenAccount, PlaceOrder
-from exchange.core.orders import OrderType, Side, TimeInForce
+from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.journal.rows import encode_command, encode_payload, join_commands
 from exchange.sequencer.sequencer import CommandNotEncodable
 

@@ -16,8 +16,8 @@ from exchange.core.events import (
     Rejected,
     Trade,
 )
-from exchange.core.orders import OrderType, Side, TimeInForce
 from exchange.core.rejects import RejectReason
+from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.sequencer import EngineStopped
 

@@ -16,8 +16,8 @@ from exchange.core.events import (
     SelfTradePrevented,
     Trade,
 )
-from exchange.core.orders import SelfTradePrevention
 from exchange.core.state import State
+from exchange.core.words import SelfTradePrevention
 from exchange.sequencer.committed import CommittedView
 
 GENESIS = "0x" + "11" * 32

@@ -4,8 +4,7 @@ import pytest
 from tests.core.venue import SECOND, Venue, address
 
 from exchange.core.events import Event
-from exchange.core.markets import MarketState
-from exchange.core.orders import SelfTradePrevention, Side
+from exchange.core.words import MarketState, SelfTradePrevention, Side
 from exchange.sequencer.committed import OpenOrder
 
 

@@ -11,8 +11,8 @@ from tests.sim.world import TOKENS, Unreachable
 
 from exchange.core.commands import Command, OpenAccount, PlaceOrder, SetMarketState
 from exchange.core.events import AccountKnown, AccountOpened, OrderAccepted, OrderKnown, Rejected
-from exchange.core.markets import MarketState
 from exchange.core.rejects import RejectReason
+from exchange.core.words import MarketState
 from exchange.sequencer.sequencer import EngineStopped, Outcome, Overloaded
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ from exchange.core.commands import (
     Tick,
     TransferFunds,
 )
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 SECOND = 1_000_000_000
 LIFE_S = 30

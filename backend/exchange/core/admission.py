@@ -7,12 +7,13 @@ from typing import Final
 
 from exchange.core.accounts import Account
 from exchange.core.commands import PlaceOrder
-from exchange.core.markets import Market, MarketState
+from exchange.core.markets import Market
 from exchange.core.matching import CLIENT_ORDER_MEMORY_NS
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.orders import Order
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_SIZE_LOTS, MAX_TIME_NS
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce
 
 # Enum members as module constants: an attribute of an Enum class costs several times as much to look up.
 _LIMIT: Final = OrderType.LIMIT

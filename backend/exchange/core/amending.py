@@ -4,14 +4,15 @@ from exchange.core import ledger
 from exchange.core.admission import closed_reason, is_too_large, refuse_lifetime
 from exchange.core.commands import AmendOrder
 from exchange.core.events import Event, OrderAmended, rejected
-from exchange.core.markets import Market, MarketState
+from exchange.core.markets import Market
 from exchange.core.matching import held_asset_id, required_hold_atoms
-from exchange.core.orders import Order, TimeInForce
+from exchange.core.orders import Order
 from exchange.core.prices import is_outside_band, reference_ticks
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.trading import trade
 from exchange.core.units import MAX_PRICE_TICKS, MAX_SIZE_LOTS
+from exchange.core.words import MarketState, TimeInForce
 
 
 def amend_order(state: State, command: AmendOrder) -> list[Event]:

@@ -12,8 +12,9 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from exchange.core.orders import Order, Side
+from exchange.core.orders import Order
 from exchange.core.units import MAX_PRICE_TICKS
+from exchange.core.words import Side
 
 _BUY: Final = Side.BUY
 

@@ -12,13 +12,13 @@ from exchange.core.events import (
     Ticked,
     rejected,
 )
-from exchange.core.markets import MarketState
 from exchange.core.matching import MAX_WORK, end
-from exchange.core.orders import EndReason, Order
+from exchange.core.orders import Order
 from exchange.core.rejects import RejectReason
 from exchange.core.schedule import set_switch, watch_triggers
 from exchange.core.state import State, user_account
 from exchange.core.trading import fire_trigger, leave_book
+from exchange.core.words import EndReason, MarketState
 
 _HALTED: Final = MarketState.HALTED
 _CANCELLED: Final = EndReason.CANCELLED

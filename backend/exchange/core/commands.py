@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from exchange.core.markets import DEFAULT_MARKET_BAND_BPS, MarketState
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 
 class _Command(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True):

@@ -11,16 +11,17 @@ from typing import Literal
 
 import msgspec
 
-from exchange.core.markets import DEFAULT_MARKET_BAND_BPS, MarketState
-from exchange.core.orders import (
+from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
+from exchange.core.rejects import RejectReason
+from exchange.core.words import (
     EndReason,
+    MarketState,
     OrderType,
     SelfTradePrevention,
     Side,
     TimeInForce,
     TriggerKind,
 )
-from exchange.core.rejects import RejectReason
 
 
 class _Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True):

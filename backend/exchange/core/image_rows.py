@@ -8,8 +8,7 @@ import msgspec
 
 from exchange.core.commands import PlaceOrder, TransferFunds
 from exchange.core.events import WithdrawalRequested
-from exchange.core.markets import MarketState
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 
 
 class Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False):

@@ -12,11 +12,11 @@ from exchange.core.accounts import (
 )
 from exchange.core.admission import may_rest
 from exchange.core.book import NO_LOW_TICKS, BookSide
-from exchange.core.markets import MarketState
 from exchange.core.matching import held_asset_id, required_hold_atoms
-from exchange.core.orders import Order, Side, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.state import NEVER_NS, State
 from exchange.core.units import BPS_PER_ONE, MAX_ATOMS, MAX_SIZE_LOTS, div_ceil
+from exchange.core.words import MarketState, Side, TriggerKind
 
 
 def audit(state: State) -> None:

@@ -10,11 +10,12 @@ from exchange.core.events import (
     PriceBandsSet,
     rejected,
 )
-from exchange.core.markets import MAX_DECIMALS, Asset, Market, MarketState, exact_unit_atoms
+from exchange.core.markets import MAX_DECIMALS, Asset, Market, exact_unit_atoms
 from exchange.core.rejects import RejectReason
 from exchange.core.schedule import leave_triggers, watch_triggers
 from exchange.core.state import State
 from exchange.core.units import BPS_PER_ONE
+from exchange.core.words import MarketState
 
 
 def list_asset(state: State, command: ListAsset) -> list[Event]:

@@ -6,10 +6,10 @@ any fill and nothing is ever rounded.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from exchange.core.units import format_atoms
+from exchange.core.words import MarketState
 
 NATIVE_TOKEN: Final = "0x" + "00" * 20
 """The token address that stands for the chain's own coin."""
@@ -20,19 +20,6 @@ DEFAULT_MARKET_BAND_BPS: Final = 500
 """How far from the reference price a market order without a worst price may go."""
 
 MAX_FEE_TIERS: Final = 16
-
-
-class MarketState(StrEnum):
-    """What may be done in a market."""
-
-    PRE_OPEN = "pre_open"
-    """Makers build the book: limit orders that rest and cross nothing; no trades."""
-    OPEN = "open"
-    POST_ONLY = "post_only"
-    """Only post-only orders are taken; nothing trades."""
-    CANCEL_ONLY = "cancel_only"
-    HALTED = "halted"
-    """Nothing is taken, cancels included; what owners asked for before (expiry, switches) still happens."""
 
 
 @dataclass(slots=True)

@@ -12,9 +12,10 @@ from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.book import Book, BookSide
 from exchange.core.events import Event, OrderEnded, SelfTradePrevented, Trade
 from exchange.core.markets import Market
-from exchange.core.orders import EndReason, Order, SelfTradePrevention, Side
+from exchange.core.orders import Order
 from exchange.core.schedule import forget_expiry, watch_triggers
 from exchange.core.state import State
+from exchange.core.words import EndReason, SelfTradePrevention, Side
 
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL

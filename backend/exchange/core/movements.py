@@ -27,7 +27,7 @@ from exchange.core.events import (
     WithdrawalSettled,
 )
 from exchange.core.markets import Market
-from exchange.core.orders import Side
+from exchange.core.words import Side
 
 
 class Movement(NamedTuple):

@@ -1,74 +1,14 @@
-"""The words of an order, and the mutable order that stands in a book."""
+"""The mutable order: what stands in a book, waits for its trigger, or is remembered for a while."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, final
 
 from mypy_extensions import mypyc_attr
 
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+
 if TYPE_CHECKING:
     from exchange.core.accounts import Account
     from exchange.core.book import Level
-
-
-class Side(StrEnum):
-    """Which side of the book: a buy gives quote for base."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-class OrderType(StrEnum):
-    """Whether the order may rest at its price."""
-
-    LIMIT = "limit"
-    MARKET = "market"
-    """Takes what is there at the worst price or better, never rests."""
-
-
-class TimeInForce(StrEnum):
-    """How long, and on which condition, the order stands."""
-
-    GTC = "gtc"
-    IOC = "ioc"
-    FOK = "fok"
-    POST_ONLY = "post_only"
-    GTT = "gtt"
-    """Good till a time, which comes with the order."""
-
-
-class TriggerKind(StrEnum):
-    """On which move of the last price a waiting order begins to trade."""
-
-    STOP = "stop"
-    """A buy when the price rises to the trigger, a sell when it falls to it."""
-    TAKE_PROFIT = "take_profit"
-    """A buy when the price falls to the trigger, a sell when it rises to it."""
-
-
-class SelfTradePrevention(StrEnum):
-    """What gives way when an owner's order meets an order of the same owner. The taker's mode rules."""
-
-    CANCEL_NEWEST = "cancel_newest"
-    CANCEL_OLDEST = "cancel_oldest"
-    CANCEL_BOTH = "cancel_both"
-    DECREMENT = "decrement"
-    """Both lose the smaller of the two sizes; no trade, no fee."""
-
-
-class EndReason(StrEnum):
-    """Why an order is no longer open."""
-
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-    UNFILLED = "unfilled"
-    """The rest of an order that may not rest (IOC, market), or a triggered FOK that could not be filled."""
-    SELF_TRADE = "self_trade"
-    WORK_LIMIT = "work_limit"
-    EXPIRED = "expired"
-    CANCEL_ALL_AFTER = "cancel_all_after"
-    """The owner's dead man's switch was not renewed."""
-    POST_ONLY_WOULD_CROSS = "post_only_would_cross"
-    """A triggered post-only order that would have taken liquidity."""
 
 
 @final

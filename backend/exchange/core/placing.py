@@ -13,14 +13,15 @@ from exchange.core.admission import (
 from exchange.core.book import Book
 from exchange.core.commands import PlaceOrder
 from exchange.core.events import Event, OrderAccepted, OrderKnown, rejected
-from exchange.core.markets import Market, MarketState
+from exchange.core.markets import Market
 from exchange.core.matching import can_fill, held_asset_id, lots_for_amount, required_hold_atoms
-from exchange.core.orders import Order, TimeInForce
+from exchange.core.orders import Order
 from exchange.core.prices import is_outside_band, reference_ticks, worst_ticks
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.trading import await_trigger, trade, waits_for_rise
 from exchange.core.units import MAX_SIZE_LOTS
+from exchange.core.words import MarketState, TimeInForce
 
 _GTC: Final = TimeInForce.GTC
 _FOK: Final = TimeInForce.FOK

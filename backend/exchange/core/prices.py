@@ -2,8 +2,8 @@
 
 from exchange.core.book import Book
 from exchange.core.markets import Market
-from exchange.core.orders import Side
 from exchange.core.units import BPS_PER_ONE, MAX_PRICE_TICKS, div_ceil
+from exchange.core.words import Side
 
 
 def reference_ticks(book: Book) -> int | None:

@@ -7,9 +7,9 @@ at their end, so that the usual short-lived entries come and go there without mo
 from bisect import bisect_left, insort
 
 from exchange.core.accounts import Account
-from exchange.core.markets import MarketState
 from exchange.core.orders import Order
 from exchange.core.state import NEVER_NS, State
+from exchange.core.words import MarketState
 
 
 def work_is_due(state: State, time_ns: int) -> bool:

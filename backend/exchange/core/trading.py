@@ -7,9 +7,10 @@ from exchange.core.book import Book, BookSide
 from exchange.core.events import Event, OrderRested, OrderTriggered
 from exchange.core.markets import Market
 from exchange.core.matching import can_fill, end, match
-from exchange.core.orders import EndReason, Order, Side, TimeInForce, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.schedule import expire_later
 from exchange.core.state import State
+from exchange.core.words import EndReason, Side, TimeInForce, TriggerKind
 
 _BUY: Final = Side.BUY
 _FOK: Final = TimeInForce.FOK

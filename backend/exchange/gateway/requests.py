@@ -9,9 +9,9 @@ from typing import Any
 
 from exchange.core.commands import AmendOrder, PlaceOrder
 from exchange.core.markets import Market
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_TIME_NS
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.gateway.fields import (
     parse_amount_atoms,
     parse_client_id,

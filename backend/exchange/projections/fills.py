@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from exchange.core.events import Event, Trade
-from exchange.core.orders import Side
+from exchange.core.words import Side
 from exchange.projections.page import Key, Page, column_names, read_page
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection

@@ -7,7 +7,8 @@ from typing import Any
 import asyncpg
 
 from exchange.core.events import AssetListed, Event, FeesSet, MarketOpened, MarketStateSet, PriceBandsSet
-from exchange.core.markets import Asset, Market, MarketState
+from exchange.core.markets import Asset, Market
+from exchange.core.words import MarketState
 from exchange.stores.postgres import Connection
 
 _ASSET_COLUMNS = tuple(field.name for field in dataclasses.fields(Asset))

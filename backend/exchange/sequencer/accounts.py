@@ -24,8 +24,8 @@ from exchange.core.events import (
 )
 from exchange.core.markets import Market
 from exchange.core.movements import movements
-from exchange.core.orders import Side
 from exchange.core.state import State
+from exchange.core.words import Side
 
 _BUY = Side.BUY
 

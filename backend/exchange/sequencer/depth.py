@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from itertools import islice
 
-from exchange.core.orders import Side
+from exchange.core.words import Side
 
 
 class DepthSide:

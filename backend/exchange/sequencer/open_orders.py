@@ -20,8 +20,9 @@ from exchange.core.events import (
     SelfTradePrevented,
     Trade,
 )
-from exchange.core.orders import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.orders import Order
 from exchange.core.state import State
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.sequencer.depth import DepthSide
 
 _BUY = Side.BUY

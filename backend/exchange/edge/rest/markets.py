@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from exchange.core.markets import Asset, Market, MarketState
+from exchange.core.markets import Asset, Market
 from exchange.core.units import format_atoms
+from exchange.core.words import MarketState
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.reads import ReadQuery, SeqAnswer, WholeNumber, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, Symbol, TimeMs, time_ms

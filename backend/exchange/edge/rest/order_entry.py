@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from exchange.core.commands import AmendOrder, CancelAll, CancelOrder, Command, PlaceOrder
 from exchange.core.events import OrderEnded
-from exchange.core.orders import Side
+from exchange.core.words import Side
 from exchange.edge.body import decoded_object, no_parameters
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.envelope import request_id

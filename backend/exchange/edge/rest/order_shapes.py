@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from exchange.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
 from exchange.edge.reads import SeqAnswer
 from exchange.edge.values import (
     AmountText,
