@@ -14,6 +14,7 @@ import msgspec
 from eth_abi.abi import decode, encode
 from tests.sim.loop import SimLoop
 
+from exchange.chain.payment_orders import PaymentOrder
 from exchange.chain.signer import SignedTransaction, Transaction
 from exchange.chain.vault import (
     DEPOSITED,
@@ -244,6 +245,10 @@ def skipped(state: VaultState, payment: Payment, time_s: int) -> SkipReason:
 
 class SimSigner:
     """Signs every payment with the same bytes: the simulated vault believes them."""
+
+    async def sign_order(self, order: PaymentOrder) -> bytes:
+        order.check()
+        return bytes(65)
 
     async def sign_payment(self, payment: Payment) -> bytes:
         return bytes(65)

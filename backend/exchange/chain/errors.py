@@ -170,6 +170,34 @@ class PaymentRefused(PaymentCondition):
         super().__init__(f"withdrawal {withdrawal_id}: the ledger refused: {reason}")
 
 
+class RequestNotJournaled(PaymentCondition):
+    """The journal has no request of this withdrawal where the payment says that it is."""
+
+    def __init__(self, withdrawal_id: str, seq: int) -> None:
+        self.withdrawal_id = withdrawal_id
+        self.seq = seq
+        super().__init__(f"withdrawal {withdrawal_id}: the journal has no such request at seq {seq}")
+
+
+class OrderInconsistent(PaymentCondition):
+    """The payment is not what its owner asked for; `field` is the first that differs. Never signed."""
+
+    def __init__(self, withdrawal_id: str, field: str) -> None:
+        self.withdrawal_id = withdrawal_id
+        self.field = field
+        super().__init__(f"withdrawal {withdrawal_id}: {field} differs from the owner's request; not signed")
+
+
+class SignerRefused(PaymentCondition):
+    """The signer will not sign this payment; `code` is its stable reason. Asking again is harmless."""
+
+    def __init__(self, withdrawal_id: str, code: str, detail: str) -> None:
+        self.withdrawal_id = withdrawal_id
+        self.code = code
+        self.detail = detail
+        super().__init__(f"withdrawal {withdrawal_id}: the signer refused: {code}: {detail}")
+
+
 class FeeAboveCap(PaymentCondition):
     """The chain's base fee is higher than what we are willing to pay."""
 
@@ -200,6 +228,17 @@ class CursorAheadOfJournal(ChainError):
 
 
 # ------------------------------------------------------------------------------------------- keys
+
+
+class SignerUnavailable(ChainError):
+    """The signer gave no usable answer: nothing can be signed now. Asking again is harmless.
+
+    `cause` names neither its URL nor its token: this text is shown to everybody.
+    """
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(f"the policy signer gave no signature ({cause})")
 
 
 class DevKeyRefused(ChainError):

@@ -1,8 +1,9 @@
 """The two keys of a withdrawal: the signer approves what is paid, the sender puts it on the chain.
 
-Both are narrow on purpose. The signer sees a whole payment and builds its digest itself, so it can apply
-limits of its own and can never be made to sign something else; the sender signs one kind of transaction.
-Keys that live elsewhere (a hardware module, a signing daemon) implement the same two Protocols.
+Both are narrow on purpose. The signer sees a whole payment with the owner's request and builds its digest
+itself, so it can apply limits of its own and can never be made to sign something else; the sender signs one
+kind of transaction. Keys that live elsewhere (a hardware module, the policy signer) implement the same two
+Protocols.
 """
 
 from dataclasses import dataclass
@@ -14,14 +15,24 @@ from eth_typing import Hash32
 from eth_utils.address import to_checksum_address
 
 from exchange.chain.dev_keys import refuse_dev_key
+from exchange.chain.payment_orders import PaymentOrder
 from exchange.chain.vault import Payment, payment_digest
 
 
 class Signer(Protocol):
     """Holder of the vault's signer role."""
 
+    async def sign_order(self, order: PaymentOrder) -> bytes:
+        """65 bytes r, s, v over the payment's EIP-712 digest for one chain and vault.
+
+        The same order may be asked for again, and gives the same signature. Raises OrderInconsistent and
+        SignerRefused, which concern this payment alone (PaymentCondition), and SignerUnavailable: nothing
+        can be signed at present.
+        """
+        ...
+
     async def sign_payment(self, payment: Payment) -> bytes:
-        """65 bytes r, s, v over the payment's EIP-712 digest for one chain and vault."""
+        """As `sign_order`, without the owner's request; going away."""
         ...
 
 
@@ -75,6 +86,10 @@ class LocalSigner:
     @property
     def address(self) -> str:
         return str(self._account.address).lower()
+
+    async def sign_order(self, order: PaymentOrder) -> bytes:
+        order.check()
+        return await self.sign_payment(order.payment)
 
     async def sign_payment(self, payment: Payment) -> bytes:
         digest = payment_digest(self._chain_id, self._vault, payment)
