@@ -63,8 +63,16 @@ logger = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 5
 WANTED_FILES = 8_192
-_SET_BY_OPERATORS = {"maker_fee_bps", "taker_fee_bps", "state", "price_band_bps", "market_band_bps"}
-"""What the settings say of a market when it opens; commands may have changed it since."""
+_SET_BY_OPERATORS = {
+    "maker_fee_bps",
+    "taker_fee_bps",
+    "state",
+    "price_band_bps",
+    "market_band_bps",
+    "withdrawal_fee_atoms",
+    "min_withdrawal_atoms",
+}
+"""What the settings say of an asset or a market when it is listed; commands may have changed it since."""
 MAX_LAG = 5_000
 """Commands by which a projection may be behind and still count as ready."""
 

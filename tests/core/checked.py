@@ -194,6 +194,7 @@ class CheckedState:
             assert view.account_id(owner, sub_account) == account_id
             assert (view.owner(account_id), view.sub_account(account_id)) == (owner, sub_account)
             assert view.account_limits(account_id) == (account.max_open_orders, account.max_orders_per_market)
+            assert view.account_state(account_id) is account.state
             assert view.cancel_all_ns(account_id) == account.cancel_all_ns
             assert view.fee_tier(owner) == account.fee_tier
         self._check_orders()

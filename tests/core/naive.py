@@ -23,6 +23,8 @@ ANSWERS: dict[type[c.Command], Any] = {
     c.SetFeeTier: naive_operator.set_fee_tier,
     c.SetPriceBands: naive_operator.set_price_bands,
     c.SetAccountLimits: naive_operator.set_account_limits,
+    c.SetAccountState: naive_endings.set_account_state,
+    c.SetWithdrawalTerms: naive_operator.set_withdrawal_terms,
     c.SetRules: naive_operator.set_rules,
     c.OpenAccount: naive_operator.open_account,
     c.TransferFunds: naive_operator.transfer_funds,

@@ -24,16 +24,26 @@ from exchange.core.commands import (
     RefundWithdrawal,
     RequestWithdrawal,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
     SetRules,
     SettleWithdrawal,
+    SetWithdrawalTerms,
     Tick,
     TransferFunds,
 )
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 OWNERS = ("alice", "bob", "carol", "dan")
 HUGE = 2**127
@@ -271,6 +281,17 @@ def set_limits(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
     return SetAccountLimits(some_account(pick, naive), *pick(limits))
 
 
+def set_account_state(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
+    if naive.restricted and pick(range(6)):
+        return SetAccountState(pick([*naive.restricted]), AccountState.ACTIVE)
+    return SetAccountState(some_account(pick, naive), pick([*AccountState, AccountState.FROZEN]))
+
+
+def set_withdrawal_terms(pick: Chooser, _naive: Naive, _sent_ns: int) -> Command:
+    terms = [(2, 1), (0, 1), (1, 2), (3, 4)] * 5 + [(-1, 1), (0, 0), (2**128, 1), (0, 2**128)]
+    return SetWithdrawalTerms(pick([1, 2, 2, 3] * 4 + [4, 9]), *pick(terms))
+
+
 def set_rules(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
     """Never the next version: which one a run plays by is its own choice."""
     return SetRules(pick([0, naive.rules, 3]))
@@ -306,7 +327,7 @@ KINDS: list[Kind] = [
     *[withdraw] * 8,
     *[again, transfer] * 6,
     *[set_state, deposit, land] * 4,
-    *[cancel_all_after, set_fees, set_limits] * 3,
-    *[cancel_all, set_tier, set_bands, open_account, open_market, list_asset] * 2,
+    *[cancel_all_after, set_fees, set_limits, set_account_state] * 3,
+    *[set_withdrawal_terms, cancel_all, set_tier, set_bands, open_account, open_market, list_asset] * 2,
     set_rules,
 ]

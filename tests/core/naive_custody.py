@@ -50,6 +50,8 @@ def request_withdrawal(world: World, w: c.RequestWithdrawal) -> Answer:
         return R.UNKNOWN_ASSET
     if w.withdrawal_id in world.flying or w.withdrawal_id in world.landed:
         return R.WITHDRAWAL_REPLAYED
+    if world.frozen(w.account_id):
+        return R.ACCOUNT_FROZEN
     if w.deadline_s * SECOND <= world.now:
         return R.WITHDRAWAL_DEADLINE_PASSED
     if w.deadline_s * SECOND > world.now + 86_400 * SECOND:

@@ -1,4 +1,4 @@
-"""The naive exchange's cancels and switches, and the Tick, which ends or triggers what is due."""
+"""The naive exchange's cancels, switches and freezes, and the Tick, which ends or triggers what is due."""
 
 from tests.core.naive_matching import fills_whole, go
 from tests.core.naive_orders import Answer
@@ -7,7 +7,7 @@ from tests.core.naive_world import SECOND, NaiveOrder, World
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.rejects import RejectReason as R
-from exchange.core.words import EndReason, MarketState, TimeInForce
+from exchange.core.words import AccountState, EndReason, MarketState, TimeInForce
 
 
 def cancel_order(world: World, k: c.CancelOrder) -> Answer:
@@ -48,6 +48,18 @@ def cancel_all_after(world: World, k: c.CancelAllAfter) -> Answer:
     if k.fires_ns:
         world.switches[k.account_id] = k.fires_ns
     return [e.CancelAllAfterSet(k.account_id, k.fires_ns)]
+
+
+def set_account_state(world: World, s: c.SetAccountState) -> Answer:
+    if s.account_id not in world.owners:
+        return R.UNKNOWN_ACCOUNT
+    out: list[e.Event] = []
+    world.restricted.pop(s.account_id, None)
+    if s.state != AccountState.ACTIVE:
+        world.restricted[s.account_id] = s.state
+    for order in world.orders_of(s.account_id) if world.frozen(s.account_id) else []:
+        world.finish(order, EndReason.ACCOUNT_FROZEN, out)
+    return [*out, e.AccountStateSet(s.account_id, s.state)]
 
 
 def tick(world: World, _: c.Tick) -> Answer:

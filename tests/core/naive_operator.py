@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import msgspec
 from tests.core.naive_orders import Answer, early_refusal
-from tests.core.naive_world import SECOND, NaiveAsset, NaiveMarket, World
+from tests.core.naive_world import LARGEST, SECOND, NaiveAsset, NaiveMarket, World
 
 from exchange.core import commands as c
 from exchange.core import events as e
@@ -122,6 +122,16 @@ def set_account_limits(world: World, s: c.SetAccountLimits) -> Answer:
     return [e.AccountLimitsSet(s.account_id, s.max_open_orders, s.max_orders_per_market)]
 
 
+def set_withdrawal_terms(world: World, s: c.SetWithdrawalTerms) -> Answer:
+    asset = world.assets.get(s.asset_id)
+    if asset is None or not asset.listed:
+        return R.UNKNOWN_ASSET
+    if s.fee_atoms < 0 or s.min_atoms < 1 or max(s.fee_atoms, s.min_atoms) > LARGEST:
+        return R.ASSET_INVALID
+    asset.fee, asset.least = s.fee_atoms, s.min_atoms
+    return [e.WithdrawalTermsSet(s.asset_id, s.fee_atoms, s.min_atoms)]
+
+
 def set_rules(world: World, s: c.SetRules) -> Answer:
     if s.version != world.rules + 1 or s.version > 2:
         return R.RULES_INVALID
@@ -168,6 +178,9 @@ def transfer_funds(world: World, t: c.TransferFunds) -> Answer:
             return R.CLIENT_TRANSFER_ID_REUSED
         receiver = account_of(world, owner, t.to_sub_account, out)
         return [e.TransferKnown(t.account_id, receiver, t.asset_id, t.amount_atoms, t.client_transfer_id)]
+    others = [known for known, who in world.owners.items() if who == (owner, t.to_sub_account)]
+    if any(world.frozen(account) for account in (t.account_id, *others)):
+        return R.ACCOUNT_FROZEN
     if t.amount_atoms > world.available(t.account_id, t.asset_id):
         return R.INSUFFICIENT_FUNDS
     receiver = account_of(world, owner, t.to_sub_account, out)

@@ -11,7 +11,7 @@ from tests.core.naive_world import LARGEST, SECOND, NaiveMarket, NaiveOrder, Wor
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.rejects import RejectReason as R
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.words import AccountState, MarketState, OrderType, SelfTradePrevention, Side, TimeInForce
 
 Answer = R | list[e.Event]
 NOT_NOW = {
@@ -20,6 +20,7 @@ NOT_NOW = {
     MarketState.CANCEL_ONLY: R.MARKET_CANCEL_ONLY,
     MarketState.HALTED: R.MARKET_HALTED,
 }
+NOT_YOU = {AccountState.CANCEL_ONLY: R.ACCOUNT_CANCEL_ONLY, AccountState.FROZEN: R.ACCOUNT_FROZEN}
 
 
 def place_order(world: World, p: c.PlaceOrder) -> Answer:
@@ -130,6 +131,8 @@ def untimely(world: World, order: NaiveOrder) -> R | None:
     p, market = order.command, order.market
     if world.work_is_due():
         return R.WORK_QUEUED
+    if order.account in world.restricted:
+        return NOT_YOU[world.restricted[order.account]]
     rests_plainly = order.may_rest and p.trigger is None
     if market.state == MarketState.PRE_OPEN and not rests_plainly:
         return R.MARKET_PRE_OPEN
@@ -200,6 +203,8 @@ def amend_order(world: World, a: c.AmendOrder) -> Answer:
     waiting = order.where == "waiting"
     not_larger = changed.price == order.price and changed.left <= order.left
     keeps_place = waiting or not_larger
+    if a.account_id in world.restricted and not not_larger:
+        return NOT_YOU[world.restricted[a.account_id]]
     welcome = {
         MarketState.OPEN: True,
         MarketState.PRE_OPEN: True,

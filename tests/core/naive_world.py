@@ -10,7 +10,15 @@ from math import ceil
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.words import EndReason, MarketState, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    EndReason,
+    MarketState,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 LARGEST = 2**128 - 1
 SECOND = 10**9
@@ -127,6 +135,8 @@ class World:
     owners: dict[int, tuple[str, int]] = field(default_factory=dict)
     """(owner, sub-account) of each account."""
     limits: dict[int, tuple[int, int]] = field(default_factory=dict)
+    restricted: dict[int, AccountState] = field(default_factory=dict)
+    """Accounts that are not active."""
     tier_of: dict[str, int] = field(default_factory=dict)
     total: dict[tuple[int, int], int] = field(default_factory=dict)
     """What each (account, asset) has, held or not."""
@@ -144,6 +154,9 @@ class World:
     deposits: dict[tuple[int, str], int] = field(default_factory=dict)
     flying: dict[str, e.WithdrawalRequested] = field(default_factory=dict)
     landed: dict[str, int] = field(default_factory=dict)
+
+    def frozen(self, account: int) -> bool:
+        return self.restricted.get(account) == AccountState.FROZEN
 
     # ---- money
 

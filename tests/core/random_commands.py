@@ -14,7 +14,15 @@ from exchange.core.orders import Order
 from exchange.core.schedule import work_is_due
 from exchange.core.state import State
 from exchange.core.terms import RULES_VERSION
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 PEOPLE = ("alice", "bob", "carol", "dave")
 MARKETS = ("APPLE-COIN", "PEAR-COIN")
@@ -77,6 +85,9 @@ class RandomCommands:
         closed = [market.market_id for market in state.markets.values() if market.state != MarketState.OPEN]
         if closed and random.random() < 0.2:
             return c.SetMarketState(closed[0], MarketState.OPEN)
+        restricted = [a.account_id for a in state.accounts.values() if a.state != AccountState.ACTIVE]
+        if restricted and random.random() < 0.1:
+            return c.SetAccountState(restricted[0], AccountState.ACTIVE)
         roll = random.randrange(100)
         if roll < 55:
             return self._order(account_id, market_id, expires_ns)
@@ -112,6 +123,18 @@ class RandomCommands:
                 return _deposit(
                     random.choice((person, "erin")), token(random.choice(("COIN", "NUT"))), 7, number
                 )
+            case 84 | 85 | 86 | 87 | 88 | 89 | 93 | 94:
+                return self._operators(roll, account_id, market_id, person)
+            case 90 | 91:
+                return c.CancelAll(account_id, random.choice((None, 1, 2)), random.choice((None, *Side)))
+            case 92:
+                return c.OpenAccount(address(person), random.randrange(4))
+            case _:
+                return self._order(account_id, market_id, expires_ns)
+
+    def _operators(self, roll: int, account_id: int, market_id: int, person: str) -> c.Command:
+        random = self.random
+        match roll:
             case 84 | 85:
                 return c.SetMarketState(market_id, random.choice(list(MarketState)))
             case 86:
@@ -124,12 +147,11 @@ class RandomCommands:
                 return c.SetPriceBands(market_id, random.choice((0, 2_000)), random.choice((500, 1_500)))
             case 89:
                 return c.SetAccountLimits(account_id, random.choice((1_000, 40)), random.choice((40, 30)))
-            case 90 | 91:
-                return c.CancelAll(account_id, random.choice((None, 1, 2)), random.choice((None, *Side)))
-            case 92:
-                return c.OpenAccount(address(person), random.randrange(4))
+            case 93:
+                return c.SetAccountState(account_id, random.choice(list(AccountState)))
             case _:
-                return self._order(account_id, market_id, expires_ns)
+                asset_id = random.choice(list(self.state.assets))
+                return c.SetWithdrawalTerms(asset_id, random.randrange(4), random.randrange(1, 4))
 
     def _open_order(self, account_id: int) -> Order | None:
         account = self.state.accounts[account_id]

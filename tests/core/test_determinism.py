@@ -30,8 +30,8 @@ class Day(RandomCommands):
     def _command(self) -> Command:
         if self.random.randrange(20):
             return super()._command()
-        kinds = (PlaceOrder, TransferFunds)
-        sent = [command for _, command, _ in self.log[-200:] if isinstance(command, kinds)]
+        kind = self.random.choice((PlaceOrder, TransferFunds))
+        sent = [command for _, command, _ in self.log[-200:] if isinstance(command, kind)]
         expires_ns = self.time_ns + 30 * SECOND
         return replace(self.random.choice(sent), expires_ns=expires_ns) if sent else CancelAll(1_000, None)
 

@@ -103,6 +103,13 @@ def post_only_would_cross(venue: Venue, side: Side) -> int:
     return order_id
 
 
+def account_frozen(venue: Venue, side: Side) -> int:
+    makers(venue, side)
+    order_id = alice(venue, side)
+    venue.freeze("alice")
+    return order_id
+
+
 ENDINGS: dict[str, Callable[[Venue, Side], int]] = {
     "filled": filled,
     "cancelled": cancelled,
@@ -113,6 +120,7 @@ ENDINGS: dict[str, Callable[[Venue, Side], int]] = {
     "expired": expired,
     "cancel_all_after": cancel_all_after,
     "post_only_would_cross": post_only_would_cross,
+    "account_frozen": account_frozen,
 }
 
 

@@ -18,7 +18,7 @@ from exchange.core.invariants import audit
 from exchange.core.orders import Order
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS, MAX_SIZE_LOTS
-from exchange.core.words import Side, TimeInForce, TriggerKind
+from exchange.core.words import AccountState, Side, TimeInForce, TriggerKind
 
 ALICE, BOB, APPLE, COIN = 1_000, 1_001, 1, 2
 
@@ -240,6 +240,16 @@ def ended_client_order_that_has_no_end(state: State) -> None:
 def orders_out_of_order(state: State) -> None:
     account = state.accounts[ALICE]
     account.orders = dict(reversed(account.orders.items()))
+
+
+@breaks
+def frozen_account_with_an_order(state: State) -> None:
+    state.accounts[BOB].state = AccountState.FROZEN
+
+
+@breaks
+def restricted_account_of_the_system(state: State) -> None:
+    state.accounts[FEES_ACCOUNT].state = AccountState.CANCEL_ONLY
 
 
 @breaks

@@ -8,7 +8,7 @@ from tests.core.venue import Venue, refusal
 from exchange.core.commands import CancelOrder, OpenAccount, OpenMarket, SetRules
 from exchange.core.events import Event
 from exchange.core.rejects import RejectReason
-from exchange.core.words import MarketState, OrderType, TimeInForce
+from exchange.core.words import AccountState, MarketState, OrderType, TimeInForce
 
 
 def mine(venue: Venue) -> int:
@@ -74,6 +74,11 @@ SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.MARKET_CANCEL_ONLY: lambda v: in_state(v, MarketState.CANCEL_ONLY),
     RejectReason.MARKET_HALTED: lambda v: in_state(v, MarketState.HALTED),
     RejectReason.WORK_QUEUED: when_due,
+    RejectReason.ACCOUNT_CANCEL_ONLY: lambda v: [
+        v.restrict("bob", AccountState.CANCEL_ONLY),
+        v.buy("bob", 1, at=1),
+    ][-1],
+    RejectReason.ACCOUNT_FROZEN: lambda v: [v.freeze("alice"), v.withdraw("alice", "APPLE", 1, "n")][-1],
     RejectReason.TRANSFER_INVALID: lambda v: v.transfer("alice", "APPLE", 1, to=0),
     RejectReason.CLIENT_TRANSFER_ID_REUSED: lambda v: v.transfer("alice", "APPLE", 2, to=1, cid="moved"),
     RejectReason.DEPOSIT_ALREADY_CREDITED: lambda v: v.deposit("alice", "APPLE", 1, number=1),

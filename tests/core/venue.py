@@ -19,12 +19,14 @@ from exchange.core.commands import (
     RefundWithdrawal,
     RequestWithdrawal,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
     SetRules,
     SettleWithdrawal,
+    SetWithdrawalTerms,
     Tick,
     TransferFunds,
 )
@@ -32,7 +34,15 @@ from exchange.core.events import AccountKnown, AccountOpened, Event, OrderEnded,
 from exchange.core.markets import Market
 from exchange.core.orders import Order
 from exchange.core.rejects import RejectReason
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 __all__ = [
     "CHAIN_ID",
@@ -116,6 +126,15 @@ class Venue(CheckedState):
 
     def set_limits(self, name: str, in_all: int, per_market: int, sub_account: int = 0) -> list[Event]:
         return self.do(SetAccountLimits(self.account_id(name, sub_account), in_all, per_market))
+
+    def restrict(self, name: str, state: AccountState, sub_account: int = 0) -> list[Event]:
+        return self.do(SetAccountState(self.account_id(name, sub_account), state))
+
+    def freeze(self, name: str, sub_account: int = 0) -> list[Event]:
+        return self.restrict(name, AccountState.FROZEN, sub_account)
+
+    def set_withdrawal_terms(self, symbol: str, fee: int, minimum: int) -> list[Event]:
+        return self.do(SetWithdrawalTerms(self.asset_id(symbol), fee, minimum))
 
     # ---- accounts and funds
 

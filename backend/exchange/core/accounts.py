@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 
 from exchange.core.commands import TransferFunds
 from exchange.core.orders import Order
+from exchange.core.words import AccountState
 
 CHAIN_ACCOUNT: Final = 1
 """Other side of deposits and payments: minus what the vault holds for the exchange."""
@@ -63,3 +64,4 @@ class Account:
     cancel_all_ns: int = 0
     """When the dead man's switch fires; 0 for never."""
     open_withdrawals: int = 0
+    state: AccountState = AccountState.ACTIVE

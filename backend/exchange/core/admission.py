@@ -13,7 +13,7 @@ from exchange.core.orders import Order
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS, MAX_PRICE_TICKS, MAX_SIZE_LOTS, MAX_TIME_NS
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce
+from exchange.core.words import AccountState, MarketState, OrderType, SelfTradePrevention, Side, TimeInForce
 
 # Enum members as module constants: an attribute of an Enum class costs several times as much to look up.
 _LIMIT: Final = OrderType.LIMIT
@@ -21,6 +21,7 @@ _GTC: Final = TimeInForce.GTC
 _POST_ONLY: Final = TimeInForce.POST_ONLY
 _GTT: Final = TimeInForce.GTT
 _OPEN: Final = MarketState.OPEN
+_ACTIVE: Final = AccountState.ACTIVE
 
 
 def may_rest(time_in_force: TimeInForce) -> bool:
@@ -76,6 +77,8 @@ def refuse_for_now(
     """Why the order can not be taken now, though at another time it might."""
     if state.work_due_ns <= state.time_ns:
         return RejectReason.WORK_QUEUED
+    if account.state is not _ACTIVE:
+        return restricted_reason(account.state)
     if market.state is not _OPEN and not _is_taken_in(market.state, command):
         return closed_reason(market.state)
     if may_rest(command.time_in_force) or command.trigger is not None:
@@ -115,6 +118,13 @@ def closed_reason(market_state: MarketState) -> RejectReason:
             return RejectReason.MARKET_CANCEL_ONLY
         case _:
             return RejectReason.MARKET_HALTED
+
+
+def restricted_reason(account_state: AccountState) -> RejectReason:
+    """The refusal that names the state of an account that is not active."""
+    if account_state is AccountState.CANCEL_ONLY:
+        return RejectReason.ACCOUNT_CANCEL_ONLY
+    return RejectReason.ACCOUNT_FROZEN
 
 
 def is_too_large(market: Market, order: Order, hold_atoms: int) -> bool:

@@ -1,7 +1,7 @@
 """Amending an open order: in its place when it only gets smaller, from the end of the queue otherwise."""
 
 from exchange.core import ledger
-from exchange.core.admission import closed_reason, is_too_large, refuse_lifetime
+from exchange.core.admission import closed_reason, is_too_large, refuse_lifetime, restricted_reason
 from exchange.core.commands import AmendOrder
 from exchange.core.events import Event, OrderAmended, rejected
 from exchange.core.markets import Market
@@ -12,7 +12,7 @@ from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.trading import trade
 from exchange.core.units import MAX_PRICE_TICKS, MAX_SIZE_LOTS
-from exchange.core.words import MarketState, TimeInForce
+from exchange.core.words import AccountState, MarketState, TimeInForce
 
 
 def amend_order(state: State, command: AmendOrder) -> list[Event]:
@@ -40,6 +40,8 @@ def amend_order(state: State, command: AmendOrder) -> list[Event]:
     same_price = command.price_ticks == order.price_ticks
     only_smaller = same_price and remaining_lots <= order.remaining_lots
     keeps_place = only_smaller or order.awaiting_trigger
+    if account.state is not AccountState.ACTIVE and not only_smaller:
+        return rejected(restricted_reason(account.state))
     refused = _refuse_amending(market, order, only_smaller=only_smaller)
     if refused is not None:
         return rejected(refused)

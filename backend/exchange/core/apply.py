@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from exchange.core.amending import amend_order
-from exchange.core.cancelling import cancel_all, cancel_all_after, cancel_order, tick
+from exchange.core.cancelling import cancel_all, cancel_all_after, cancel_order, set_account_state, tick
 from exchange.core.commands import (
     AmendOrder,
     CancelAll,
@@ -25,12 +25,14 @@ from exchange.core.commands import (
     RefundWithdrawal,
     RequestWithdrawal,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
     SetRules,
     SettleWithdrawal,
+    SetWithdrawalTerms,
     Tick,
     TransferFunds,
 )
@@ -45,7 +47,7 @@ from exchange.core.events import Event
 from exchange.core.listing import list_asset, open_market, set_market_state, set_price_bands
 from exchange.core.placing import place_order
 from exchange.core.state import State
-from exchange.core.terms import set_account_limits, set_fee_tier, set_fees, set_rules
+from exchange.core.terms import set_account_limits, set_fee_tier, set_fees, set_rules, set_withdrawal_terms
 from exchange.core.transfers import transfer_funds
 
 MAX_FORGOTTEN_PER_COMMAND: Final = 1_000
@@ -71,6 +73,8 @@ _HANDLERS: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     RequestWithdrawal: request_withdrawal,
     SettleWithdrawal: settle_withdrawal,
     RefundWithdrawal: refund_withdrawal,
+    SetAccountState: set_account_state,
+    SetWithdrawalTerms: set_withdrawal_terms,
 }
 
 

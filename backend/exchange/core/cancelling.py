@@ -1,10 +1,11 @@
-"""Ending orders early, by their owner, a dead man's switch or their own time; and the Tick."""
+"""Ending orders early, by their owner, a dead man's switch, a freeze or their own time; and the Tick."""
 
 from typing import Final
 
 from exchange.core.accounts import Account
-from exchange.core.commands import CancelAll, CancelAllAfter, CancelOrder, Tick
+from exchange.core.commands import CancelAll, CancelAllAfter, CancelOrder, SetAccountState, Tick
 from exchange.core.events import (
+    AccountStateSet,
     AllCancelled,
     CancelAllAfterFired,
     CancelAllAfterSet,
@@ -18,7 +19,7 @@ from exchange.core.rejects import RejectReason
 from exchange.core.schedule import set_switch, watch_triggers
 from exchange.core.state import State, user_account
 from exchange.core.trading import fire_trigger, leave_book
-from exchange.core.words import EndReason, MarketState
+from exchange.core.words import AccountState, EndReason, MarketState
 
 _HALTED: Final = MarketState.HALTED
 _CANCELLED: Final = EndReason.CANCELLED
@@ -81,6 +82,24 @@ def cancel_all_after(state: State, command: CancelAllAfter) -> list[Event]:
         return rejected(RejectReason.CANCEL_ALL_AFTER_INVALID)
     set_switch(state, account, fires_ns)
     return [CancelAllAfterSet(account.account_id, fires_ns)]
+
+
+def set_account_state(state: State, command: SetAccountState) -> list[Event]:
+    """Changes what an account may do.
+
+    Frozen, it loses all its open orders, those in halted markets too: what stands behind them may not exist,
+    so none of them may trade once its market goes on.
+    """
+    account = user_account(state, command.account_id)
+    if account is None:
+        return rejected(RejectReason.UNKNOWN_ACCOUNT)
+    account.state = command.state
+    events: list[Event] = []
+    if command.state is AccountState.FROZEN:
+        for order in _orders_of(account):
+            _end_early(state, order, EndReason.ACCOUNT_FROZEN, events)
+    events.append(AccountStateSet(account.account_id, account.state))
+    return events
 
 
 def tick(state: State, _: Tick) -> list[Event]:

@@ -9,7 +9,15 @@ from typing import Literal
 import msgspec
 
 from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 
 class _Command(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, forbid_unknown_fields=True):
@@ -227,6 +235,27 @@ class RefundWithdrawal(_Command, frozen=True):
     block_time_s: int
 
 
+class SetAccountState(_Command, frozen=True):
+    """Operator: what an account may do from now on. Freezing it also ends all its open orders.
+
+    For this one account: an owner's other accounts have states of their own.
+    """
+
+    account_id: int
+    state: AccountState
+
+
+class SetWithdrawalTerms(_Command, frozen=True):
+    """Operator: what withdrawing a listed asset costs, and the least that may be paid out.
+
+    Withdrawals in flight keep the fee that they were requested at.
+    """
+
+    asset_id: int
+    fee_atoms: int
+    min_atoms: int
+
+
 Command = (
     ListAsset
     | OpenMarket
@@ -248,4 +277,6 @@ Command = (
     | RequestWithdrawal
     | SettleWithdrawal
     | RefundWithdrawal
+    | SetAccountState
+    | SetWithdrawalTerms
 )

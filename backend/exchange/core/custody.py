@@ -39,6 +39,7 @@ from exchange.core.markets import Asset
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.units import MAX_ATOMS
+from exchange.core.words import AccountState
 
 MAX_WITHDRAWAL_DEADLINE_S: Final = 24 * 3600
 """How far ahead the deadline of a withdrawal may lie; it bounds how long its id must be remembered."""
@@ -131,6 +132,8 @@ def request_withdrawal(state: State, command: RequestWithdrawal) -> list[Event]:
         return rejected(RejectReason.UNKNOWN_ASSET)
     if command.withdrawal_id in state.withdrawals or command.withdrawal_id in state.final_withdrawals:
         return rejected(RejectReason.WITHDRAWAL_REPLAYED)
+    if account.state is AccountState.FROZEN:
+        return rejected(RejectReason.ACCOUNT_FROZEN)
     ahead_ns = command.deadline_s * 1_000_000_000 - state.time_ns
     if ahead_ns <= 0:
         return rejected(RejectReason.WITHDRAWAL_DEADLINE_PASSED)

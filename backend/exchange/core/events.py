@@ -14,6 +14,7 @@ import msgspec
 from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
 from exchange.core.rejects import RejectReason
 from exchange.core.words import (
+    AccountState,
     EndReason,
     MarketState,
     OrderType,
@@ -378,6 +379,23 @@ class WithdrawalRefunded(_Event, frozen=True):
     block_number: int
 
 
+class AccountStateSet(_Event, frozen=True):
+    """What the account may do from now on. When it is frozen, the `OrderEnded` of each of its open orders
+    stand before this event.
+    """
+
+    account_id: int
+    state: AccountState
+
+
+class WithdrawalTermsSet(_Event, frozen=True):
+    """The asset's terms for withdrawals requested from now on."""
+
+    asset_id: int
+    withdrawal_fee_atoms: int
+    min_withdrawal_atoms: int
+
+
 Event = (
     Rejected
     | AssetListed
@@ -408,6 +426,8 @@ Event = (
     | WithdrawalRequested
     | WithdrawalSettled
     | WithdrawalRefunded
+    | AccountStateSet
+    | WithdrawalTermsSet
 )
 
 

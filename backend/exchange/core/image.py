@@ -34,6 +34,7 @@ from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
 from exchange.core.schedule import find_next
 from exchange.core.state import State
+from exchange.core.words import AccountState
 
 IMAGE_TAG: Final = b"exchange state 1\n"
 
@@ -118,7 +119,7 @@ def _queued(side: BookSide) -> Iterator[Order]:
 
 
 def _account_values(account: Account) -> tuple[Any, ...]:
-    return (
+    values = (
         account.account_id,
         account.owner,
         account.sub_account,
@@ -136,6 +137,7 @@ def _account_values(account: Account) -> tuple[Any, ...]:
         ],
         [account.client_transfers[client_id] for client_id in sorted(account.client_transfers)],
     )
+    return values if account.state is AccountState.ACTIVE else (*values, account.state)
 
 
 def _client_order_values(order: Order) -> tuple[Any, ...]:
@@ -246,6 +248,7 @@ def _account(state: State, row: AccountRow) -> Account:
         fee_tier=state.fee_tiers.get(row.owner, 0),
         client_transfers={made.client_transfer_id: made for made in row.client_transfers},
         cancel_all_ns=row.cancel_all_ns,
+        state=row.state,
     )
 
 

@@ -8,7 +8,15 @@ import msgspec
 
 from exchange.core.commands import PlaceOrder, TransferFunds
 from exchange.core.events import WithdrawalRequested
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 
 class Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -116,6 +124,7 @@ class AccountRow(Row, frozen=True):
     balances: list[tuple[int, int, int]]
     client_orders: list[ClientOrderRow]
     client_transfers: list[TransferFunds]
+    state: AccountState = AccountState.ACTIVE
 
 
 class StateRow(Row, frozen=True):

@@ -16,7 +16,7 @@ from exchange.core.matching import held_asset_id, required_hold_atoms
 from exchange.core.orders import Order
 from exchange.core.state import NEVER_NS, State
 from exchange.core.units import BPS_PER_ONE, MAX_ATOMS, MAX_SIZE_LOTS, div_ceil
-from exchange.core.words import MarketState, Side, TriggerKind
+from exchange.core.words import AccountState, MarketState, Side, TriggerKind
 
 
 def audit(state: State) -> None:
@@ -70,6 +70,8 @@ def _audit_holds(state: State) -> None:
         for asset_id, entry in account.balances.items():
             assert entry.held_atoms == holds.get((account.account_id, asset_id), 0)
         assert len(account.orders) <= MAX_OPEN_ORDERS
+        assert not account.orders or account.state is not AccountState.FROZEN
+        assert not ledger.is_system(account) or account.state is AccountState.ACTIVE
         assert list(account.orders) == sorted(account.orders)
         for client_order_id, known in account.client_orders.items():
             assert known.client_order_id == client_order_id

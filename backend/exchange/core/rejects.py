@@ -49,6 +49,8 @@ class RejectReason(StrEnum):
     MARKET_CANCEL_ONLY = "market_cancel_only"
     MARKET_HALTED = "market_halted"
     WORK_QUEUED = "work_queued"
+    ACCOUNT_CANCEL_ONLY = "account_cancel_only"
+    ACCOUNT_FROZEN = "account_frozen"
     # transfers
     TRANSFER_INVALID = "transfer_invalid"
     CLIENT_TRANSFER_ID_REUSED = "client_transfer_id_reused"

@@ -1,14 +1,22 @@
-"""On which terms people trade: fee schedules and tiers, limits of accounts, the version of the rules."""
+"""On which terms people trade and withdraw: fees and tiers, limits of accounts, the version of the rules."""
 
 from typing import Final
 
 from exchange.core.accounts import MAX_OPEN_ORDERS, MAX_SUB_ACCOUNT
-from exchange.core.commands import SetAccountLimits, SetFees, SetFeeTier, SetRules
-from exchange.core.events import AccountLimitsSet, Event, FeesSet, FeeTierSet, RulesSet, rejected
+from exchange.core.commands import SetAccountLimits, SetFees, SetFeeTier, SetRules, SetWithdrawalTerms
+from exchange.core.events import (
+    AccountLimitsSet,
+    Event,
+    FeesSet,
+    FeeTierSet,
+    RulesSet,
+    WithdrawalTermsSet,
+    rejected,
+)
 from exchange.core.markets import MAX_FEE_TIERS
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
-from exchange.core.units import BPS_PER_ONE
+from exchange.core.units import BPS_PER_ONE, MAX_ATOMS
 
 RULES_VERSION: Final = 2
 """The newest version of the rules that this code knows.
@@ -84,3 +92,15 @@ def set_account_limits(state: State, command: SetAccountLimits) -> list[Event]:
     account.max_open_orders = command.max_open_orders
     account.max_orders_per_market = command.max_orders_per_market
     return [AccountLimitsSet(account.account_id, account.max_open_orders, account.max_orders_per_market)]
+
+
+def set_withdrawal_terms(state: State, command: SetWithdrawalTerms) -> list[Event]:
+    """Changes an asset's withdrawal fee and minimum, for requests from now on."""
+    asset = state.assets.get(command.asset_id)
+    if asset is None or not asset.listed:
+        return rejected(RejectReason.UNKNOWN_ASSET)
+    if not 0 <= command.fee_atoms <= MAX_ATOMS or not 1 <= command.min_atoms <= MAX_ATOMS:
+        return rejected(RejectReason.ASSET_INVALID)
+    asset.withdrawal_fee_atoms = command.fee_atoms
+    asset.min_withdrawal_atoms = command.min_atoms
+    return [WithdrawalTermsSet(asset.asset_id, asset.withdrawal_fee_atoms, asset.min_withdrawal_atoms)]

@@ -8,6 +8,7 @@ from exchange.core.events import Event, FundsTransferred, TransferKnown, rejecte
 from exchange.core.matching import CLIENT_ORDER_MEMORY_NS
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
+from exchange.core.words import AccountState
 
 
 def transfer_funds(state: State, command: TransferFunds) -> list[Event]:
@@ -40,6 +41,10 @@ def transfer_funds(state: State, command: TransferFunds) -> list[Event]:
                 command.client_transfer_id,
             )
         ]
+    if account.state is AccountState.FROZEN:
+        return rejected(RejectReason.ACCOUNT_FROZEN)
+    if receiver is not None and receiver.state is AccountState.FROZEN:
+        return rejected(RejectReason.ACCOUNT_FROZEN)
     if command.amount_atoms > ledger.available_atoms(account, command.asset_id):
         return rejected(RejectReason.INSUFFICIENT_FUNDS)
 

@@ -1,4 +1,4 @@
-"""The words of orders and markets that commands, events, the state and the API share.
+"""The words of orders, markets and accounts that commands, events, the state and the API share.
 
 Not compiled: an enum gains nothing by it and would lose its docstring, which the API's documentation shows.
 """
@@ -65,6 +65,8 @@ class EndReason(StrEnum):
     """The owner's dead man's switch was not renewed."""
     POST_ONLY_WOULD_CROSS = "post_only_would_cross"
     """A triggered post-only order that would have taken liquidity."""
+    ACCOUNT_FROZEN = "account_frozen"
+    """The operator froze its account."""
 
 
 class MarketState(StrEnum):
@@ -78,3 +80,13 @@ class MarketState(StrEnum):
     CANCEL_ONLY = "cancel_only"
     HALTED = "halted"
     """Nothing is taken, cancels included; what owners asked for before (expiry, switches) still happens."""
+
+
+class AccountState(StrEnum):
+    """What an account may do."""
+
+    ACTIVE = "active"
+    CANCEL_ONLY = "cancel_only"
+    """It takes on nothing new; what it has goes on, and its money may leave."""
+    FROZEN = "frozen"
+    """It has no open orders, and nothing moves but what the chain decides."""

@@ -126,6 +126,11 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     RejectReason.MARKET_CANCEL_ONLY: (409, "The market takes cancellations only, for now."),
     RejectReason.MARKET_HALTED: (409, "The market is halted."),
     RejectReason.WORK_QUEUED: (503, "The engine has work that goes before this; nothing was done."),
+    RejectReason.ACCOUNT_CANCEL_ONLY: (
+        409,
+        "The account takes on nothing new, for now; it may still cancel.",
+    ),
+    RejectReason.ACCOUNT_FROZEN: (409, "The account is frozen."),
     RejectReason.TRANSFER_INVALID: (422, "These accounts can not transfer this."),
     RejectReason.CLIENT_TRANSFER_ID_REUSED: (409, "The client transfer id was used for another transfer."),
     RejectReason.DEPOSIT_ALREADY_CREDITED: (409, "The deposit has been credited already."),

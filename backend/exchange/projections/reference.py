@@ -6,7 +6,15 @@ from typing import Any
 
 import asyncpg
 
-from exchange.core.events import AssetListed, Event, FeesSet, MarketOpened, MarketStateSet, PriceBandsSet
+from exchange.core.events import (
+    AssetListed,
+    Event,
+    FeesSet,
+    MarketOpened,
+    MarketStateSet,
+    PriceBandsSet,
+    WithdrawalTermsSet,
+)
 from exchange.core.markets import Asset, Market
 from exchange.core.words import MarketState
 from exchange.stores.postgres import Connection
@@ -55,12 +63,16 @@ class ReferenceChanges:
 
     def __init__(self) -> None:
         self._assets: dict[int, tuple[object, ...]] = {}
+        self._withdrawal_terms: dict[int, tuple[int, int]] = {}
         self._markets: dict[int, Market] = {}
 
     def take(self, event: Event) -> None:
         if isinstance(event, AssetListed):
             # Again when an asset known from a deposit is listed.
             self._assets[event.asset_id] = tuple(getattr(event, name) for name in _ASSET_COLUMNS)
+        elif isinstance(event, WithdrawalTermsSet):
+            terms = event.withdrawal_fee_atoms, event.min_withdrawal_atoms
+            self._withdrawal_terms[event.asset_id] = terms
 
     def take_market(self, market: Market) -> None:
         self._markets[market.market_id] = market
@@ -70,6 +82,18 @@ class ReferenceChanges:
             await connection.execute("DELETE FROM assets WHERE asset_id = ANY($1)", list(self._assets))
             await connection.copy_records_to_table(
                 "assets", columns=_ASSET_COLUMNS, records=list(self._assets.values())
+            )
+        if self._withdrawal_terms:  # after the assets: only one that is listed has them set
+            await connection.execute(
+                """
+                UPDATE assets SET
+                    withdrawal_fee_atoms = c.fee_atoms, min_withdrawal_atoms = c.min_atoms
+                FROM unnest($1::BIGINT[], $2::NUMERIC[], $3::NUMERIC[]) AS c (asset_id, fee_atoms, min_atoms)
+                WHERE assets.asset_id = c.asset_id
+                """,
+                list(self._withdrawal_terms),
+                [fee_atoms for fee_atoms, _ in self._withdrawal_terms.values()],
+                [min_atoms for _, min_atoms in self._withdrawal_terms.values()],
             )
         if self._markets:
             await connection.execute("DELETE FROM markets WHERE market_id = ANY($1)", list(self._markets))

@@ -14,6 +14,7 @@ from exchange.core.accounts import FEES_ACCOUNT, MAX_OPEN_ORDERS, SYSTEM_ACCOUNT
 from exchange.core.events import (
     AccountLimitsSet,
     AccountOpened,
+    AccountStateSet,
     CancelAllAfterFired,
     CancelAllAfterSet,
     Event,
@@ -25,7 +26,7 @@ from exchange.core.events import (
 from exchange.core.markets import Market
 from exchange.core.movements import movements
 from exchange.core.state import State
-from exchange.core.words import Side
+from exchange.core.words import AccountState, Side
 
 _BUY = Side.BUY
 
@@ -44,6 +45,7 @@ class _Account(msgspec.Struct, gc=False):
     """By asset id."""
     limits: AccountLimits = AccountLimits(MAX_OPEN_ORDERS, MAX_OPEN_ORDERS)
     cancel_all_ns: int = 0
+    state: AccountState = AccountState.ACTIVE
 
 
 class Accounts:
@@ -67,6 +69,7 @@ class Accounts:
                 {asset_id: _copy(entry) for asset_id, entry in account.balances.items()},
                 AccountLimits(account.max_open_orders, account.max_orders_per_market),
                 account.cancel_all_ns,
+                account.state,
             )
         for (owner, sub_account), account in state.account_by_owner.items():
             self._sub_accounts.setdefault(owner, {})[sub_account] = account.account_id
@@ -93,6 +96,9 @@ class Accounts:
 
     def cancel_all_ns(self, account_id: int) -> int:
         return self._accounts[account_id].cancel_all_ns
+
+    def state(self, account_id: int) -> AccountState:
+        return self._accounts[account_id].state
 
     def fee_tier(self, owner: str) -> int:
         return self._fee_tiers.get(owner, 0)
@@ -166,6 +172,9 @@ class Accounts:
     def set_limits(self, event: AccountLimitsSet) -> None:
         limits = AccountLimits(event.max_open_orders, event.max_orders_per_market)
         self._accounts[event.account_id].limits = limits
+
+    def set_state(self, event: AccountStateSet) -> None:
+        self._accounts[event.account_id].state = event.state
 
     def set_switch(self, event: CancelAllAfterSet) -> None:
         self._accounts[event.account_id].cancel_all_ns = event.fires_ns

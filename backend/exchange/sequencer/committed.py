@@ -14,6 +14,7 @@ from exchange.core.events import (
     AccountKnown,
     AccountLimitsSet,
     AccountOpened,
+    AccountStateSet,
     AllCancelled,
     AssetListed,
     CancelAllAfterFired,
@@ -41,9 +42,11 @@ from exchange.core.events import (
     WithdrawalRefunded,
     WithdrawalRequested,
     WithdrawalSettled,
+    WithdrawalTermsSet,
 )
 from exchange.core.markets import Asset, Market
 from exchange.core.state import State
+from exchange.core.words import AccountState
 from exchange.journal.progress import Progress
 from exchange.sequencer.accounts import AccountLimits, Accounts
 from exchange.sequencer.open_orders import OpenOrder, OpenOrders
@@ -104,7 +107,7 @@ class CommittedView:
         return self._accounts.of_owner(owner)
 
     def owner(self, account_id: int) -> str:
-        """Raises KeyError, as the next three do, for an account that does not exist."""
+        """Raises KeyError, as the next four do, for an account that does not exist."""
         return self._accounts.owner(account_id)
 
     def sub_account(self, account_id: int) -> int:
@@ -113,6 +116,9 @@ class CommittedView:
 
     def account_limits(self, account_id: int) -> AccountLimits:
         return self._accounts.limits(account_id)
+
+    def account_state(self, account_id: int) -> AccountState:
+        return self._accounts.state(account_id)
 
     def cancel_all_ns(self, account_id: int) -> int:
         """When the account's dead man's switch fires; 0 for never."""
@@ -182,6 +188,7 @@ class CommittedView:
             OrderEnded: (accounts.release, orders.end),
             AccountOpened: (accounts.open,),
             AccountLimitsSet: (accounts.set_limits,),
+            AccountStateSet: (accounts.set_state,),
             CancelAllAfterSet: (accounts.set_switch,),
             CancelAllAfterFired: (accounts.fire_switch,),
             FeeTierSet: (accounts.set_fee_tier,),
@@ -191,6 +198,7 @@ class CommittedView:
             WithdrawalSettled: (accounts.move, self._finish_withdrawal),
             WithdrawalRefunded: (accounts.move, self._finish_withdrawal),
             AssetListed: (self._list_asset,),
+            WithdrawalTermsSet: (self._change_asset,),
             MarketOpened: (self._open_market,),
             MarketStateSet: (self._change_market,),
             FeesSet: (self._change_market,),
@@ -215,6 +223,10 @@ class CommittedView:
 
     def _list_asset(self, event: AssetListed) -> None:
         self._set_asset(Asset(**_fields(event)))
+
+    def _change_asset(self, event: WithdrawalTermsSet) -> None:
+        """Its fields are named as the asset's own."""
+        self._set_asset(replace(self.assets[event.asset_id], **_fields(event)))
 
     def _open_market(self, event: MarketOpened) -> None:
         self._set_market(Market(**_fields(event)))

@@ -21,12 +21,14 @@ from exchange.core.commands import (
     OpenMarket,
     RefundWithdrawal,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
     SetRules,
     SettleWithdrawal,
+    SetWithdrawalTerms,
     Tick,
 )
 from exchange.core.events import Event
@@ -52,6 +54,8 @@ HAVE_RESERVED_ROOM: frozenset[type[Command]] = frozenset(
         SetFeeTier,
         SetPriceBands,
         SetAccountLimits,
+        SetAccountState,
+        SetWithdrawalTerms,
         SetRules,
     }
 )
