@@ -119,8 +119,10 @@ contract VaultDepositsTest is VaultFixture {
     function test_AcceptsTokenThatAnswersNothing() public {
         NoReturnToken token = new NoReturnToken();
         token.mint(alice, 100);
-        vm.prank(alice);
+        vm.startPrank(alice);
+        token.approve(address(vault), 100);
         vault.deposit(alice, address(token), 100);
+        vm.stopPrank();
         assertEq(vault.accounted(address(token)), 100);
     }
 

@@ -257,8 +257,10 @@ contract VaultWithdrawalsTest is VaultFixture {
     function test_PaysTokenThatAnswersNothing() public {
         NoReturnToken token = new NoReturnToken();
         token.mint(alice, 100);
-        vm.prank(alice);
+        vm.startPrank(alice);
+        token.approve(address(vault), 100);
         vault.deposit(alice, address(token), 100);
+        vm.stopPrank();
         _expectPaid(_payment(1, address(token), 60));
         _withdraw(_payment(1, address(token), 60));
         assertEq(token.balanceOf(destination), 60);

@@ -49,14 +49,21 @@ contract PickyToken is PlainToken {
     }
 }
 
-/// @dev An old token: its transfers answer nothing at all.
+/// @dev An old token: its functions answer nothing at all, and an allowance must be taken back before it can change.
 contract NoReturnToken {
     mapping(address => uint256) public balanceOf;
+    mapping(address => mapping(address => uint256)) public allowance;
 
     error Short(address from, uint256 amount);
+    error AllowanceInUse();
 
     function mint(address to, uint256 amount) external {
         balanceOf[to] += amount;
+    }
+
+    function approve(address spender, uint256 amount) external {
+        if (amount != 0 && allowance[msg.sender][spender] != 0) revert AllowanceInUse();
+        allowance[msg.sender][spender] = amount;
     }
 
     function transfer(address to, uint256 amount) external {
@@ -64,6 +71,8 @@ contract NoReturnToken {
     }
 
     function transferFrom(address from, address to, uint256 amount) external {
+        if (allowance[from][msg.sender] < amount) revert Short(from, amount);
+        allowance[from][msg.sender] -= amount;
         _move(from, to, amount);
     }
 
