@@ -21,7 +21,7 @@ import asyncpg
 from tests.sim.expressions import Row
 from tests.sim.loop import Host, SimLoop
 from tests.sim.statements import Result, Statement, planned
-from tests.sim.syntax import AlterTable, CreateTable, parsed, split
+from tests.sim.syntax import AlterTable, CreateTable, DropTable, parsed, split
 from tests.sim.tables import Key, Table
 
 from exchange.stores.migration_script import upgrade_script
@@ -77,6 +77,8 @@ class Database:
                 self.tables[tree.name] = Table(tree)
             elif isinstance(tree, AlterTable):
                 self.tables[tree.name].alter(tree)
+            elif isinstance(tree, DropTable):
+                del self.tables[tree.name]
             else:
                 self.run_alone(sql, ())
 

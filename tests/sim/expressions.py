@@ -114,7 +114,7 @@ class _Writer:
             return f"a[{len(self._aggregates) - 1}]"
         if name == "now" and not arguments:
             return "x.now()"
-        if name not in {"coalesce", "octet_length", "length", "greatest", "least"}:
+        if name not in {"coalesce", "octet_length", "length", "char_length", "greatest", "least"}:
             raise UnknownSql(self._scope.sql, f"function {name}")
         return f"_{name}({', '.join(map(self.write, arguments))})"
 
@@ -189,6 +189,7 @@ _LIBRARY: dict[str, Any] = {
     "_coalesce": _coalesce,
     "_octet_length": _octet_length,
     "_length": _octet_length,
+    "_char_length": _octet_length,
     "_greatest": _chosen(max),
     "_least": _chosen(min),
 }

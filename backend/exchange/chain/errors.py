@@ -86,6 +86,26 @@ class ConfirmationsOutOfRange(ChainError):
         super().__init__(f"{confirmations} confirmations are not possible; choose 1 to {maximum}")
 
 
+class FinalizedAheadOfHead(DepositCondition):
+    """The node calls a block finalized that lies beyond its own head: its answers are of different nodes."""
+
+    def __init__(self, finalized: int, head: int) -> None:
+        self.finalized = finalized
+        self.head = head
+        super().__init__(f"block {finalized} is called finalized while the head is block {head}")
+
+
+class FinalizedWentBack(DepositCondition):
+    """The node takes back what was finalized: it lags behind another one, or lied then or lies now."""
+
+    def __init__(self, before: int, found: int) -> None:
+        self.before = before
+        self.found = found
+        super().__init__(
+            f"block {before} was finalized, now only block {found} is, or another block {before}"
+        )
+
+
 class DepositGap(DepositCondition):
     """The node left out a deposit: the vault numbers them without gaps."""
 
@@ -207,8 +227,27 @@ class FeeAboveCap(PaymentCondition):
         super().__init__(f"a transaction needs {needed_wei} wei per gas, the cap is {cap_wei}")
 
 
+class SenderOutOfGas(PaymentCondition):
+    """The sending key can not pay for a transaction; nothing is signed until somebody sends it money."""
+
+    def __init__(self, sender: str, balance_wei: int, needed_wei: int) -> None:
+        self.sender = sender
+        self.balance_wei = balance_wei
+        self.needed_wei = needed_wei
+        super().__init__(f"{sender} has {balance_wei} wei, a transaction may cost {needed_wei}")
+
+
+class SenderTaken(ChainError):
+    """Another process has taken the sending key over; this one must not give out nonces any more."""
+
+    def __init__(self, sender: str, epoch: int) -> None:
+        self.sender = sender
+        self.epoch = epoch
+        super().__init__(f"another process sends with {sender} (ours was epoch {epoch})")
+
+
 class NonceGap(ChainError):
-    """The chain's nonce lies behind ours and the transactions between are not stored: it can never close."""
+    """The chain's nonce lies far behind ours, and the transactions between are not stored."""
 
     def __init__(self, expected: int, found: int) -> None:
         self.expected = expected
@@ -227,6 +266,17 @@ class CursorAheadOfJournal(ChainError):
         super().__init__(f"payments are read up to seq {cursor}, the journal ends at {journal}")
 
 
+# ------------------------------------------------------------------------------------------ halts
+
+
+class HaltNotOpen(ChainError):
+    """There is no open halt of that number."""
+
+    def __init__(self, halt_id: int) -> None:
+        self.halt_id = halt_id
+        super().__init__(f"there is no open halt {halt_id}")
+
+
 # ------------------------------------------------------------------------------------------- keys
 
 
@@ -239,6 +289,25 @@ class SignerUnavailable(ChainError):
     def __init__(self, cause: str) -> None:
         self.cause = cause
         super().__init__(f"the policy signer gave no signature ({cause})")
+
+
+class KeystoreInvalid(ChainError):
+    """A keystore file gives no key."""
+
+
+class KeystorePasswordWrong(KeystoreInvalid):
+    """The file is whole, the password does not open it."""
+
+    def __init__(self) -> None:
+        super().__init__("the password does not open this keystore")
+
+
+class KeystoreDamaged(KeystoreInvalid):
+    """It is no keystore, or no longer the one that was written."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"not a whole keystore file: {what}")
 
 
 class DevKeyRefused(ChainError):
