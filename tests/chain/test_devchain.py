@@ -1,18 +1,29 @@
 """The local chain's process and the deployment, through stops, kills and leftovers."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.chain.conftest import token_balance
 from tests.fixtures.anvil import ARTIFACTS, free_port
 
 from exchange.chain import dev_keys
-from exchange.chain.deployment import ADMIN_ROLE, Deployment, deploy, ensure_deployment, verify
+from exchange.chain.balance_roots import PUBLISHER_ROLE
+from exchange.chain.deployment import (
+    ADMIN_DELAY_S,
+    ADMIN_ROLE,
+    Deployment,
+    deploy,
+    ensure_deployment,
+    verify,
+)
+from exchange.chain.deposit_addresses import SET_MINIMUM, minimum_of_call
 from exchange.chain.devchain import Anvil, find_anvil
 from exchange.chain.errors import (
     AnvilFailed,
@@ -24,7 +35,15 @@ from exchange.chain.errors import (
     RpcUnavailable,
 )
 from exchange.chain.rpc import Rpc
-from exchange.chain.vault import SENDER_ROLE, SIGNER_ROLE, selector
+from exchange.chain.vault import (
+    GUARDIAN_ROLE,
+    SENDER_ROLE,
+    SIGNER_ROLE,
+    decode_word,
+    decode_words,
+    selector,
+)
+from exchange.core.markets import NATIVE_TOKEN
 
 
 async def test_a_stopped_chain_goes_on_where_it_was_and_its_deployment_is_found_again(tmp_path, anvil_binary):
@@ -68,7 +87,7 @@ async def test_the_roles_are_held_by_separate_keys_and_the_deployer_keeps_none(r
     async def roles(index: int) -> list[int]:
         holder = bytes(12) + bytes.fromhex(dev_keys.dev_address(index)[2:])
         held = []
-        for role in range(4):
+        for role in range(5):
             call = selector("hasRole(uint64,address)") + role.to_bytes(32) + holder
             if int.from_bytes((await rpc.view(deployment.access_manager, call))[:32]):
                 held.append(role)
@@ -77,7 +96,51 @@ async def test_the_roles_are_held_by_separate_keys_and_the_deployer_keeps_none(r
     assert await roles(dev_keys.DEPLOYER_KEY) == []
     assert await roles(dev_keys.SIGNER_KEY) == [SIGNER_ROLE]
     assert await roles(dev_keys.SENDER_KEY) == [SENDER_ROLE]
-    assert ADMIN_ROLE in await roles(dev_keys.ADMIN_KEY)
+    assert await roles(dev_keys.PUBLISHER_KEY) == [PUBLISHER_ROLE]
+    assert await roles(dev_keys.SWEEPER_KEY) == []
+    assert await roles(dev_keys.ADMIN_KEY) == [ADMIN_ROLE, GUARDIAN_ROLE]
+
+
+async def test_the_admin_itself_must_wait_before_it_can_list_or_unlist_a_token(rpc, deployment):
+    for index in (dev_keys.DEPLOYER_KEY, dev_keys.ADMIN_KEY, dev_keys.SENDER_KEY, dev_keys.PUBLISHER_KEY):
+        caller = bytes(12) + bytes.fromhex(dev_keys.dev_address(index)[2:])
+        target = bytes(12) + bytes.fromhex(deployment.deposit_addresses[2:])
+        call = selector("canCall(address,address,bytes4)") + caller + target + SET_MINIMUM + bytes(28)
+        immediate, delay_s = decode_words(await rpc.view(deployment.access_manager, call), 2)
+        assert not immediate
+        assert delay_s == (ADMIN_DELAY_S if index == dev_keys.ADMIN_KEY else 0)
+
+
+async def test_the_native_coin_and_each_token_are_listed_for_sweeping(rpc, deployment):
+    minimums = {"ETH": NATIVE_TOKEN} | {token.symbol: token.address for token in deployment.tokens}
+    found = {
+        symbol: decode_word(await rpc.view(deployment.deposit_addresses, minimum_of_call(token)))
+        for symbol, token in minimums.items()
+    }
+    assert found == {"ETH": 10**16, "USDC": 10**6, "WBTC": 10**4}
+
+
+async def test_nothing_of_the_vault_lies_before_the_deploy_block(rpc, deployment):
+    before, after = deployment.deploy_block - 1, deployment.deploy_block
+    assert await rpc.call("eth_getCode", deployment.vault, hex(before)) == "0x"
+    assert await rpc.call("eth_getCode", deployment.vault, hex(after)) != "0x"
+
+
+async def test_a_deployment_stored_before_there_were_deposit_addresses_is_found_again(
+    tmp_path, rpc, deployment
+):
+    stored = tmp_path / "deployment.json"
+    older = {"chain_id": deployment.chain_id, "vault": deployment.vault, "tokens": [], "deploy_block": 2}
+    stored.write_text(json.dumps(older | {"access_manager": deployment.access_manager}))
+    found = await ensure_deployment(rpc, stored, ARTIFACTS)
+    assert (found.vault, found.deposit_addresses, found.balance_roots) == (deployment.vault, "", "")
+
+
+@pytest.mark.parametrize("contract", ["deposit_addresses", "balance_roots"])
+async def test_a_deployment_with_a_contract_that_is_not_there_is_a_clear_error(rpc, deployment, contract):
+    with pytest.raises(DeploymentLost) as caught:
+        await verify(rpc, msgspec.structs.replace(deployment, **{contract: "0x" + "e5" * 20}))
+    assert caught.value.contract == "0x" + "e5" * 20
 
 
 async def test_the_ten_users_hold_tokens(rpc, deployment):

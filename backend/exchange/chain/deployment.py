@@ -1,7 +1,8 @@
 """Deploys the contracts on the development chain, and remembers where, so that a restart finds them again.
 
 Every role has a key of its own: the deployer sets up and then gives away all power, the admin (with an
-execution delay) may change roles, the signer approves payments, the sender sends them.
+execution delay) may change roles and list tokens, the signer approves payments, the sender sends them, the
+publisher publishes balance roots.
 """
 
 import asyncio
@@ -17,15 +18,21 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 import exchange.chain.dev_keys as keys
+from exchange.chain import balance_roots as roots_abi
+from exchange.chain import deposit_addresses as addresses_abi
 from exchange.chain import vault as vault_abi
 from exchange.chain.errors import ArtifactMissing, ChainError, DeployFailed, DeploymentLost
 from exchange.chain.rpc import Receipt, Rpc
 from exchange.chain.vault import selector
+from exchange.core.markets import NATIVE_TOKEN
 
 ADMIN_ROLE = 0
 ADMIN_DELAY_S = 3_600
 TOKENS = (("USDC", 6, 1_000_000), ("WBTC", 8, 100))
 """Symbol, decimals, and how many whole tokens each development user gets."""
+NATIVE_MINIMUM_ATOMS = 10**16
+MINIMUM_ATOMS = {"USDC": 10**6, "WBTC": 10**4}
+"""Least amounts that are swept from deposit addresses: 0.01 ETH, 1 USDC, 0.0001 WBTC."""
 
 _CREATE_GAS = 7_000_000
 _CALL_GAS = 300_000
@@ -42,13 +49,18 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """Where the contracts are; nothing of the vault lies before `deploy_block`."""
+    """Where the contracts are; nothing of the vault lies before `deploy_block`.
+
+    `deposit_addresses` and `balance_roots` are "" in a deployment that was stored before there were any.
+    """
 
     chain_id: int
     vault: str
     access_manager: str
     tokens: tuple[Token, ...]
     deploy_block: int
+    deposit_addresses: str = ""
+    balance_roots: str = ""
 
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all."""
@@ -83,12 +95,13 @@ async def ensure_deployment(rpc: Rpc, path: Path, artifacts: Path) -> Deployment
 async def verify(rpc: Rpc, deployment: Deployment) -> None:
     """Raises WrongChain or DeploymentLost when the chain is not the one that was deployed on."""
     await rpc.check_chain(deployment.chain_id)
-    if not await rpc.code(deployment.vault):
-        raise DeploymentLost(deployment.vault)
+    for contract in (deployment.vault, deployment.deposit_addresses, deployment.balance_roots):
+        if contract and not await rpc.code(contract):
+            raise DeploymentLost(contract)
 
 
 async def deploy(rpc: Rpc, artifacts: Path) -> Deployment:
-    """Deploys vault, access manager and test tokens, grants the roles and gives the users tokens.
+    """Deploys the contracts and test tokens, grants the roles, lists the tokens and gives the users some.
 
     `artifacts` is forge's output folder. Development chain only.
     Raises ArtifactMissing, DeployFailed, WrongChain.
@@ -103,7 +116,16 @@ async def deploy(rpc: Rpc, artifacts: Path) -> Deployment:
         Token(symbol, decimals, batch.create(symbol, _bytecode(artifacts, f"Test{symbol}"), [], []))
         for symbol, decimals, _ in TOKENS
     )
-    _grant_roles(batch, manager, vault, deployer)
+    addresses = batch.create(
+        "deposit addresses",
+        _bytecode(artifacts, "DepositAddresses"),
+        ["address", "address"],
+        [manager, vault],
+    )
+    roots = batch.create("balance roots", _bytecode(artifacts, "BalanceRoots"), ["address"], [manager])
+    _set_minimums(batch, addresses, tokens)
+    _assign_functions(batch, manager, vault, addresses, roots)
+    _grant_roles(batch, manager, deployer)
     for token, (_, decimals, whole) in zip(tokens, TOKENS, strict=True):
         for user in keys.USER_KEYS:
             holder = keys.dev_address(user)
@@ -111,32 +133,49 @@ async def deploy(rpc: Rpc, artifacts: Path) -> Deployment:
             batch.call("mint", token.address, "mint(address,uint256)", ["address", "uint256"], mint)
 
     receipts = await batch.send(rpc)
-    return Deployment(keys.DEV_CHAIN_ID, vault, manager, tokens, receipts[1].block_number)
+    block = receipts[1].block_number  # the vault's: its own transactions are the second and later ones
+    return Deployment(keys.DEV_CHAIN_ID, vault, manager, tokens, block, addresses, roots)
 
 
-def _grant_roles(batch: "_Batch", manager: str, vault: str, deployer: str) -> None:
-    admin = keys.dev_address(keys.ADMIN_KEY)
-    grants = (
-        (vault_abi.SIGNER_ROLE, keys.dev_address(keys.SIGNER_KEY), 0),
-        (vault_abi.SENDER_ROLE, keys.dev_address(keys.SENDER_KEY), 0),
-        (vault_abi.GUARDIAN_ROLE, admin, 0),
-        (ADMIN_ROLE, admin, ADMIN_DELAY_S),
-    )
+def _set_minimums(batch: "_Batch", addresses: str, tokens: Sequence[Token]) -> None:
+    """Lists the tokens for sweeping, while the deployer is still the admin without a delay."""
+    minimums = [(NATIVE_TOKEN, NATIVE_MINIMUM_ATOMS)]
+    minimums += [(token.address, MINIMUM_ATOMS[token.symbol]) for token in tokens]
+    for token, minimum in minimums:
+        batch.call(
+            "minimum", addresses, addresses_abi.SET_MINIMUM_TYPE, ["address", "uint256"], [token, minimum]
+        )
+
+
+def _assign_functions(batch: "_Batch", manager: str, vault: str, addresses: str, roots: str) -> None:
     functions = (
-        (vault_abi.SENDER_ROLE, [vault_abi.WITHDRAW]),
-        (vault_abi.GUARDIAN_ROLE, [vault_abi.PAUSE, vault_abi.UNPAUSE]),
+        (vault, vault_abi.SENDER_ROLE, [vault_abi.WITHDRAW]),
+        (vault, vault_abi.GUARDIAN_ROLE, [vault_abi.PAUSE, vault_abi.UNPAUSE]),
+        (roots, roots_abi.PUBLISHER_ROLE, [roots_abi.PUBLISH]),
         # also without these lines the rest is the admin's; they say so
-        (ADMIN_ROLE, [vault_abi.SET_OUTFLOW_LIMIT]),
-        (ADMIN_ROLE, [vault_abi.PROPOSE_SETTLEMENT_MODULE, vault_abi.ACTIVATE_SETTLEMENT_MODULE]),
+        (vault, ADMIN_ROLE, [vault_abi.SET_OUTFLOW_LIMIT]),
+        (vault, ADMIN_ROLE, [vault_abi.PROPOSE_SETTLEMENT_MODULE, vault_abi.ACTIVATE_SETTLEMENT_MODULE]),
+        (addresses, ADMIN_ROLE, [addresses_abi.SET_MINIMUM]),
     )
-    for role, selectors in functions:
+    for target, role, selectors in functions:
         batch.call(
             "function role",
             manager,
             "setTargetFunctionRole(address,bytes4[],uint64)",
             ["address", "bytes4[]", "uint64"],
-            [vault, selectors, role],
+            [target, selectors, role],
         )
+
+
+def _grant_roles(batch: "_Batch", manager: str, deployer: str) -> None:
+    admin = keys.dev_address(keys.ADMIN_KEY)
+    grants = (
+        (vault_abi.SIGNER_ROLE, keys.dev_address(keys.SIGNER_KEY), 0),
+        (vault_abi.SENDER_ROLE, keys.dev_address(keys.SENDER_KEY), 0),
+        (vault_abi.GUARDIAN_ROLE, admin, 0),
+        (roots_abi.PUBLISHER_ROLE, keys.dev_address(keys.PUBLISHER_KEY), 0),
+        (ADMIN_ROLE, admin, ADMIN_DELAY_S),
+    )
     for role, holder, delay_s in grants:
         batch.call(
             "grant",

@@ -19,7 +19,9 @@ DEPLOYER_KEY: Final = 10
 SIGNER_KEY: Final = 11
 SENDER_KEY: Final = 12
 ADMIN_KEY: Final = 13
-KEY_COUNT: Final = 14
+SWEEPER_KEY: Final = 14
+PUBLISHER_KEY: Final = 15
+KEY_COUNT: Final = 16
 
 
 @cache

@@ -375,8 +375,8 @@ class DeployFailed(DevchainError):
 class DeploymentLost(DevchainError):
     """The stored deployment is not on this chain."""
 
-    def __init__(self, vault: str) -> None:
-        self.vault = vault
+    def __init__(self, contract: str) -> None:
+        self.contract = contract
         super().__init__(
-            f"the chain has no vault at {vault}: its state was lost or replaced; start over with --fresh"
+            f"the chain has no contract at {contract}: its state was lost or replaced; start over with --fresh"
         )

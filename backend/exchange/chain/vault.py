@@ -26,7 +26,8 @@ SENDER_ROLE = 2
 GUARDIAN_ROLE = 3
 
 
-def _topic(signature: str) -> str:
+def event_topic(signature: str) -> str:
+    """First topic of an event's logs."""
     return "0x" + keccak(text=signature).hex()
 
 
@@ -35,10 +36,10 @@ def selector(signature: str) -> bytes:
     return keccak(text=signature)[:4]
 
 
-DEPOSITED = _topic("Deposited(uint256,address,address,uint256,address,bytes32)")
-PAID = _topic("Paid(bytes32,address,address,uint256,address)")
-PAYMENT_CLAIMABLE = _topic("PaymentClaimable(bytes32,address,address,uint256,address)")
-PAYMENT_SKIPPED = _topic("PaymentSkipped(bytes32,uint8)")
+DEPOSITED = event_topic("Deposited(uint256,address,address,uint256,address,bytes32)")
+PAID = event_topic("Paid(bytes32,address,address,uint256,address)")
+PAYMENT_CLAIMABLE = event_topic("PaymentClaimable(bytes32,address,address,uint256,address)")
+PAYMENT_SKIPPED = event_topic("PaymentSkipped(bytes32,uint8)")
 
 _PAYMENT_TUPLE = "(bytes32,address,address,uint256,address,uint256,bytes)"
 WITHDRAW = selector(f"withdraw({_PAYMENT_TUPLE}[],bytes[])")
@@ -149,7 +150,7 @@ def next_deposit_hash(previous: bytes, number: int, account: str, token: str, am
 
 def decode_deposit(log: Log) -> Deposit:
     """Raises LogInvalid."""
-    (number, owner, token), (amount, sender, rolled) = _fields(
+    (number, owner, token), (amount, sender, rolled) = log_fields(
         log, DEPOSITED, ["uint256", "address", "address"], ["uint256", "address", "bytes32"]
     )
     if amount > MAX_ATOMS:
@@ -172,13 +173,13 @@ def decode_payment(log: Log) -> PaymentMade | PaymentSkipped | None:
     """A payment's log, None for any other. Raises LogInvalid."""
     topic = log.topics[0] if log.topics else ""
     if topic in (PAID, PAYMENT_CLAIMABLE):
-        (withdrawal_id, account, token), (amount, destination) = _fields(
+        (withdrawal_id, account, token), (amount, destination) = log_fields(
             log, topic, ["bytes32", "address", "address"], ["uint256", "address"]
         )
         claimable = topic == PAYMENT_CLAIMABLE
         return PaymentMade("0x" + withdrawal_id.hex(), account, token, amount, destination, claimable)
     if topic == PAYMENT_SKIPPED:
-        (withdrawal_id,), (reason,) = _fields(log, topic, ["bytes32"], ["uint8"])
+        (withdrawal_id,), (reason,) = log_fields(log, topic, ["bytes32"], ["uint8"])
         return PaymentSkipped("0x" + withdrawal_id.hex(), reason)
     return None
 
@@ -214,6 +215,11 @@ def used_call(withdrawal_id: str) -> bytes:
 def accounted_call(token: str) -> bytes:
     """Calldata of `accounted`: atoms of a token that the vault holds for accounts."""
     return ACCOUNTED + encode(["address"], [token])
+
+
+def claimable_total_call(token: str) -> bytes:
+    """Calldata of `claimableTotal`: atoms of a token that the vault owes to owners beside `accounted`."""
+    return selector("claimableTotal(address)") + encode(["address"], [token])
 
 
 def outflow_call(token: str) -> bytes:
@@ -259,10 +265,10 @@ def payment_digest(chain_id: int, vault: str, payment: Payment) -> bytes:
     return keccak(b"\x19\x01" + domain + content)
 
 
-def _fields(
+def log_fields(
     log: Log, topic: str, indexed: list[str], plain: list[str]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Indexed and other fields of a log whose topic count and data must fit exactly."""
+    """Indexed and other fields of a log whose topic count and data must fit exactly. Raises LogInvalid."""
     if len(log.topics) != len(indexed) + 1 or log.topics[0] != topic or len(log.data) != 32 * len(plain):
         raise LogInvalid(log.tx_hash, log.log_index, "wrong number of topics or of data bytes")
     words = b"".join(bytes.fromhex(word[2:]) for word in log.topics[1:])
