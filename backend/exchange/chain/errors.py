@@ -378,5 +378,5 @@ class DeploymentLost(DevchainError):
     def __init__(self, contract: str) -> None:
         self.contract = contract
         super().__init__(
-            f"the chain has no contract at {contract}: its state was lost or replaced; start over with --fresh"
+            f"no contract at {contract} on this chain: its state is lost or replaced; start over with --fresh"
         )
