@@ -20,7 +20,7 @@ from tests.core.fields import LINKS, fields_of
 from tests.core.naive_commands import make_command
 from tests.core.random_commands import RandomCommands
 from tests.core.test_naive_reference import compare, compare_balances, stage
-from tests.core.venue import SECOND, Venue
+from tests.core.venue import SECOND, Venue, address
 
 from exchange.core import ledger
 from exchange.core.accounts import Account
@@ -42,7 +42,7 @@ from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS
-from exchange.core.words import TriggerKind
+from exchange.core.words import AccountState, TriggerKind
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +87,7 @@ def full_state() -> State:
     venue.ticking = False
     venue.buy("bob", 1, 101)
     assert venue.state.met_markets == [1]
+    venue.restrict("carol", AccountState.CANCEL_ONLY)
     return venue.state
 
 
@@ -191,6 +192,25 @@ def test_balances_that_were_only_looked_at_are_not_in_the_image() -> None:
     before = encode_state(state)
     ledger.balance(state.accounts[1_001], 77)
     assert encode_state(state) == before
+
+
+def test_only_an_account_that_is_not_active_has_its_state_in_the_image() -> None:
+    """So that states from before there was such a thing keep their hashes."""
+    venue = Venue()
+    venue.account_id("alice")
+    before = encode_state(venue.state)
+    rows = [[number, "", 0, 1_000, 1_000, 0, [], [], []] for number in (1, 2, 3, 4)]
+    rows.append([1_000, address("alice"), 0, 1_000, 1_000, 0, [], [], []])
+    assert msgspec.json.decode(before.removeprefix(IMAGE_TAG))[8] == rows
+    for state in (AccountState.CANCEL_ONLY, AccountState.FROZEN):
+        venue.restrict("alice", state)
+        image = encode_state(venue.state)
+        assert msgspec.json.decode(image.removeprefix(IMAGE_TAG))[8][-1] == [*rows[-1], state.value]
+        assert decode_state(image).accounts[1_000].state is state
+    venue.restrict("alice", AccountState.ACTIVE)
+    venue.state.seq, venue.state.time_ns = 2, venue.log[0][0]
+    assert encode_state(venue.state) == before
+    assert decode_state(before).accounts[1_000].state is AccountState.ACTIVE
 
 
 def test_amounts_of_128_bits_come_back_exactly() -> None:

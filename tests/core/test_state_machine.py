@@ -23,11 +23,13 @@ from exchange.core.commands import (
     OpenMarket,
     PlaceOrder,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
     SetRules,
+    SetWithdrawalTerms,
     Tick,
     TransferFunds,
 )
@@ -35,7 +37,15 @@ from exchange.core.events import Rejected
 from exchange.core.image import decode_state, encode_state
 from exchange.core.orders import Order
 from exchange.core.units import MAX_ATOMS
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 from exchange.journal.rows import encode_payload
 
 people = st.sampled_from(["alice", "bob", "carol"])
@@ -252,6 +262,14 @@ class Exchange(RuleBasedStateMachine):
     @rule(account=accounts, limits=st.sampled_from([(1_000, 1_000), (1_000, 3), (3, 2), (0, 0), (2, 3)]))
     def set_limits(self, account: int, limits: tuple[int, int]) -> None:
         self.do(SetAccountLimits(account, *limits))
+
+    @rule(account=accounts, state=st.sampled_from([AccountState.ACTIVE, *AccountState]))
+    def restrict(self, account: int, state: AccountState) -> None:
+        self.do(SetAccountState(account, state))
+
+    @rule(asset=st.integers(1, 4), fee=st.sampled_from([-1, 0, 3, MAX_ATOMS]), least=st.integers(0, 5))
+    def set_withdrawal_terms(self, asset: int, fee: int, least: int) -> None:
+        self.do(SetWithdrawalTerms(asset, fee, least))
 
     @rule(version=st.integers(0, 3))
     def set_rules(self, version: int) -> None:

@@ -2,9 +2,14 @@ import pytest
 from tests.core.venue import CHAIN_ID, SECOND, VAULT, Venue, address, refusal, token
 
 from exchange.core.accounts import CHAIN_ACCOUNT, FEES_ACCOUNT, WITHDRAWALS_ACCOUNT
-from exchange.core.commands import RequestWithdrawal
+from exchange.core.commands import RequestWithdrawal, SetWithdrawalTerms
 from exchange.core.custody import MAX_WITHDRAWAL_DEADLINE_S
-from exchange.core.events import WithdrawalRefunded, WithdrawalRequested, WithdrawalSettled
+from exchange.core.events import (
+    WithdrawalRefunded,
+    WithdrawalRequested,
+    WithdrawalSettled,
+    WithdrawalTermsSet,
+)
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_ATOMS
 
@@ -179,3 +184,55 @@ def test_the_largest_amount_goes_out_and_comes_back() -> None:
     assert venue.system(CHAIN_ACCOUNT, "PLUM") == 0
     venue.give("alice", plum=MAX_ATOMS)
     assert venue.has("alice", "PLUM") == (MAX_ATOMS, 0)
+
+
+# ---- other terms
+
+
+def test_new_terms_are_answered_with_and_are_the_assets_from_now_on(vault: Venue) -> None:
+    vault.list_asset("COIN", 0, withdrawal_fee_atoms=1, min_withdrawal_atoms=2)
+    assert vault.set_withdrawal_terms("PLUM", 4, 6) == [WithdrawalTermsSet(1, 4, 6)]
+    terms = [(a.withdrawal_fee_atoms, a.min_withdrawal_atoms) for a in vault.view.assets.values()]
+    assert terms == [(4, 6), (1, 2)]
+    assert vault.view.asset_by_symbol["PLUM"] is vault.view.assets[1]
+
+
+def test_a_withdrawal_costs_what_was_asked_for_when_it_was_requested(vault: Venue) -> None:
+    vault.withdraw("alice", "PLUM", 40, "before", max_fee=3)
+    vault.set_withdrawal_terms("PLUM", 4, 5)
+    assert refusal(vault.withdraw("alice", "PLUM", 40, "w2", max_fee=3)) is (
+        RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM
+    )
+    (after,) = vault.withdraw("alice", "PLUM", 40, "after", max_fee=4)
+    assert isinstance(after, WithdrawalRequested)
+    assert after.fee_atoms == 4
+    for label, fee in (("before", 3), ("after", 4)):
+        (settled,) = vault.settle(label)
+        assert isinstance(settled, WithdrawalSettled)
+        assert settled.fee_atoms == fee
+    assert vault.fees("PLUM") == 7
+
+
+def test_the_new_minimum_is_what_must_arrive(vault: Venue) -> None:
+    vault.set_withdrawal_terms("PLUM", 0, 10)
+    assert refusal(vault.withdraw("alice", "PLUM", 9)) is RejectReason.WITHDRAWAL_TOO_SMALL
+    assert isinstance(vault.withdraw("alice", "PLUM", 10)[0], WithdrawalRequested)
+
+
+@pytest.mark.parametrize("terms", [(0, 1), (MAX_ATOMS, 1), (0, MAX_ATOMS)])
+def test_terms_go_from_nothing_to_128_bits(vault: Venue, terms: tuple[int, int]) -> None:
+    assert vault.set_withdrawal_terms("PLUM", *terms) == [WithdrawalTermsSet(1, *terms)]
+
+
+@pytest.mark.parametrize("terms", [(-1, 1), (0, 0), (0, -1), (MAX_ATOMS + 1, 1), (0, MAX_ATOMS + 1)])
+def test_terms_that_nothing_could_be_withdrawn_on_are_refused(vault: Venue, terms: tuple[int, int]) -> None:
+    assert refusal(vault.set_withdrawal_terms("PLUM", *terms)) is RejectReason.ASSET_INVALID
+
+
+def test_terms_are_for_listed_assets(vault: Venue) -> None:
+    vault.deposit("alice", "DUST", 5)
+    for asset_id in (2, 3, 0):
+        assert refusal(vault.do(SetWithdrawalTerms(asset_id, 1, 1))) is RejectReason.UNKNOWN_ASSET
+    assert refusal(vault.do(SetWithdrawalTerms(3, -1, 0))) is RejectReason.UNKNOWN_ASSET
+    vault.list_asset("DUST")
+    assert vault.do(SetWithdrawalTerms(2, 1, 1)) == [WithdrawalTermsSet(2, 1, 1)]

@@ -43,6 +43,7 @@ async def test_a_wallet_signs_in_and_its_first_login_opens_its_account(exchange)
                 "max_open_orders": 1000,
                 "max_orders_per_market": 1000,
                 "cancel_all_at_ms": None,
+                "state": "active",
             }
         ],
         "session_expires_at_ms": content["expires_at_ms"],

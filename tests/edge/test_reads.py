@@ -5,7 +5,13 @@ import httpx
 import pytest
 from tests.edge.harness import CHAIN_ID, ETH, VAULT, problem
 
-from exchange.core.commands import CreditDeposit, SetFees, SetMarketState, SetPriceBands
+from exchange.core.commands import (
+    CreditDeposit,
+    SetFees,
+    SetMarketState,
+    SetPriceBands,
+    SetWithdrawalTerms,
+)
 from exchange.core.words import MarketState
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import HealthPart
@@ -50,6 +56,12 @@ async def test_assets_and_markets_are_listed(exchange):
         "taker_fee_bps": 10,
         "fee_tiers": [{"tier": 0, "maker_fee_bps": 0, "taker_fee_bps": 10}],
     }
+
+
+async def test_an_asset_shows_its_present_withdrawal_terms(exchange):
+    await exchange.sequencer.submit(SetWithdrawalTerms(1, 10**15, 2 * 10**16))
+    ether, *_ = (await exchange.client.get("/v1/assets")).json()["items"]
+    assert (ether["withdrawal_fee"], ether["min_withdrawal"]) == ("0.001", "0.02")
 
 
 async def test_a_market_shows_its_present_state_bands_tiers_and_last_price(exchange):

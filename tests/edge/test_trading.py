@@ -4,8 +4,14 @@ import time
 
 from tests.edge.harness import Exchange, Trader, problem
 
-from exchange.core.commands import SetAccountLimits, SetFees, SetMarketState, SetPriceBands
-from exchange.core.words import MarketState
+from exchange.core.commands import (
+    SetAccountLimits,
+    SetAccountState,
+    SetFees,
+    SetMarketState,
+    SetPriceBands,
+)
+from exchange.core.words import AccountState, MarketState
 from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem, PlaceOrderAnswer
 from exchange.sequencer.sequencer import EngineStopped, Overloaded
 
@@ -244,6 +250,30 @@ async def test_bands_and_limits_refuse_with_their_field(exchange):
     problem(await buyer.order(market="WBTC-USDC", price="100", size="0.01"), 409, "too_many_open_orders")
     (main,) = (await buyer.get("/v1/me")).json()["sub_accounts"]
     assert (main["max_open_orders"], main["max_orders_per_market"]) == (2, 1)
+
+
+async def test_a_frozen_account_is_told_so_and_its_orders_have_ended_for_that(exchange):
+    seller, _ = await two_traders(exchange)
+    placed = (await seller.order(side="sell", price="3000", client_order_id="mine")).json()["order"]
+    outcome = await exchange.sequencer.submit(SetAccountState(seller.account_id, AccountState.FROZEN))
+    (main,) = (await seller.get("/v1/me")).json()["sub_accounts"]
+    assert main["state"] == "frozen"
+    assert (await stored(seller, placed["order_id"], outcome.seq))["status"] == "account_frozen"
+    problem(await seller.order(side="sell", price="3000"), 409, "account_frozen")
+    again = await seller.order(side="sell", price="3000", client_order_id="mine")
+    assert (again.status_code, again.json()["order"]["status"]) == (200, "account_frozen")
+
+
+async def test_a_cancel_only_account_amends_downwards_and_cancels(exchange):
+    seller, _ = await two_traders(exchange)
+    order_id = (await seller.order(side="sell", price="3000", size="1")).json()["order"]["order_id"]
+    await exchange.sequencer.submit(SetAccountState(seller.account_id, AccountState.CANCEL_ONLY))
+    (main,) = (await seller.get("/v1/me")).json()["sub_accounts"]
+    assert main["state"] == "cancel_only"
+    problem(await seller.order(side="sell", price="3000"), 409, "account_cancel_only")
+    problem(await amend(seller, order_id, size="1.5"), 409, "account_cancel_only")
+    assert (await amend(seller, order_id, size="0.5")).status_code == 200
+    assert (await seller.request("DELETE", f"/v1/orders/{order_id}")).status_code == 200
 
 
 async def test_a_makers_rebate_is_shown_as_a_negative_fee(exchange):

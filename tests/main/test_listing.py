@@ -4,7 +4,15 @@ import pytest
 from tests.core.venue import CHAIN_ID, VAULT, token
 from tests.sequencer.engine import GatedLog, Running, running
 
-from exchange.core.commands import Command, ListAsset, OpenMarket, SetFees, SetMarketState, SetPriceBands
+from exchange.core.commands import (
+    Command,
+    ListAsset,
+    OpenMarket,
+    SetFees,
+    SetMarketState,
+    SetPriceBands,
+    SetWithdrawalTerms,
+)
 from exchange.core.words import MarketState
 from exchange.main import ListingDiffers, ListingRefused, _list
 
@@ -35,13 +43,22 @@ async def test_a_new_listing_is_journaled_once() -> None:
     "change",
     [SetFees(1, ((1, 2), (0, 1))), SetPriceBands(1, 900, 800), SetMarketState(1, MarketState.HALTED)],
 )
-async def test_what_operators_have_changed_since_is_no_difference(change: Command) -> None:
+async def test_what_operators_have_changed_of_a_market_is_no_difference(change: Command) -> None:
     async with running(open_log()) as engine:
         await listed(engine, APPLE, COIN, MARKET)
         before = engine.sequencer.committed.markets[1]
         await engine.sequencer.submit(change)
         assert engine.sequencer.committed.markets[1] != before
         await listed(engine, APPLE, COIN, MARKET)
+
+
+async def test_what_operators_have_changed_of_an_asset_is_no_difference() -> None:
+    async with running(open_log()) as engine:
+        await listed(engine, APPLE, COIN, MARKET)
+        await engine.sequencer.submit(SetWithdrawalTerms(1, 7, 9))
+        await listed(engine, APPLE, COIN, MARKET)
+        asset = engine.sequencer.committed.asset_by_symbol["APPLE"]
+        assert (asset.withdrawal_fee_atoms, asset.min_withdrawal_atoms) == (7, 9)
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,15 @@ from exchange.core.commands import (
     AmendOrder,
     CancelAllAfter,
     CancelOrder,
+    ListAsset,
     OpenAccount,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetWithdrawalTerms,
     Tick,
     TransferFunds,
 )
@@ -38,7 +41,14 @@ from exchange.core.events import (
     Trade,
     TransferKnown,
 )
-from exchange.core.words import MarketState, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 from exchange.projections import accounts, ledger_entries, orders, reference, transfers, volumes
 from exchange.projections.orders import OrderRow
 
@@ -119,6 +129,7 @@ async def check_trading(pool: asyncpg.Pool, journaled: JournaledExchange) -> Non
         ):
             assert getattr(row, name) == getattr(order, name), name
     assert await reference.read_markets(pool) == state.markets
+    assert await reference.read_assets(pool) == state.assets
     told = await accounts.read_fee_tiers(pool)
     assert {of: tier for of, tier in told.items() if tier} == state.fee_tiers
     rows = await pool.fetch("SELECT * FROM accounts")
@@ -129,6 +140,7 @@ async def check_trading(pool: asyncpg.Pool, journaled: JournaledExchange) -> Non
         assert row["max_open_orders"] == account.max_open_orders
         assert row["max_orders_per_market"] == account.max_orders_per_market
         assert row["cancel_all_ns"] == account.cancel_all_ns
+        assert row["state"] == account.state
     traded: dict[tuple[int, int, int], int] = defaultdict(int)
     for time_ns, trade in journaled.trades:
         for account_id in (trade.maker_account_id, trade.taker_account_id):
@@ -305,6 +317,43 @@ async def test_an_accounts_limits_and_switch_are_kept_even_when_it_is_new_in_the
     await journaled.batch(Tick())
     await caught_up(pool, journaled)
     assert (await accounts.accounts_of_owner(pool, owner(0))).items[0].cancel_all_ns == 0
+
+
+async def test_what_an_account_may_do_is_the_last_that_was_set(
+    pool: asyncpg.Pool, journaled: JournaledExchange
+) -> None:
+    new = journaled.state.next_account_id
+    await journaled.batch(OpenAccount(owner(0), 9), SetAccountState(new, AccountState.FROZEN))
+    await caught_up(pool, journaled)
+    assert (await accounts.accounts_of_owner(pool, owner(0))).items[0].state == "frozen"
+    await journaled.batch(
+        SetAccountState(new, AccountState.ACTIVE), SetAccountState(new, AccountState.CANCEL_ONLY)
+    )
+    await caught_up(pool, journaled)
+    states = [row.state for row in (await accounts.accounts_of_owner(pool, owner(0))).items]
+    assert states == ["cancel_only", "active", "active"], "the newest account first"
+
+
+async def test_an_assets_withdrawal_terms_are_the_last_that_were_set(
+    pool: asyncpg.Pool, journaled: JournaledExchange
+) -> None:
+    """Also when the asset is listed in the same transaction."""
+    before = journaled.state.assets.copy()
+    new = len(before) + 1
+    await journaled.batch(
+        ListAsset("PLUM", 0, 1, "0xv", "0xt", withdrawal_fee_atoms=5),
+        SetWithdrawalTerms(new, 2**128 - 1, 2**100),
+        SetWithdrawalTerms(1, 7, 8),
+        SetWithdrawalTerms(1, 9, 10),
+    )
+    await caught_up(pool, journaled)
+    read = await reference.read_assets(pool)
+    assert (read[new].withdrawal_fee_atoms, read[new].min_withdrawal_atoms) == (2**128 - 1, 2**100)
+    assert (read[1].withdrawal_fee_atoms, read[1].min_withdrawal_atoms) == (9, 10)
+    assert read[2] == before[2]
+    await journaled.batch(SetWithdrawalTerms(1, 0, 1))
+    await caught_up(pool, journaled)
+    assert await reference.read_assets(pool) == journaled.state.assets
 
 
 async def test_an_owners_fee_tier_is_the_last_that_was_set(

@@ -13,15 +13,25 @@ from exchange.core.commands import (
     RefundWithdrawal,
     RequestWithdrawal,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
     SettleWithdrawal,
+    SetWithdrawalTerms,
     TransferFunds,
 )
 from exchange.core.state import State
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 CHAIN_ID = 31_337
 VAULT = "0x" + "aa" * 20
@@ -138,7 +148,7 @@ class Traffic:
                 f"t{rng.randrange(20)}",
                 0,
             )
-        if dice < 0.93:
+        if dice < 0.94:
             return self._operator(account_id)
         return self._chain(account_id, time_ns)
 
@@ -207,7 +217,7 @@ class Traffic:
 
     def _operator(self, account_id: int) -> Command:
         rng = self._random
-        match rng.choice(["state", "fees", "tier", "bands", "limits"]):
+        match rng.choice(["state", "fees", "tier", "bands", "limits", "restrict", "terms"]):
             case "state":
                 return SetMarketState(1, rng.choice(list(MarketState)))
             case "fees":
@@ -216,6 +226,13 @@ class Traffic:
                 return SetFeeTier(owner(rng.randrange(OWNERS + 1)), rng.randrange(4))
             case "bands":
                 return SetPriceBands(1, rng.choice([0, 1_000]), rng.choice([10, 500]))
+            case "restrict":
+                restricted = [a for a in self._state.accounts.values() if a.state != AccountState.ACTIVE]
+                if restricted:
+                    return SetAccountState(restricted[0].account_id, AccountState.ACTIVE)
+                return SetAccountState(account_id, rng.choice(list(AccountState)))
+            case "terms":
+                return SetWithdrawalTerms(rng.randint(1, 2), rng.choice([0, 10, 40]), rng.choice([1, 5]))
             case _:
                 return SetAccountLimits(account_id, 1_000, rng.choice([2, 400, 1_000]))
 

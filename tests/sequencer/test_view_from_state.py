@@ -50,6 +50,7 @@ def everything(view: CommittedView, known: Known) -> dict[str, object]:
         "orders": [view.open_orders(account_id) for account_id in accounts],
         "orders by id": [view.open_order(order_id) for order_id in known.orders],
         "owners": [(view.owner(a), view.sub_account(a)) for a in accounts],
+        "states": [view.account_state(a) for a in accounts],
         "limits": [(view.account_limits(a), view.cancel_all_ns(a)) for a in accounts],
         "people": [(view.sub_accounts(address(p)), view.fee_tier(address(p))) for p in PEOPLE],
         "deposits": view.last_deposit(CHAIN_ID, VAULT),

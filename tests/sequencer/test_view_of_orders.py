@@ -4,7 +4,7 @@ import pytest
 from tests.core.venue import SECOND, Venue, address
 
 from exchange.core.events import Event
-from exchange.core.words import MarketState, SelfTradePrevention, Side
+from exchange.core.words import AccountState, MarketState, SelfTradePrevention, Side
 from exchange.sequencer.committed import OpenOrder
 
 
@@ -178,6 +178,9 @@ def test_terms_are_seen_as_they_were_set(venue: Venue) -> None:
     assert venue.view.account_limits(account_id) == (1_000, 1_000)
     venue.set_limits("alice", 20, 10)
     assert venue.view.account_limits(account_id) == (20, 10)
+    assert venue.view.account_state(account_id) is AccountState.ACTIVE
+    venue.restrict("alice", AccountState.CANCEL_ONLY)
+    assert venue.view.account_state(account_id) is AccountState.CANCEL_ONLY
     venue.set_tier("alice", 2)
     assert (venue.view.fee_tier(address("alice")), venue.view.fee_tier(address("bob"))) == (2, 0)
     venue.set_tier("alice", 0)

@@ -215,6 +215,8 @@ class Oracle:
             mine_is = view.account_limits(account_id), view.cancel_all_ns(account_id)
             theirs_is = loaded.account_limits(account_id), loaded.cancel_all_ns(account_id)
             require(mine_is == theirs_is, "the view has limits and switches", view.seq, account_id)
+            shown_state, real_state = view.account_state(account_id), loaded.account_state(account_id)
+            require(shown_state is real_state, "the view knows what accounts may do", view.seq, account_id)
         shown: dict[int, tuple[int, int]] = {}
         for account in state.accounts.values():
             for asset_id in state.assets:

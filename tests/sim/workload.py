@@ -13,14 +13,24 @@ from exchange.core.commands import (
     PlaceOrder,
     RequestWithdrawal,
     SetAccountLimits,
+    SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetWithdrawalTerms,
     Tick,
     TransferFunds,
 )
-from exchange.core.words import MarketState, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.core.words import (
+    AccountState,
+    MarketState,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerKind,
+)
 
 SECOND = 1_000_000_000
 LIFE_S = 30
@@ -122,7 +132,7 @@ def a_withdrawal(
 
 def an_operation(random: Random, owners: list[str], account_ids: list[int]) -> Command:
     """Something that only an operator may ask for. A market that is not open opens again soon."""
-    match random.randrange(6):
+    match random.randrange(8):
         case 0 | 1:
             states = (*MarketState, *(4 * (MarketState.OPEN,)))
             return SetMarketState(1, random.choice(states))
@@ -132,6 +142,11 @@ def an_operation(random: Random, owners: list[str], account_ids: list[int]) -> C
             return SetFeeTier(random.choice(owners), random.choice((0, 1, 5, 16)))
         case 4:
             return SetPriceBands(1, *random.choice(((0, 500), (5_000, 2_000), (100, 500))))
+        case 5:
+            states = (*AccountState, *(3 * (AccountState.ACTIVE,)))
+            return SetAccountState(random.choice(account_ids), random.choice(states))
+        case 6:
+            return SetWithdrawalTerms(random.choice((1, 2, 3)), random.choice((0, 2, 3, -1)), 1)
         case _:
             return SetAccountLimits(
                 random.choice(account_ids), *random.choice(((1_000, 1_000), (5, 3), (2, 7)))

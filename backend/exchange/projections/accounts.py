@@ -7,6 +7,7 @@ import asyncpg
 from exchange.core.events import (
     AccountLimitsSet,
     AccountOpened,
+    AccountStateSet,
     CancelAllAfterFired,
     CancelAllAfterSet,
     Event,
@@ -30,6 +31,7 @@ class AccountRow:
     max_open_orders: int
     max_orders_per_market: int
     cancel_all_ns: int
+    state: str
 
 
 async def accounts_of_owner(pool: asyncpg.Pool, owner: str) -> Page[AccountRow]:
@@ -50,6 +52,7 @@ class AccountChanges:
         self._opened: list[tuple[object, ...]] = []
         self._limits: dict[int, tuple[int, int]] = {}
         self._switches: dict[int, int] = {}
+        self._states: dict[int, str] = {}
         self._tiers: dict[str, tuple[int, int, int]] = {}
 
     def take(self, event: Event, place: Place) -> None:
@@ -62,6 +65,8 @@ class AccountChanges:
                 self._switches[account_id] = fires_ns
             case CancelAllAfterFired(account_id):
                 self._switches[account_id] = 0
+            case AccountStateSet(account_id, state):
+                self._states[account_id] = state.value
             case FeeTierSet(owner, tier):
                 self._tiers[owner] = (tier, place.seq, place.time_ns)
             case _:
@@ -99,6 +104,17 @@ class AccountChanges:
                 list(self._switches.values()),
             )
             _expect(len(self._switches), status)
+        if self._states:
+            status = await connection.execute(
+                """
+                UPDATE accounts SET state = c.state
+                FROM unnest($1::BIGINT[], $2::TEXT[]) AS c (account_id, state)
+                WHERE accounts.account_id = c.account_id
+                """,
+                list(self._states),
+                list(self._states.values()),
+            )
+            _expect(len(self._states), status)
         if self._tiers:
             await connection.execute(
                 """

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from exchange.core.units import format_atoms
+from exchange.core.words import AccountState
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.reads import AccountQuery, ReadQuery, SeqAnswer, require_view
@@ -25,6 +26,10 @@ class SubAccountItem(BaseModel):
     max_orders_per_market: int = Field(examples=[1000])
     cancel_all_at_ms: TimeMs | None = Field(
         description="When the dead man's switch cancels all its orders; null: it is off."
+    )
+    state: AccountState = Field(
+        description="cancel_only: it takes on nothing new. frozen: it does nothing, and has no open orders.",
+        examples=["active"],
     )
 
 
@@ -101,4 +106,5 @@ def _sub_account(edge: Edge, number: int, account_id: int) -> SubAccountItem:
         max_open_orders=limits.max_open_orders,
         max_orders_per_market=limits.max_orders_per_market,
         cancel_all_at_ms=time_ms(fires_ns) if fires_ns else None,
+        state=edge.view.account_state(account_id),
     )

@@ -57,8 +57,8 @@ class OrderItem(BaseModel):
     filled: AmountText
     remaining: AmountText
     status: str = Field(
-        description="open, filled, cancelled, unfilled, self_trade, work_limit, expired, cancel_all_after or "
-        "post_only_would_cross",
+        description="open, filled, cancelled, unfilled, self_trade, work_limit, expired, cancel_all_after, "
+        "post_only_would_cross or account_frozen",
         examples=["open"],
     )
     trigger: TriggerItem | None
