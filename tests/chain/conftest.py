@@ -9,13 +9,21 @@ import pytest
 import pytest_asyncio
 from eth_abi.abi import encode
 
+from exchange.chain.allow_list import AllowList
 from exchange.chain.deployment import Deployment
-from exchange.chain.dev_keys import DEV_CHAIN_ID, dev_address
+from exchange.chain.deposits import DepositWatcher
+from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_address, dev_key
 from exchange.chain.devchain import Anvil
+from exchange.chain.finality import Finality
+from exchange.chain.outbox import SendPolicy
+from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.rpc import Receipt, Rpc
+from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.vault import selector
+from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.core.apply import apply
-from exchange.core.commands import Command, ListAsset, OpenAccount
+from exchange.core.commands import Command, ListAsset, OpenAccount, RequestWithdrawal
+from exchange.core.events import WithdrawalRequested
 from exchange.core.invariants import audit
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.core.state import State
@@ -24,6 +32,9 @@ from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Outcome
 
 GENESIS_ID = "0x" + "ab" * 32
+CONFIRMATIONS = 3
+ETHER = 10**18
+DESTINATION = "0x" + "d0" * 20
 
 
 class Exchange:
@@ -193,3 +204,112 @@ async def open_exchange(deployment: Deployment) -> Exchange:
 @pytest_asyncio.fixture
 async def exchange(deployment: Deployment) -> Exchange:
     return await open_exchange(deployment)
+
+
+class Clock:
+    """Wall clock that can be moved forward."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def funded(rpc, pool, exchange, deployment, wallet, mine) -> Any:
+    """The exchange, with 10 ETH and 1000 USDC deposited by user 0."""
+    alice = wallet(0)
+    await alice.approve("USDC")
+    await alice.deposit_native(10 * ETHER)
+    await alice.deposit_token("USDC", 1_000_000_000)
+    await DepositWatcher(
+        rpc,
+        pool,
+        exchange.submit,
+        exchange.committed,
+        chain_id=DEV_CHAIN_ID,
+        vault=deployment.vault,
+        deploy_block=deployment.deploy_block,
+        confirmations=1,
+    ).poll()
+    assert exchange.available_atoms(alice.address, "ETH") == 10 * ETHER
+    return exchange
+
+
+@pytest.fixture
+def work(faulty_rpc, pool, funded, deployment, clock) -> Callable[..., WithdrawalWorker]:
+    """Makes a new worker on the same tables, as a restart does."""
+
+    def make(
+        send: SendPolicy | None = None,
+        sender_key: int = SENDER_KEY,
+        may_sign: Callable[[], bool] = lambda: True,
+        risk: RiskPolicy | None = None,
+        address_delay_s: int = 0,
+        **policy: Any,
+    ) -> WithdrawalWorker:
+        return WithdrawalWorker(
+            faulty_rpc,
+            pool,
+            funded.submit,
+            funded.committed,
+            funded,
+            LocalSigner(dev_key(SIGNER_KEY), DEV_CHAIN_ID, deployment.vault),
+            LocalSender(dev_key(sender_key), DEV_CHAIN_ID),
+            RiskStep(
+                pool,
+                risk or RiskPolicy(),
+                AllowList(pool, address_delay_s),
+                lambda asset_id: funded.committed.assets[asset_id].symbol,
+                chain_id=DEV_CHAIN_ID,
+                vault=deployment.vault,
+            ),
+            chain_id=DEV_CHAIN_ID,
+            vault=deployment.vault,
+            deploy_block=deployment.deploy_block,
+            policy=WithdrawalPolicy(
+                finality=Finality(CONFIRMATIONS),
+                **{"retry_s": 0.0} | policy,
+                send=send or SendPolicy(rebroadcast_s=0.0),
+            ),
+            may_sign=may_sign,
+            poll_s=0.01,
+            now=clock,
+        )
+
+    return make
+
+
+@pytest.fixture
+def request_withdrawal(funded, rpc) -> Callable[..., Any]:
+    count = 0
+
+    async def request(
+        atoms: int, symbol: str = "ETH", destination: str = DESTINATION, seconds: int = 3_600
+    ) -> WithdrawalRequested:
+        nonlocal count
+        count += 1
+        outcome = await funded.submit(
+            RequestWithdrawal(
+                withdrawal_id="0x" + count.to_bytes(32).hex(),
+                account_id=funded.committed.account_id(dev_address(0)),
+                asset_id=funded.committed.asset_by_symbol[symbol].asset_id,
+                amount_atoms=atoms,
+                max_fee_atoms=0,
+                destination=destination,
+                nonce=count,
+                deadline_s=(await rpc.head()).time_s + seconds,
+                signature="0x",
+            )
+        )
+        [event] = outcome.events
+        assert isinstance(event, WithdrawalRequested)
+        return event
+
+    return request

@@ -1,16 +1,18 @@
 """The tables `payments` and `payment_cursors`: every withdrawal of a vault and how far its payment is.
 
 The rows repeat the journal's requests and add the chain's side. A final state (settled, refunded) is only
-ever written from the journal's event, so the ledger and this table can not disagree about it.
+ever written from the journal's event, so the ledger and this table can not disagree about it. Each statement
+that changes a state names the states it may come from, as `life_cycle` has them.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import asyncpg
 
+from exchange.chain.life_cycle import PaymentState, sources
 from exchange.chain.vault import Payment
 from exchange.core.events import WithdrawalRefunded, WithdrawalRequested, WithdrawalSettled
 from exchange.journal.rows import JournalRow
@@ -19,21 +21,9 @@ ACQUIRE_TIMEOUT_S = 10.0
 MAX_OPEN = 10_000
 
 _COLUMNS = (
-    "withdrawal_id, account_id, asset_id, owner, token, amount_atoms, fee_atoms, destination, deadline_s,"
-    " state, not_before_ms, tx_hash, block_number, block_hash, outcome"
+    "withdrawal_id, requested_seq, account_id, asset_id, owner, token, amount_atoms, fee_atoms, destination,"
+    " deadline_s, state, not_before_ms, tx_hash, block_number, block_hash, outcome"
 )
-
-
-class PaymentState(StrEnum):
-    """The life of a payment; see exchange.chain.withdrawals for the transitions."""
-
-    REQUESTED = "requested"
-    APPROVED = "approved"
-    SIGNED = "signed"
-    BROADCAST = "broadcast"
-    MINED = "mined"
-    SETTLED = "settled"
-    REFUNDED = "refunded"
 
 
 class ChainOutcome(StrEnum):
@@ -50,6 +40,7 @@ class StoredPayment:
     """One row of `payments`. `amount_atoms` is before the fee, as in the request."""
 
     withdrawal_id: str
+    requested_seq: int
     account_id: int
     asset_id: int
     owner: str
@@ -100,14 +91,25 @@ class PaymentStatus:
     tx_hash: str | None
     block_number: int | None
     outcome: ChainOutcome | None
+    note: str
+    """Why it waits; empty when nothing is in its way."""
     updated_ms: int
 
 
 async def payment_status(pool: asyncpg.Pool, ids: Sequence[str]) -> dict[str, PaymentStatus]:
     """Status by withdrawal id; an id that the payments have not read yet is missing."""
     rows = await pool.fetch(
-        "SELECT withdrawal_id, state, tx_hash, block_number, outcome, updated_ms FROM payments"
-        " WHERE withdrawal_id = ANY($1::text[])",
+        """
+        SELECT p.withdrawal_id, p.state, COALESCE(p.tx_hash, newest.tx_hash) AS tx_hash, p.block_number,
+            p.outcome, p.note, p.updated_ms
+        FROM payments p LEFT JOIN LATERAL (
+            SELECT a.tx_hash
+            FROM payment_tries t JOIN sent_attempts a USING (chain_id, sender, nonce)
+            WHERE t.withdrawal_id = p.withdrawal_id AND p.state IN ('signed', 'broadcast')
+            ORDER BY t.try DESC, a.signed_ms DESC, a.max_fee_wei DESC LIMIT 1
+        ) newest ON TRUE
+        WHERE p.withdrawal_id = ANY($1::text[])
+        """,
         list(ids),
     )
     return {
@@ -116,6 +118,7 @@ async def payment_status(pool: asyncpg.Pool, ids: Sequence[str]) -> dict[str, Pa
             row["tx_hash"],
             row["block_number"],
             None if row["outcome"] is None else ChainOutcome(row["outcome"]),
+            row["note"],
             row["updated_ms"],
         )
         for row in rows
@@ -156,19 +159,21 @@ class PaymentRows:
                             await connection.execute(
                                 "UPDATE payments SET state = 'settled', updated_ms = $2, tx_hash = $3,"
                                 " block_number = $4, outcome = $5, note = ''"
-                                " WHERE withdrawal_id = $1 AND state NOT IN ('settled', 'refunded')",
+                                " WHERE withdrawal_id = $1 AND state = ANY($6::text[])",
                                 event.withdrawal_id,
                                 updated_ms,
                                 event.tx_hash,
                                 event.block_number,
                                 event.outcome,
+                                sources(PaymentState.SETTLED),
                             )
                         elif isinstance(event, WithdrawalRefunded):
                             await connection.execute(
                                 "UPDATE payments SET state = 'refunded', updated_ms = $2, note = ''"
-                                " WHERE withdrawal_id = $1 AND state NOT IN ('settled', 'refunded')",
+                                " WHERE withdrawal_id = $1 AND state = ANY($3::text[])",
                                 event.withdrawal_id,
                                 updated_ms,
+                                sources(PaymentState.REFUNDED),
                             )
             await connection.execute(
                 "INSERT INTO payment_cursors (chain_id, vault, seq) VALUES ($1, $2, $3)"
@@ -237,32 +242,111 @@ class PaymentRows:
         )
         return None if row is None else _stored(row)
 
-    async def move(self, withdrawal_id: str, before: Sequence[PaymentState], after: PaymentState) -> bool:
-        """Changes the state if it is one of `before`; whether it was."""
-        result = await self._pool.execute(
-            "UPDATE payments SET state = $3, updated_ms = $4"
-            " WHERE withdrawal_id = $1 AND state = ANY($2::text[])",
+    async def of_nonce(self, sender: str, nonce: int) -> list[StoredPayment]:
+        """The payments in a transaction of that sender."""
+        rows = await self._pool.fetch(
+            f"SELECT {_COLUMNS} FROM payments WHERE withdrawal_id = ANY($1::text[])"  # noqa: S608
+            " ORDER BY requested_seq",
+            [
+                row["withdrawal_id"]
+                for row in await self._pool.fetch(
+                    "SELECT withdrawal_id FROM payment_tries"
+                    " WHERE chain_id = $1 AND sender = $2 AND nonce = $3",
+                    self._key[0],
+                    sender,
+                    nonce,
+                )
+            ],
+        )
+        return [_stored(row) for row in rows]
+
+    async def last_try(self, withdrawal_id: str) -> tuple[str, int] | None:
+        """Sender and nonce of the newest transaction of ours with this payment."""
+        row = await self._pool.fetchrow(
+            "SELECT sender, nonce FROM payment_tries WHERE withdrawal_id = $1 ORDER BY try DESC LIMIT 1",
             withdrawal_id,
-            list(before),
-            after,
+        )
+        return None if row is None else (row["sender"], row["nonce"])
+
+    async def approve(self, withdrawal_id: str, approved_ms: int) -> bool:
+        """The risk step has no objection; whether the payment was still waiting for its word."""
+        return await self._move(
+            [withdrawal_id], [PaymentState.REQUESTED], PaymentState.APPROVED, approved_ms=approved_ms
+        )
+
+    async def hold(self, withdrawal_id: str, note: str) -> bool:
+        """A person has to look at it; whether the payment was still waiting for the risk step's word."""
+        return await self._move([withdrawal_id], [PaymentState.REQUESTED], PaymentState.REVIEW, note=note)
+
+    async def wait(self, withdrawal_id: str, not_before_ms: int, note: str) -> None:
+        """The risk step will be asked again, not before a time."""
+        await self._pool.execute(
+            "UPDATE payments SET not_before_ms = $2, note = $3, updated_ms = $4"
+            " WHERE withdrawal_id = $1 AND state = 'requested' AND (note <> $3 OR not_before_ms <> $2)",
+            withdrawal_id,
+            not_before_ms,
+            note,
             now_ms(),
         )
-        return result == "UPDATE 1"
+
+    async def sign(
+        self, connection: "asyncpg.pool.PoolConnectionProxy", ids: Sequence[str], sender: str, nonce: int
+    ) -> bool:
+        """In the database transaction that gives the nonce out: these approved payments are signed with it.
+
+        False when one of them is not approved any more: then nothing of it may stand.
+        """
+        result = await connection.execute(
+            "UPDATE payments SET state = 'signed', updated_ms = $2, tx_hash = NULL, block_number = NULL,"
+            " block_hash = NULL, outcome = NULL, note = ''"
+            " WHERE withdrawal_id = ANY($1::text[]) AND state = ANY($3::text[])",
+            list(ids),
+            now_ms(),
+            sources(PaymentState.SIGNED),
+        )
+        if result != f"UPDATE {len(ids)}":
+            return False
+        for withdrawal_id in ids:
+            await connection.execute(
+                """
+                INSERT INTO payment_tries (withdrawal_id, try, chain_id, sender, nonce)
+                SELECT $1, 1 + COALESCE(max(try), 0), $2, $3, $4 FROM payment_tries WHERE withdrawal_id = $1
+                """,
+                withdrawal_id,
+                self._key[0],
+                sender,
+                nonce,
+            )
+        return True
+
+    async def broadcast(self, ids: Sequence[str]) -> None:
+        """The node has the bytes of their transaction."""
+        await self._move(ids, [PaymentState.SIGNED], PaymentState.BROADCAST)
+
+    async def unsign(self, ids: Iterable[str]) -> None:
+        """Their bytes can never be mined any more: they start again."""
+        await self._move(list(ids), [PaymentState.SIGNED, PaymentState.BROADCAST], PaymentState.APPROVED)
+
+    async def unmined(self, withdrawal_id: str, *, is_ours: bool) -> None:
+        """The receipt is gone: its transaction, if it was ours, is under way again."""
+        after = PaymentState.BROADCAST if is_ours else PaymentState.APPROVED
+        await self._move([withdrawal_id], [PaymentState.MINED], after)
 
     async def mined(
         self, withdrawal_id: str, tx_hash: str, block_number: int, block_hash: str, outcome: ChainOutcome
     ) -> None:
-        """A transaction with this payment is in a block."""
+        """A transaction with this payment is in a block; or it is in another one than before."""
         await self._pool.execute(
             "UPDATE payments SET state = 'mined', updated_ms = $6, tx_hash = $2, block_number = $3,"
             " block_hash = $4, outcome = $5"
-            " WHERE withdrawal_id = $1 AND state NOT IN ('settled', 'refunded')",
+            " WHERE withdrawal_id = $1 AND state = ANY($7::text[])",
             withdrawal_id,
             tx_hash,
             block_number,
             block_hash,
             outcome,
             now_ms(),
+            [*sources(PaymentState.MINED), PaymentState.MINED],
         )
 
     async def postpone(self, withdrawal_id: str, not_before_ms: int, note: str) -> None:
@@ -275,6 +359,30 @@ class PaymentRows:
             note,
             now_ms(),
         )
+
+    async def _move(
+        self,
+        ids: Sequence[str],
+        before: Sequence[PaymentState],
+        after: PaymentState,
+        *,
+        note: str = "",
+        approved_ms: int | None = None,
+    ) -> bool:
+        """Changes the state of those that are in one of `before`; whether any was."""
+        assert set(before) <= set(sources(after))
+        result = await self._pool.execute(
+            "UPDATE payments SET state = $3, updated_ms = $4, note = $5,"
+            " approved_ms = COALESCE($6, approved_ms)"
+            " WHERE withdrawal_id = ANY($1::text[]) AND state = ANY($2::text[])",
+            list(ids),
+            list(before),
+            after,
+            now_ms(),
+            note,
+            approved_ms,
+        )
+        return result != "UPDATE 0"
 
 
 def _stored(row: asyncpg.Record) -> StoredPayment:

@@ -2,34 +2,16 @@
 
 Theory of operation. Three parties know of a withdrawal: the ledger (in flight, until it is told otherwise),
 the table `payments`, and the vault, which uses each id at most once and none after its deadline. The ledger
-decides what is owed and what is final, the vault what was paid; the table remembers what was tried. Each
-pass reads the journal, looks after the open transactions, then moves every open payment as far as it can:
+decides what is owed and what is final, the vault what was paid; the table remembers what was tried. The
+states and the steps between them are a table of their own: `life_cycle`. Each pass
 
-    from               when                                                             to
-    -                  the journal has WithdrawalRequested                              requested
-    requested          the row equals what the ledger has in flight                     approved
-    approved           deadline has room, id unused, books and vault agree, the vault
-                       has the funds, a dry run does not revert: nonce, signed bytes
-                       and hash are stored                                              signed
-    approved           the vault used the id (by bytes that we do not know of)          mined
-    approved           the vault would skip or revert it now                            approved, later
-    signed             the node has the bytes, or says that the nonce is used           broadcast
-    signed, broadcast  an attempt has a receipt                                         mined
-    signed, broadcast  the nonce was used by a stranger's transaction, N blocks deep    approved
-    signed, broadcast  a finalized block is past the deadline and the id used there,
-                       by bytes that nobody looks after (those of a replaced key)       mined
-    mined              the receipt is gone (reorganized)                                broadcast
-    mined              N confirmations, skipped or reverted                             approved, later
-    mined              N confirmations, paid or claimable: SettleWithdrawal submitted   (mined)
-    any of these       a finalized block is past the deadline and the id unused there:
-                       RefundWithdrawal submitted                                       (as it was)
-    any of these       the journal has WithdrawalSettled or WithdrawalRefunded          settled, refunded
+1. reads the journal: new requests, and what has become final;
+2. looks after the open transactions (`outbox`): receipts, rebroadcasts, higher fees;
+3. takes every open payment as far as it can: risk step, confirmations, settlement, refund;
+4. sends what is approved, several payments in a transaction (`batches`).
 
-Why it pays once: the id is used at most once by the vault, so no number of transactions pays twice. Why it
-never pays and refunds: one deadline per id is ever signed, and a refund waits for a finalized block beyond
-it. Why a crash loses nothing: every step first stores what it is about to do, or can be done again; final
-states come from the journal alone. An outcome that is unknown (a lost answer to a broadcast, a lost answer
-of the engine) is never assumed: the same bytes are sent again, the same command refused as final.
+An outcome that is unknown (a lost answer to a broadcast, a lost answer of the engine) is never assumed: the
+same bytes are sent again, the same command refused as final.
 
 What is signed goes on whatever the books say: its bytes may be in the node's pool and can not be taken
 back, they were signed while books and vault agreed, the comparison counts what they pay as not settled yet,
@@ -37,51 +19,46 @@ and a nonce left unused would hold up all others. So neither rebroadcasts nor re
 ask `may_sign`.
 
 Transactions outlive their payments: a nonce once given out must be used, or all later ones wait for ever.
-Bytes that come too late are sent all the same; the vault skips them.
+When all payments in one are too late, its nonce is used up by a transfer to oneself.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 import structlog
 
 from exchange.chain.backoff import repeat
+from exchange.chain.batches import BatchMaker
 from exchange.chain.errors import (
     CursorAheadOfJournal,
     LogInvalid,
-    NonceGap,
     PaymentCondition,
     PaymentDiffersFromLedger,
     PaymentRefused,
     RpcAnswerInvalid,
     RpcError,
 )
-from exchange.chain.fees import first_fee
-from exchange.chain.nonces import NonceRows, OpenTransaction
+from exchange.chain.finality import Finality
+from exchange.chain.life_cycle import UNDER_WAY, PaymentState
+from exchange.chain.nonces import OpenTransaction
+from exchange.chain.outbox import Fate, GasStatus, Outbox, SendPolicy, Watched
 from exchange.chain.outcomes import MADE, NEVER_PAYABLE, outcome_of
+from exchange.chain.payment_orders import PaymentOrder, owner_request
 from exchange.chain.payment_rows import (
     ChainOutcome,
     PaymentRows,
-    PaymentState,
     PaymentStatus,
     StoredPayment,
     payment_status,
 )
-from exchange.chain.rpc import Header, Receipt, Rpc, together
+from exchange.chain.payment_search import PaymentSearch
+from exchange.chain.risk import RiskStep, Verdict
+from exchange.chain.rpc import Header, Receipt, Rpc
 from exchange.chain.signer import Sender, Signer
-from exchange.chain.transactions import SendPolicy, Transactions
-from exchange.chain.vault import (
-    accounted_call,
-    decode_word,
-    decode_words,
-    outflow_call,
-    payment_topics,
-    used_call,
-    withdraw_call,
-)
+from exchange.chain.vault import decode_word, used_call
 from exchange.core.commands import Command, RefundWithdrawal, SettleWithdrawal
 from exchange.core.events import Rejected
 from exchange.core.rejects import RejectReason
@@ -100,37 +77,47 @@ __all__ = [
 ]
 
 JOURNAL_ROWS_PER_READ = 64
-PAYMENT_GAS = 700_000
-"""The vault hands 200,000 to a token and wants 100,000 in reserve; an ordinary payment uses about 130,000."""
-
-SEARCH_BLOCKS = 5_000
-SEARCHES_PER_PASS = 16
 
 _OF_ONE_PAYMENT = (PaymentCondition, LogInvalid, RpcError, RpcAnswerInvalid)
 """What stops one payment, while those behind it go on. A node that does not answer stops the pass."""
 
-_UNDER_WAY = (PaymentState.SIGNED, PaymentState.BROADCAST)
+_BEFORE_SIGNED = (
+    PaymentState.REQUESTED,
+    PaymentState.REVIEW,
+    PaymentState.REJECTED,
+    PaymentState.APPROVED,
+)
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalPolicy:
-    """When to sign, settle and try again. `deadline_room_s`: nothing is signed closer to its deadline."""
+    """When to sign, settle and try again. `deadline_room_s`: nothing is signed closer to its deadline.
 
-    confirmations: int
+    `finality` says when a payment counts as made. Where the chain's own word is waited for, nonces that a
+    stranger used count as lost after `send.confirmations` all the same: that decides about bytes of ours only.
+    """
+
+    finality: Finality
     deadline_room_s: int = 60
     retry_s: float = 15.0
     retry_cap_s: float = 600.0
+    max_batch: int = 16
     send: SendPolicy = field(default_factory=SendPolicy)
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalsStatus:
-    """`conditions`: why single payments do not go on, by id. `fault`: what ended the last pass, if any."""
+    """`conditions`: why single payments do not go on, by id. `fault`: what ended the last pass, if any.
+
+    `in_review`: how many wait for a person. `gas`: what the sender can still pay for, None if not known yet.
+    """
 
     cursor: int
     open_payments: int
+    in_review: int
+    gas: GasStatus | None
     conditions: dict[str, Exception]
     fault: Exception | None
 
@@ -147,6 +134,7 @@ class WithdrawalWorker:
         tail: Tail,
         signer: Signer,
         sender: Sender,
+        risk: RiskStep,
         *,
         chain_id: int,
         vault: str,
@@ -156,19 +144,21 @@ class WithdrawalWorker:
         poll_s: float = 0.5,
         now: Callable[[], float] = time.time,
     ) -> None:
-        assert policy.confirmations >= 1
         self._rpc = rpc
         self._rows = PaymentRows(pool, chain_id, vault)
-        self._nonces = NonceRows(pool, chain_id, sender.address)
-        self._transactions = Transactions(rpc, self._nonces, sender, vault, policy.send, now)
+        send = replace(
+            policy.send, confirmations=policy.finality.confirmations or policy.send.confirmations
+        )
+        self._outbox = Outbox(rpc, pool, sender, chain_id=chain_id, policy=send, now=now)
+        self._batches = BatchMaker(rpc, vault, sender.address, self._signature)
+        self._search = PaymentSearch(rpc, vault, deploy_block)
+        self._risk = risk
         self._submit = submit
         self._committed = committed
         self._tail = tail
         self._signer = signer
-        self._sender = sender
         self._chain_id = chain_id
         self._vault = vault
-        self._deploy_block = deploy_block
         self._policy = policy
         self._may_sign = may_sign
         self._poll_s = poll_s
@@ -176,15 +166,23 @@ class WithdrawalWorker:
         self._started = False
         self._cursor = 0
         self._open_payments = 0
+        self._in_review = 0
         self._conditions: dict[str, Exception] = {}
         self._fault: Exception | None = None
         self._retries: dict[str, int] = {}
-        self._search_blocks = SEARCH_BLOCKS
-        self._searched_down_to: dict[str, int] = {}
-        self._nonce_lost_at: dict[int, int] = {}
+        self._checked_s: dict[str, float] = {}
+        self._receipts: dict[str, Receipt | None] = {}
+        self._newest_confirmed = 0
 
     def status(self) -> WithdrawalsStatus:
-        return WithdrawalsStatus(self._cursor, self._open_payments, dict(self._conditions), self._fault)
+        return WithdrawalsStatus(
+            self._cursor,
+            self._open_payments,
+            self._in_review,
+            self._outbox.gas,
+            dict(self._conditions),
+            self._fault,
+        )
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -206,17 +204,22 @@ class WithdrawalWorker:
             await self.prepare()
         await self._read_journal()
         head = await self._rpc.head()
+        finalized = await self._rpc.finalized()
+        self._newest_confirmed = self._policy.finality.newest_confirmed(head, finalized)
+        self._receipts.clear()
         conditions: dict[str, Exception] = {}
         await self._look_after_transactions(head, conditions)
         payments = await self._rows.open()
-        if payments:
-            finalized = await self._rpc.finalized()
-            for payment in payments:
-                try:
-                    await self._advance(payment, head, finalized)
-                except _OF_ONE_PAYMENT as condition:
-                    conditions[payment.withdrawal_id] = condition
+        ready: list[StoredPayment] = []
+        for payment in payments:
+            try:
+                if await self._advance(payment, head, finalized):
+                    ready.append(payment)
+            except _OF_ONE_PAYMENT as condition:
+                conditions[payment.withdrawal_id] = condition
+        await self._send_out(ready, head, conditions)
         self._open_payments = len(payments)
+        self._in_review = sum(payment.state is PaymentState.REVIEW for payment in payments)
         self._note_conditions(conditions)
         self._fault = None
 
@@ -237,15 +240,7 @@ class WithdrawalWorker:
         self._cursor = await self._rows.cursor()
         if self._cursor > self._committed.seq:
             raise CursorAheadOfJournal(self._cursor, self._committed.seq)
-        on_chain = await self._rpc.transaction_count(self._sender.address)
-        here = await self._nonces.next()
-        if on_chain < here:
-            if await self._nonces.count_from(on_chain) != here - on_chain:
-                raise NonceGap(here, on_chain)
-            reopened = await self._nonces.reopen_from(on_chain)
-            log.info("nonces_open", first=on_chain, next=here, sent_again=reopened)
-        elif 0 < here < on_chain:
-            log.warning("nonces_used_elsewhere", expected=here, found=on_chain)
+        await self._outbox.prepare()
         self._started = True
 
     async def _read_journal(self) -> None:
@@ -256,149 +251,194 @@ class WithdrawalWorker:
     # ------------------------------------------------------------------------------- transactions
 
     async def _look_after_transactions(self, head: Header, conditions: dict[str, Exception]) -> None:
-        transactions = await self._nonces.open()
+        transactions = await self._outbox.rows.open()
         if not transactions:
             return
-        next_nonce = await self._rpc.transaction_count(self._sender.address)
+        next_nonce = await self._outbox.next_nonce()
         for transaction in transactions:
+            payments = await self._rows.of_nonce(self._outbox.address, transaction.nonce)
             try:
-                await self._look_after(transaction, head, next_nonce)
+                await self._look_after(transaction, payments, head, next_nonce, conditions)
             except _OF_ONE_PAYMENT as condition:
-                conditions[transaction.withdrawal_id] = condition
+                conditions |= {payment.withdrawal_id: condition for payment in payments}
 
-    async def _look_after(self, transaction: OpenTransaction, head: Header, next_nonce: int) -> None:
-        receipt = await self._transactions.find_receipt(transaction)
-        if receipt is not None:
-            self._nonce_lost_at.pop(transaction.nonce, None)
-            payment = await self._rows.get(transaction.withdrawal_id)
-            if payment is not None and payment.state in _UNDER_WAY:
-                await self._mined(payment, receipt)  # while it raises, the transaction stays open
-            if self._confirmed(receipt.block_number, head):
-                await self._nonces.done(transaction.nonce)
-        elif transaction.nonce < next_nonce:
-            await self._note_lost_nonce(transaction, head)
-        else:
-            self._nonce_lost_at.pop(transaction.nonce, None)
-            await self._transactions.push(transaction, head, lowest=transaction.nonce == next_nonce)
-
-    async def _note_lost_nonce(self, transaction: OpenTransaction, head: Header) -> None:
-        """The nonce is used, but by none of our attempts: the node lags, or somebody else has the key."""
-        since = self._nonce_lost_at.setdefault(transaction.nonce, head.number)
-        log.warning(
-            "nonce_lost", nonce=transaction.nonce, since_block=since, withdrawal=transaction.withdrawal_id
+    async def _look_after(
+        self,
+        transaction: OpenTransaction,
+        payments: list[StoredPayment],
+        head: Header,
+        next_nonce: int,
+        conditions: dict[str, Exception],
+    ) -> None:
+        # a settled payment is not: if its block was reorganized away, its bytes are what still pays it
+        useless = all(
+            payment.state is PaymentState.REFUNDED or head.time_s > payment.deadline_s for payment in payments
         )
-        if head.number - since >= self._policy.confirmations:
-            await self._nonces.void(transaction)
-            del self._nonce_lost_at[transaction.nonce]
+        watched = await self._outbox.look_after(transaction, head, next_nonce, useless=useless)
+        if watched.fate is Fate.LOST:
+            await self._start_again(payments, transaction)
+            await self._outbox.close(transaction.nonce)
+        elif watched.receipt is not None:
+            await self._look_at_receipt(watched, watched.receipt, payments, conditions)
+        elif watched.is_broadcast:
+            await self._rows.broadcast([payment.withdrawal_id for payment in payments])
+
+    async def _look_at_receipt(
+        self,
+        watched: Watched,
+        receipt: Receipt,
+        payments: list[StoredPayment],
+        conditions: dict[str, Exception],
+    ) -> None:
+        """Stores what a mined transaction did; it stays open until all of that is stored and confirmed."""
+        assert watched.attempt is not None
+        confirmed = self._is_confirmed(receipt)
+        if watched.attempt.cancels:
+            if confirmed:
+                await self._start_again(payments, watched.transaction)
+                await self._outbox.close(watched.transaction.nonce)
+            return
+        complete = True
+        for payment in payments:
+            if payment.state not in UNDER_WAY:
+                continue
+            try:
+                await self._mined(payment, receipt)
+            except _OF_ONE_PAYMENT as condition:
+                conditions[payment.withdrawal_id] = condition
+                complete = False
+        if complete and confirmed:
+            await self._outbox.close(watched.transaction.nonce)
+
+    async def _start_again(self, payments: list[StoredPayment], transaction: OpenTransaction) -> None:
+        """Nothing of this transaction can pay them any more. Later tries of theirs are left alone."""
+        this_try = (self._outbox.address, transaction.nonce)
+        ids = [
+            payment.withdrawal_id
+            for payment in payments
+            if payment.state in UNDER_WAY and await self._rows.last_try(payment.withdrawal_id) == this_try
+        ]
+        await self._rows.unsign(ids)
 
     # ----------------------------------------------------------------------------------- payments
 
-    async def _advance(self, payment: StoredPayment, head: Header, finalized: Header | None) -> None:
+    async def _advance(self, payment: StoredPayment, head: Header, finalized: Header | None) -> bool:
+        """Takes a payment as far as it goes without sending anything; whether it is ready to be sent."""
         requested = self._committed.open_withdrawal(payment.withdrawal_id)
         if requested is None:
-            return  # final in the ledger: the journal's event, still to be read, says how
+            return False  # final in the ledger: the journal's event, still to be read, says how
         if not payment.repeats(requested):
             raise PaymentDiffersFromLedger(payment.withdrawal_id)
         if finalized is not None and finalized.time_s > payment.deadline_s:
             if not await self._is_used(payment, finalized.hash):
                 await self._refund(payment, finalized)
-                return
-            if payment.state in _UNDER_WAY:  # paid, but by nothing that is looked after any more
+                return False
+            if payment.state in UNDER_WAY:  # paid, but by nothing that is looked after any more
                 await self._find_on_chain(payment, head)
-                return
-        if payment.state is PaymentState.REQUESTED:
-            await self._rows.move(payment.withdrawal_id, (PaymentState.REQUESTED,), PaymentState.APPROVED)
-            log.info("payment_approved", withdrawal=payment.withdrawal_id)
-            await self._sign(payment, head)
-        elif payment.state is PaymentState.APPROVED:
-            await self._sign(payment, head)
-        elif payment.state is PaymentState.MINED:
-            await self._confirm(payment, head)
+                return False
+        if payment.state is PaymentState.MINED:
+            await self._confirm(payment)
+        if payment.state not in _BEFORE_SIGNED:
+            return False
+        return await self._is_ready(payment, head)
 
-    async def _sign(self, payment: StoredPayment, head: Header) -> None:
-        """Signs and sends if everything allows it, and else leaves the payment approved.
+    async def _is_ready(self, payment: StoredPayment, head: Header) -> bool:
+        """Whether a payment may be signed as far as it alone is concerned.
 
         Bytes that another copy of our tables signed are followed first, also while nothing may be signed:
-        the books agree again only when all that was paid is known.
+        the books agree again only when all that was paid is known. While it waits, that is asked now and
+        then.
         """
         now_s = self._now()
+        if now_s - self._checked_s.get(payment.withdrawal_id, 0.0) >= self._policy.retry_s:
+            if await self._is_used(payment):
+                await self._find_on_chain(payment, head)
+                return False
+            self._checked_s[payment.withdrawal_id] = now_s
         if now_s * 1_000 < payment.not_before_ms:
-            return
-        if await self._is_used(payment):
-            await self._find_on_chain(payment, head)
-            return
-        if not self._may_sign():
-            return
-        if payment.deadline_s - max(head.time_s, now_s) < self._policy.deadline_room_s:
-            return  # too late to be paid; it is refunded after its deadline
-        obstacle = await self._obstacle(payment)
-        if obstacle is not None:
-            await self._try_later(payment, obstacle)
-            return
-        data = withdraw_call([payment.payment], [await self._signer.sign_payment(payment.payment)])
-        try:
-            await self._rpc.view(self._vault, data, sender=self._sender.address)
-        except RpcError as error:
-            await self._try_later(payment, f"the vault would revert: {error.message} {error.data}")
-            return
-        fee = first_fee(head.base_fee_wei, await self._rpc.priority_fee_wei(), self._policy.send.max_fee_wei)
-        nonce = max(await self._nonces.next(), await self._rpc.transaction_count(self._sender.address))
-        attempt = await self._transactions.sign(nonce, data, PAYMENT_GAS, fee)
-        if not self._may_sign():  # it took a few requests to get here
-            return
-        if not await self._nonces.record(nonce, payment.withdrawal_id, data, PAYMENT_GAS, attempt):
-            return
-        log.info("payment_signed", withdrawal=payment.withdrawal_id, nonce=nonce, tx_hash=attempt.tx_hash)
-        transaction = OpenTransaction(nonce, payment.withdrawal_id, data, PAYMENT_GAS, None, (attempt,))
-        await self._transactions.push(transaction, head, lowest=False)
+            return False
+        if payment.state is PaymentState.REQUESTED and not await self._judge(payment):
+            return False
+        if payment.state in (PaymentState.REVIEW, PaymentState.REJECTED):
+            return False
+        # too late to be paid: it is refunded after its deadline
+        return payment.deadline_s - max(head.time_s, now_s) >= self._policy.deadline_room_s
 
-    async def _obstacle(self, payment: StoredPayment) -> str | None:
-        """Why the vault would skip the payment now, as far as it is worth asking before gas is spent."""
-        atoms = payment.payment.amount_atoms
-        accounted, outflow = await together(
-            self._rpc.view(self._vault, accounted_call(payment.token)),
-            self._rpc.view(self._vault, outflow_call(payment.token)),
+    async def _judge(self, payment: StoredPayment) -> bool:
+        """Asks the risk step and stores its verdict; whether the payment is approved now."""
+        now_ms = int(self._now() * 1_000)
+        judgement = await self._risk.judge(payment, now_ms)
+        if judgement.verdict is Verdict.WAIT:
+            await self._rows.wait(
+                payment.withdrawal_id, now_ms + int(1_000 * self._policy.retry_s), judgement.reason
+            )
+            return False
+        if judgement.verdict is Verdict.REVIEW:
+            if await self._rows.hold(payment.withdrawal_id, judgement.reason):
+                log.warning("payment_in_review", withdrawal=payment.withdrawal_id, reason=judgement.reason)
+            return False
+        approved = await self._rows.approve(payment.withdrawal_id, now_ms)
+        log.info("payment_approved", withdrawal=payment.withdrawal_id)
+        return approved
+
+    async def _send_out(
+        self, ready: list[StoredPayment], head: Header, conditions: dict[str, Exception]
+    ) -> None:
+        """Signs and sends the ready payments in batches, as many as may be under way at once."""
+        if not ready or not self._may_sign():
+            return
+        room = self._policy.send.max_in_flight - len(await self._outbox.rows.open())
+        for start in range(0, len(ready), self._policy.max_batch):
+            if room <= 0:
+                return
+            batch = await self._batches.make(ready[start : start + self._policy.max_batch])
+            conditions |= batch.conditions
+            for payment, obstacle in batch.obstacles:
+                await self._try_later(payment, obstacle)
+            if not batch.items:
+                continue
+            if not self._may_sign():  # it took a few requests to get here
+                return
+            ids = batch.ids
+
+            async def sign(connection: "asyncpg.pool.PoolConnectionProxy", nonce: int) -> bool:
+                return await self._rows.sign(connection, ids, self._outbox.address, nonce)  # noqa: B023
+
+            try:
+                submitted = await self._outbox.submit(self._batches.call(batch), head, sign)
+            except _OF_ONE_PAYMENT as condition:
+                conditions |= dict.fromkeys(ids, condition)
+                continue
+            if submitted is not None:
+                log.info("payments_signed", count=len(ids), nonce=submitted.nonce, tx_hash=submitted.tx_hash)
+                if submitted.is_broadcast:
+                    await self._rows.broadcast(ids)
+                room -= 1
+
+    async def _signature(self, payment: StoredPayment) -> bytes:
+        request = await owner_request(
+            self._tail, self._committed.sub_account, payment.requested_seq, payment.withdrawal_id
         )
-        accounted_atoms = decode_word(accounted)
-        if atoms > accounted_atoms:
-            return f"the vault accounts for {accounted_atoms} atoms of the {atoms} to be paid"
-        limit_atoms, _, in_use_atoms = decode_words(outflow, 3)
-        if limit_atoms and in_use_atoms + atoms > limit_atoms:
-            return f"{atoms} atoms do not fit into the outflow limit: {in_use_atoms} of {limit_atoms} in use"
-        return None
+        return await self._signer.sign_order(PaymentOrder(payment.payment, request))
 
     async def _is_used(self, payment: StoredPayment, block_hash: str | None = None) -> bool:
         answer = await self._rpc.view(self._vault, used_call(payment.withdrawal_id), block_hash)
         return decode_word(answer) != 0
 
     async def _find_on_chain(self, payment: StoredPayment, head: Header) -> None:
-        """The id is used, though no transaction of ours is known to have done it: follow the one that did.
+        """The id is used, though no transaction of ours is known to have done it: follow the one that did."""
+        for tx_hash in await self._search.transactions(payment.withdrawal_id, head):
+            receipt = await self._receipt(tx_hash)
+            if receipt is not None:
+                log.warning("payment_found", withdrawal=payment.withdrawal_id, tx_hash=tx_hash)
+                await self._mined(payment, receipt)
+                return
 
-        Searches backwards, in ranges that the node takes, and goes on in the next pass if it takes many.
-        """
-        topics = payment_topics(payment.withdrawal_id)
-        last = self._searched_down_to.pop(payment.withdrawal_id, head.number + 1) - 1
-        for _ in range(SEARCHES_PER_PASS):
-            if last < self._deploy_block:
-                return  # from the head again: the payment was reorganized in between
-            first = max(self._deploy_block, last - self._search_blocks + 1)
-            try:
-                found = await self._rpc.logs(self._vault, topics, first, last)
-            except RpcError:
-                if first == last:
-                    self._search_blocks = SEARCH_BLOCKS
-                    raise
-                self._search_blocks = (last - first + 1) // 2
-                continue
-            self._search_blocks = min(SEARCH_BLOCKS, self._search_blocks + self._search_blocks // 8 + 1)
-            for entry in found:
-                receipt = await self._transactions.receipt(entry.tx_hash)
-                if receipt is not None:
-                    log.warning("payment_found", withdrawal=payment.withdrawal_id, tx_hash=entry.tx_hash)
-                    await self._mined(payment, receipt)
-                    return
-            last = first - 1
-        self._searched_down_to[payment.withdrawal_id] = last + 1
+    async def _receipt(self, tx_hash: str) -> Receipt | None:
+        """A receipt on the present branch, asked for once a pass: the payments of a batch share it."""
+        if tx_hash not in self._receipts:
+            self._receipts[tx_hash] = await self._outbox.receipt(tx_hash)
+        return self._receipts[tx_hash]
 
     async def _mined(self, payment: StoredPayment, receipt: Receipt) -> None:
         outcome, reason = outcome_of(payment, self._vault, receipt)
@@ -414,17 +454,16 @@ class WithdrawalWorker:
             reason=reason,
         )
 
-    async def _confirm(self, payment: StoredPayment, head: Header) -> None:
+    async def _confirm(self, payment: StoredPayment) -> None:
         assert payment.tx_hash is not None
-        receipt = await self._transactions.receipt(payment.tx_hash)
+        receipt = await self._receipt(payment.tx_hash)
         if receipt is None:
-            log.warning("payment_reorganized", withdrawal=payment.withdrawal_id, tx_hash=payment.tx_hash)
-            await self._nonces.unmined(payment.withdrawal_id)
+            await self._reorganized(payment)
             return
         outcome, reason = outcome_of(payment, self._vault, receipt)
         if (receipt.block_hash, outcome) != (payment.block_hash, payment.outcome):
             await self._mined(payment, receipt)
-        if not self._confirmed(receipt.block_number, head):
+        if not self._is_confirmed(receipt):
             return
         if outcome in MADE:
             await self._settle(payment, receipt, outcome)
@@ -435,6 +474,14 @@ class WithdrawalWorker:
         else:
             await self._try_later(payment, f"{outcome}, reason {reason}")
 
+    async def _reorganized(self, payment: StoredPayment) -> None:
+        """The receipt is gone: what we sent is sent again."""
+        log.warning("payment_reorganized", withdrawal=payment.withdrawal_id, tx_hash=payment.tx_hash)
+        last_try = await self._rows.last_try(payment.withdrawal_id)
+        if last_try is not None and last_try[0] == self._outbox.address:
+            await self._outbox.rows.reopen(last_try[1])
+        await self._rows.unmined(payment.withdrawal_id, is_ours=last_try is not None)
+
     async def _try_later(self, payment: StoredPayment, note: str) -> None:
         retry = self._retries.get(payment.withdrawal_id, 0)
         self._retries[payment.withdrawal_id] = retry + 1
@@ -442,8 +489,8 @@ class WithdrawalWorker:
         await self._rows.postpone(payment.withdrawal_id, int((self._now() + pause_s) * 1_000), note)
         log.warning("payment_postponed", withdrawal=payment.withdrawal_id, pause_s=pause_s, note=note)
 
-    def _confirmed(self, block_number: int, head: Header) -> bool:
-        return head.number - block_number + 1 >= self._policy.confirmations
+    def _is_confirmed(self, receipt: Receipt) -> bool:
+        return receipt.block_number <= self._newest_confirmed
 
     # ------------------------------------------------------------------------------------- ledger
 
@@ -475,6 +522,7 @@ class WithdrawalWorker:
         if refusal is not None and refusal.reason is not RejectReason.WITHDRAWAL_ALREADY_FINAL:
             raise PaymentRefused(payment.withdrawal_id, refusal.reason)
         self._retries.pop(payment.withdrawal_id, None)
+        self._checked_s.pop(payment.withdrawal_id, None)
         log.info(
             "payment_final", withdrawal=payment.withdrawal_id, command=type(command).__name__, seq=outcome.seq
         )
