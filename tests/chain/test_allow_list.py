@@ -7,10 +7,12 @@ import pytest
 
 from exchange.chain import allow_list
 from exchange.chain.allow_list import (
+    Added,
     Addition,
     AddressEntry,
     Allowed,
     AllowList,
+    Kept,
     ListFull,
     NotListed,
     SignatureUsed,
@@ -40,7 +42,7 @@ async def test_a_new_destination_waits_for_the_delay_and_is_allowed_from_then_on
 ) -> None:
     assert await addresses.check(OWNER, SHOP, NOW_MS) == NotListed()
     added = await addresses.add(signed(), NOW_MS)
-    assert added == AddressEntry(SHOP, "shop", NOW_MS, NOW_MS + DAY_MS)
+    assert added == Added(AddressEntry(SHOP, "shop", NOW_MS, NOW_MS + DAY_MS))
     assert await addresses.check(OWNER, SHOP, NOW_MS) == Waiting(NOW_MS + DAY_MS)
     assert await addresses.check(OWNER, SHOP, NOW_MS + DAY_MS - 1) == Waiting(NOW_MS + DAY_MS)
     assert await addresses.check(OWNER, SHOP, NOW_MS + DAY_MS) == Allowed()
@@ -75,15 +77,17 @@ async def test_what_was_listed_while_the_list_was_off_counts_when_it_is_switched
 
 
 async def test_adding_what_is_listed_changes_nothing(addresses: AllowList) -> None:
-    first = await addresses.add(signed(), NOW_MS)
-    assert await addresses.add(signed(), NOW_MS + HOUR_MS) == first
-    assert await addresses.add(signed(nonce=2, label="renamed"), NOW_MS + HOUR_MS) == first
+    await addresses.add(signed(), NOW_MS)
+    [first] = await addresses.list(OWNER)
+    assert await addresses.add(signed(), NOW_MS + HOUR_MS) == Kept(first)
+    assert await addresses.add(signed(nonce=2, label="renamed"), NOW_MS + HOUR_MS) == Kept(first)
     assert await addresses.list(OWNER) == [first]
 
 
 async def test_a_removed_destination_is_refused_at_once(addresses: AllowList) -> None:
-    added = await addresses.add(signed(), NOW_MS)
-    assert await addresses.remove(OWNER, SHOP, NOW_MS + 2 * DAY_MS) == added
+    await addresses.add(signed(), NOW_MS)
+    removed = await addresses.remove(OWNER, SHOP, NOW_MS + 2 * DAY_MS)
+    assert removed == AddressEntry(SHOP, "shop", NOW_MS, NOW_MS + DAY_MS)
     assert await addresses.check(OWNER, SHOP, NOW_MS + 2 * DAY_MS) == NotListed()
     assert await addresses.list(OWNER) == []
     assert await addresses.remove(OWNER, SHOP, NOW_MS + 2 * DAY_MS) is None
@@ -93,8 +97,7 @@ async def test_a_destination_that_is_added_again_waits_anew(addresses: AllowList
     await addresses.add(signed(), NOW_MS)
     await addresses.remove(OWNER, SHOP, NOW_MS + 2 * DAY_MS)
     again = await addresses.add(signed(nonce=2), NOW_MS + 3 * DAY_MS)
-    assert isinstance(again, AddressEntry)
-    assert again.active_ms == NOW_MS + 4 * DAY_MS
+    assert again == Added(AddressEntry(SHOP, "shop", NOW_MS + 3 * DAY_MS, NOW_MS + 4 * DAY_MS))
     assert await addresses.check(OWNER, SHOP, NOW_MS + 3 * DAY_MS) == Waiting(NOW_MS + 4 * DAY_MS)
 
 
@@ -115,7 +118,7 @@ async def test_a_signature_that_was_sent_for_a_listed_destination_does_not_bring
     await addresses.add(signed(nonce=2), NOW_MS)
     await addresses.remove(OWNER, SHOP, NOW_MS)
     assert await addresses.add(signed(nonce=2), NOW_MS + HOUR_MS) == SignatureUsed()
-    assert isinstance(await addresses.add(signed(nonce=3), NOW_MS + HOUR_MS), AddressEntry)
+    assert isinstance(await addresses.add(signed(nonce=3), NOW_MS + HOUR_MS), Added)
 
 
 async def test_every_change_is_kept_with_what_was_signed(addresses: AllowList, pool: asyncpg.Pool) -> None:
@@ -144,11 +147,11 @@ async def test_a_full_list_takes_no_more_and_removed_entries_count_for_a_day(
     await addresses.add(signed(), NOW_MS)
     await addresses.add(signed(BANK), NOW_MS)
     assert await addresses.add(signed(OTHER), NOW_MS) == ListFull()
-    assert isinstance(await addresses.add(signed(BANK), NOW_MS), AddressEntry)
+    assert isinstance(await addresses.add(signed(BANK), NOW_MS), Kept)
     await addresses.remove(OWNER, SHOP, NOW_MS)
     assert await addresses.add(signed(OTHER), NOW_MS + DAY_MS - 1) == ListFull()
-    assert isinstance(await addresses.add(signed(OTHER), NOW_MS + DAY_MS), AddressEntry)
-    assert isinstance(await addresses.add(signed(owner=OTHER), NOW_MS), AddressEntry)
+    assert isinstance(await addresses.add(signed(OTHER), NOW_MS + DAY_MS), Added)
+    assert isinstance(await addresses.add(signed(owner=OTHER), NOW_MS), Added)
 
 
 async def test_additions_at_the_same_time_list_an_address_once_and_never_more_than_there_is_room_for(
@@ -159,10 +162,9 @@ async def test_additions_at_the_same_time_list_an_address_once_and_never_more_th
     answers = await asyncio.gather(*(addresses.add(addition, NOW_MS) for addition in additions))
     listed = await addresses.list(OWNER)
     assert len(listed) == len({entry.address for entry in listed}) == 3
-    assert {type(answer) for answer in answers} == {AddressEntry, ListFull}
-    assert {answer.address for answer in answers if isinstance(answer, AddressEntry)} == {
-        entry.address for entry in listed
-    }
+    assert {type(answer) for answer in answers} == {Added, Kept, ListFull}
+    added = [answer.entry for answer in answers if isinstance(answer, Added)]
+    assert sorted(entry.address for entry in added) == sorted(entry.address for entry in listed)
 
 
 async def test_the_list_has_the_newest_first(addresses: AllowList) -> None:

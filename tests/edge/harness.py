@@ -17,6 +17,9 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
+from exchange.chain.allow_list import AllowList
+from exchange.chain.gas_price import GasPrice
+from exchange.chain.risk import AssetLimits, RiskPolicy
 from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket, SetRules
 from exchange.core.state import State
 from exchange.edge.app import create_app
@@ -25,7 +28,7 @@ from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
-from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
 from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail
 from exchange.projections.clickhouse import ClickHouseProjection
@@ -41,6 +44,7 @@ VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 ETH = "0x" + "00" * 20
 USDC = "0x" + "0c" * 20
 WBTC = "0x" + "0b" * 20
+RISK_POLICY = RiskPolicy({"WBTC": AssetLimits(review_above_atoms=10**8)})
 SWAGGER_UI = Path(__file__).parents[2] / "node_modules" / "swagger-ui-dist"
 
 LISTING: list[Command] = [
@@ -60,6 +64,8 @@ class Faults:
     refuse: Exception | None = None
     clock_ahead_ns: int = 0
     chain_head: int = 0
+    gas_price: GasPrice | None = None
+    withdrawals_halted: bool = False
 
 
 @dataclass(slots=True)
@@ -152,21 +158,40 @@ class Trader:
         """The body of a withdrawal of 2.5 USDC, signed; changes apply after signing."""
         deadline_s = int(time.time()) + 3600
         nonce = changes.pop("signed_nonce", 1)
+        destination = changes.pop("signed_destination", self.key.address)
         message = WithdrawalMessage(
-            self.owner, 0, USDC, 2_500_000, 0, self.owner, nonce, changes.get("signed_deadline_s", deadline_s)
+            self.owner,
+            0,
+            USDC,
+            2_500_000,
+            0,
+            destination.lower(),
+            nonce,
+            changes.get("signed_deadline_s", deadline_s),
         )
         signature = (key or self.key).unsafe_sign_hash(self.exchange.domain.digest(message)).signature
         body = {
             "asset": "USDC",
             "amount": "2.5",
             "max_fee": "0",
-            "destination": self.key.address,
+            "destination": destination,
             "nonce": str(nonce),
             "deadline_s": message.deadline_s,
             "signature": "0x" + signature.hex(),
         }
         changes.pop("signed_deadline_s", None)
         return body | changes
+
+    def withdrawal_address(
+        self, address: str, nonce: int = 1, *, key: LocalAccount | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        """The body that adds a withdrawal address, signed; changes apply after signing."""
+        deadline_s = changes.pop("signed_deadline_s", int(time.time()) + 600)
+        message = WithdrawalAddressMessage(self.owner, address.lower(), nonce, deadline_s)
+        digest = self.exchange.domain.address_digest(message)
+        signature = "0x" + (key or self.key).unsafe_sign_hash(digest).signature.hex()
+        body = {"address": address, "label": "cold wallet", "nonce": str(nonce), "deadline_s": deadline_s}
+        return body | {"signature": signature} | changes
 
 
 @asynccontextmanager
@@ -196,7 +221,11 @@ def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def running_exchange(
-    database_url: str, pool: asyncpg.Pool, clickhouse: ClickHouse | None = None
+    database_url: str,
+    pool: asyncpg.Pool,
+    clickhouse: ClickHouse | None = None,
+    *,
+    address_delay_s: int = 0,
 ) -> AsyncIterator[Exchange]:
     """Engine, journal, projections and app on an empty migrated database."""
     log = await JournalLog.claim(database_url)
@@ -244,6 +273,10 @@ async def running_exchange(
         sessions=Sessions(pool, clock_ns=clock_ns, lifetime_s=3600),
         clock_ns=clock_ns,
         chain_head=lambda: faults.chain_head,
+        allow_list=AllowList(pool, address_delay_s),
+        risk_policy=RISK_POLICY,
+        gas_price=lambda: faults.gas_price,
+        withdrawals_halted=lambda: faults.withdrawals_halted,
         health_parts=(
             engine_part(lambda: sequencer.running),
             postgres_part(pool),

@@ -31,7 +31,10 @@ CONTRACT = {
     "/v1/fills": {"get"},
     "/v1/transfers": {"get", "post"},
     "/v1/deposits": {"get"},
+    "/v1/withdrawal-addresses": {"get", "post"},
+    "/v1/withdrawal-addresses/{address}": {"delete"},
     "/v1/withdrawals": {"get", "post"},
+    "/v1/withdrawals/quote": {"get"},
     "/v1/withdrawals/{withdrawal_id}": {"get"},
     "/v1/ledger": {"get"},
 }

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.gateway.signatures import parse_signature, recover_address
-from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
 
 GENESIS_ID = "0x" + "ab" * 32
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
@@ -34,23 +34,61 @@ def as_wallets_see_it(message: WithdrawalMessage) -> dict:
     }
 
 
-@given(
-    st.builds(
-        WithdrawalMessage,
-        account=addresses,
-        sub_account=st.integers(0, 255),
-        token=addresses,
-        amount_atoms=words,
-        max_fee_atoms=words,
-        destination=addresses,
-        nonce=words,
-        deadline_s=words,
-    )
+withdrawals = st.builds(
+    WithdrawalMessage,
+    account=addresses,
+    sub_account=st.integers(0, 255),
+    token=addresses,
+    amount_atoms=words,
+    max_fee_atoms=words,
+    destination=addresses,
+    nonce=words,
+    deadline_s=words,
 )
+
+
+@given(withdrawals)
 def test_the_digest_is_the_one_that_wallets_sign(message):
     signable = encode_typed_data(full_message=as_wallets_see_it(message))
     expected = keccak(b"\x19" + signable.version + signable.header + signable.body)
     assert DOMAIN.digest(message) == expected
+
+
+@given(message=withdrawals)
+def test_a_whole_message_for_wallets_has_the_digest_of_what_it_says(message):
+    signable = encode_typed_data(full_message=DOMAIN.typed_withdrawal(message))
+    expected = keccak(b"\x19" + signable.version + signable.header + signable.body)
+    assert DOMAIN.digest(message) == expected
+
+
+@given(
+    st.builds(
+        WithdrawalAddressMessage, account=addresses, destination=addresses, nonce=words, deadline_s=words
+    )
+)
+def test_the_digest_of_an_address_is_the_one_that_wallets_sign(message):
+    described = DOMAIN.address_typed_data()
+    signable = encode_typed_data(
+        full_message={
+            "domain": described["domain"],
+            "primaryType": described["primary_type"],
+            "types": described["types"],
+            "message": {
+                "account": message.account,
+                "destination": message.destination,
+                "nonce": message.nonce,
+                "deadline": message.deadline_s,
+            },
+        }
+    )
+    expected = keccak(b"\x19" + signable.version + signable.header + signable.body)
+    assert DOMAIN.address_digest(message) == expected
+    assert described["types"]["WithdrawalAddress"] == [
+        {"name": "account", "type": "address"},
+        {"name": "destination", "type": "address"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "deadline", "type": "uint256"},
+    ]
 
 
 def test_a_wallets_typed_data_signature_recovers_to_the_wallet():

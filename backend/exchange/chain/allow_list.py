@@ -3,7 +3,7 @@
 A new destination waits `delay_s` before anything is paid to it, so that an owner who was talked into signing
 one, by a forged page or a swapped address, has that long to see it and take it off again. Adding needs the
 owner's signature, which the gateway checks; removing only restricts, so it needs none and counts at once,
-also for withdrawals that are asked for but not signed yet. With a delay of 0 the list is off.
+also for withdrawals that are asked for but not approved yet. With a delay of 0 the list is off.
 
 The owner's own address needs no entry. It is the key that signs both additions and withdrawals, so whoever
 could misuse a payment to it has all that there is to protect already; and an owner must never be locked out
@@ -23,11 +23,13 @@ import asyncpg
 from exchange.stores.postgres import Connection
 
 __all__ = [
+    "Added",
     "Addition",
     "AddressEntry",
     "AllowList",
     "Allowed",
     "Decision",
+    "Kept",
     "ListFull",
     "NotListed",
     "SignatureUsed",
@@ -85,6 +87,20 @@ class Addition:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """The destination is on the list, and waits from now on."""
+
+    entry: AddressEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The destination was on the list before, and is as it was."""
+
+    entry: AddressEntry
+
+
+@dataclass(frozen=True, slots=True)
 class ListFull:
     """The owner has MAX_ENTRIES destinations, those removed within the last day among them."""
 
@@ -123,7 +139,7 @@ class AllowList:
             )
         return [AddressEntry(*row) for row in rows]
 
-    async def add(self, addition: Addition, now_ms: int) -> AddressEntry | ListFull | SignatureUsed:
+    async def add(self, addition: Addition, now_ms: int) -> Added | Kept | ListFull | SignatureUsed:
         """Lists a destination; one that is listed stays exactly as it is, label and time included."""
         async with (
             asyncio.timeout(SQL_TIMEOUT_S),
@@ -136,9 +152,9 @@ class AllowList:
                 return ListFull()
             is_new = await _use(connection, addition, now_ms)
             if listed is not None:
-                return listed
+                return Kept(listed)
             added = await _insert(connection, addition, now_ms, self.delay_s) if is_new else None
-            return SignatureUsed() if added is None else added
+            return SignatureUsed() if added is None else Added(added)
 
     async def remove(self, owner: str, address: str, now_ms: int) -> AddressEntry | None:
         """Takes a destination off the list, at once; None when it is not on it."""

@@ -29,6 +29,8 @@ from exchange.edge.rest import (
     order_entry,
     orders,
     transfers,
+    withdrawal_addresses,
+    withdrawal_quote,
     withdrawals,
 )
 from exchange.edge.values import PROBLEM_RESPONSES
@@ -72,6 +74,8 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         fills,
         transfers,
         deposits,
+        withdrawal_addresses,
+        withdrawal_quote,  # before `/v1/withdrawals/{withdrawal_id}`, which would take it for an id
         withdrawals,
         ledger,
     ):

@@ -1,12 +1,15 @@
 """What the edge is given: everything it reads from and writes to, in one frozen bundle, no globals."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
 from starlette.requests import Request
 
+from exchange.chain.allow_list import AllowList
+from exchange.chain.gas_price import GasPrice
+from exchange.chain.risk import RiskPolicy
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalDomain
@@ -32,6 +35,8 @@ class EdgeConfig:
     """Requests to sign in (or out) that one client address may make at once."""
     auth_per_s: int = 1
     """And how many more each second."""
+    network_fee_max_atoms: Mapping[str, int] = field(default_factory=dict)
+    """The most that a withdrawal fee may rise to, by asset symbol, where it follows the network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,11 @@ class Edge:
     clock_ns: Callable[[], int]
     chain_head: Callable[[], int]
     """Number of the newest block seen; 0 before the first."""
+    allow_list: AllowList
+    risk_policy: RiskPolicy
+    gas_price: Callable[[], GasPrice | None]
+    """None while it is not known."""
+    withdrawals_halted: Callable[[], bool]
     health_parts: tuple[HealthPart, ...] = field(default=())
 
     @property

@@ -72,9 +72,16 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     GatewayCode.ADDRESS_INVALID: (422, "A wallet address is malformed."),
     GatewayCode.DESTINATION_INVALID: (422, "Nothing can be withdrawn to this destination."),
     GatewayCode.WITHDRAWAL_DEADLINE_TOO_NEAR: (422, "The withdrawal's deadline is less than 2 minutes away."),
+    GatewayCode.DESTINATION_NOT_ALLOWED: (409, "The destination is not on the list of withdrawal addresses."),
+    GatewayCode.DESTINATION_WAITING: (409, "The destination is too new on the list of withdrawal addresses."),
+    GatewayCode.WITHDRAWAL_ADDRESSES_FULL: (409, "The list of withdrawal addresses is full."),
+    GatewayCode.UNKNOWN_WITHDRAWAL_ADDRESS: (404, "The address is not on the list of withdrawal addresses."),
     GatewayCode.SIGNATURE_INVALID: (422, "The signature is malformed."),
     GatewayCode.SIGNATURE_MALLEABLE: (422, "The signature is not in its one accepted form (low s)."),
     GatewayCode.SIGNATURE_WRONG_SIGNER: (403, "The signature is not the owner's over these values."),
+    GatewayCode.SIGNATURE_EXPIRED: (422, "The signed deadline is past."),
+    GatewayCode.SIGNATURE_DEADLINE_TOO_FAR: (422, "The signed deadline is more than an hour away."),
+    GatewayCode.SIGNATURE_USED: (409, "This signature was used before."),
     GatewayCode.PRE_LOGIN_TOKEN_INVALID: (401, "The pre-login token is missing or unknown."),
     GatewayCode.LOGIN_MESSAGE_MISMATCH: (401, "The signed message is not the one that was issued."),
     GatewayCode.LOGIN_EXPIRED: (401, "The message to sign in with has expired."),
@@ -183,6 +190,7 @@ class Problem(Exception):
         field: str | None = None,
         value: object = None,
         nearest: tuple[str, ...] = (),
+        retry_at_ms: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.code = code
@@ -191,6 +199,7 @@ class Problem(Exception):
         self.field = echo(field)
         self.value = echo(value)
         self.nearest = nearest
+        self.retry_at_ms = retry_at_ms
         self.headers = dict(headers or {})
         super().__init__(f"{code}: {self.detail}")
 
@@ -216,6 +225,8 @@ class Problem(Exception):
             content["value"] = self.value
         if self.nearest:
             content["nearest"] = list(self.nearest)
+        if self.retry_at_ms is not None:
+            content["retry_at_ms"] = self.retry_at_ms
         content["request_id"] = request_id
         return content
 

@@ -1,5 +1,6 @@
 """The words and forms that the public JSON is made of, with their patterns for the OpenAPI document."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +46,9 @@ class ProblemDocument(BaseModel):
         description="Nearest values that would be taken.",
         examples=[["3000", "3000.01"]],
     )
+    retry_at_ms: TimeMs | None = Field(
+        default=None, description="From when the same request may succeed, where that is known."
+    )
     request_id: str = Field(examples=["1f0c6a55a3b2e4d7"])
 
 
@@ -55,6 +59,11 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 """`responses` of every route."""
+
+
+def rfc3339(time_ms: int) -> str:
+    """A time in milliseconds as people read it, in whole seconds (UTC), rounded up."""
+    return datetime.fromtimestamp(-(-time_ms // 1_000), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def time_ms(time_ns: int) -> int:

@@ -27,10 +27,18 @@ class GatewayCode(StrEnum):
     ADDRESS_INVALID = "address_invalid"
     DESTINATION_INVALID = "destination_invalid"
     WITHDRAWAL_DEADLINE_TOO_NEAR = "withdrawal_deadline_too_near"
+    # the list of withdrawal addresses
+    DESTINATION_NOT_ALLOWED = "destination_not_allowed"
+    DESTINATION_WAITING = "destination_waiting"
+    WITHDRAWAL_ADDRESSES_FULL = "withdrawal_addresses_full"
+    UNKNOWN_WITHDRAWAL_ADDRESS = "unknown_withdrawal_address"
     # signatures
     SIGNATURE_INVALID = "signature_invalid"
     SIGNATURE_MALLEABLE = "signature_malleable"
     SIGNATURE_WRONG_SIGNER = "signature_wrong_signer"
+    SIGNATURE_EXPIRED = "signature_expired"
+    SIGNATURE_DEADLINE_TOO_FAR = "signature_deadline_too_far"
+    SIGNATURE_USED = "signature_used"
     # login
     PRE_LOGIN_TOKEN_INVALID = "pre_login_token_invalid"  # noqa: S105 - a code, not a secret
     LOGIN_MESSAGE_MISMATCH = "login_message_mismatch"

@@ -1,4 +1,5 @@
-"""The owner's withdrawal request as EIP-712 typed data, and its digest, which is the withdrawal's id.
+"""What an owner signs for withdrawals, as EIP-712 typed data: a withdrawal, whose digest is its id, and an
+address that withdrawals may go to.
 
 The domain holds this deployment's genesis id as salt, the chain and the vault, so a signature is good for
 one deployment only. The type hashes and the domain separator are made once. Source: EIP-712.
@@ -30,6 +31,12 @@ WITHDRAWAL_FIELDS = (
     ("nonce", "uint256"),
     ("deadline", "uint256"),
 )
+WITHDRAWAL_ADDRESS_FIELDS = (
+    ("account", "address"),
+    ("destination", "address"),
+    ("nonce", "uint256"),
+    ("deadline", "uint256"),
+)
 
 
 def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
@@ -38,6 +45,7 @@ def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
 
 _DOMAIN_TYPE_HASH = _type_hash("EIP712Domain", DOMAIN_FIELDS)
 _WITHDRAWAL_TYPE_HASH = _type_hash("Withdrawal", WITHDRAWAL_FIELDS)
+_WITHDRAWAL_ADDRESS_TYPE_HASH = _type_hash("WithdrawalAddress", WITHDRAWAL_ADDRESS_FIELDS)
 _NAME_HASH = keccak(DOMAIN_NAME.encode())
 _VERSION_HASH = keccak(DOMAIN_VERSION.encode())
 
@@ -51,6 +59,16 @@ class WithdrawalMessage:
     token: str
     amount_atoms: int
     max_fee_atoms: int
+    destination: str
+    nonce: int
+    deadline_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalAddressMessage:
+    """What the owner signs to let withdrawals go to a destination: lower-case addresses."""
+
+    account: str
     destination: str
     nonce: int
     deadline_s: int
@@ -85,8 +103,45 @@ class WithdrawalDomain:
         )
         return keccak(b"\x19\x01" + self._separator + struct_hash)
 
+    def address_digest(self, message: WithdrawalAddressMessage) -> bytes:
+        """The 32 bytes that the owner signs to add a destination. Every number must fit in 256 bits."""
+        struct_hash = keccak(
+            _WITHDRAWAL_ADDRESS_TYPE_HASH
+            + _address_word(message.account)
+            + _address_word(message.destination)
+            + _word(message.nonce)
+            + _word(message.deadline_s)
+        )
+        return keccak(b"\x19\x01" + self._separator + struct_hash)
+
     def as_typed_data(self) -> dict[str, object]:
-        """Domain and types as wallets take them (`eth_signTypedData_v4`)."""
+        """Domain and types of a withdrawal as wallets take them (`eth_signTypedData_v4`)."""
+        return self._typed_data("Withdrawal", WITHDRAWAL_FIELDS)
+
+    def typed_withdrawal(self, message: WithdrawalMessage) -> dict[str, object]:
+        """A whole message as `eth_signTypedData_v4` takes it: numbers as digits, addresses checksummed."""
+        described = self.as_typed_data()
+        return {
+            "domain": described["domain"],
+            "primaryType": described["primary_type"],
+            "types": described["types"],
+            "message": {
+                "account": checksummed(message.account),
+                "subAccount": message.sub_account,
+                "token": checksummed(message.token),
+                "amount": str(message.amount_atoms),
+                "maxFee": str(message.max_fee_atoms),
+                "destination": checksummed(message.destination),
+                "nonce": str(message.nonce),
+                "deadline": message.deadline_s,
+            },
+        }
+
+    def address_typed_data(self) -> dict[str, object]:
+        """Domain and types of an added destination as wallets take them."""
+        return self._typed_data("WithdrawalAddress", WITHDRAWAL_ADDRESS_FIELDS)
+
+    def _typed_data(self, primary_type: str, fields: tuple[tuple[str, str], ...]) -> dict[str, object]:
         return {
             "domain": {
                 "name": DOMAIN_NAME,
@@ -95,10 +150,10 @@ class WithdrawalDomain:
                 "verifyingContract": checksummed(self.vault),
                 "salt": self.genesis_id,
             },
-            "primary_type": "Withdrawal",
+            "primary_type": primary_type,
             "types": {
                 "EIP712Domain": [{"name": name, "type": kind} for name, kind in DOMAIN_FIELDS],
-                "Withdrawal": [{"name": name, "type": kind} for name, kind in WITHDRAWAL_FIELDS],
+                primary_type: [{"name": name, "type": kind} for name, kind in fields],
             },
         }
 

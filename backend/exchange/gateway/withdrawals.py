@@ -50,17 +50,8 @@ def withdrawal_command(
 
     Raises FieldRefused, SignatureRefused.
     """
-    asset = assets.get(form.asset)
-    if asset is None or not asset.listed:
-        raise FieldRefused(RejectReason.UNKNOWN_ASSET, "no such asset", field="asset", value=form.asset)
-    destination = parse_address(form.destination, "destination")
-    if destination in (NATIVE_TOKEN, domain.vault, asset.token):
-        raise FieldRefused(
-            GatewayCode.DESTINATION_INVALID,
-            "what is sent to this address would be lost",
-            field="destination",
-            value=form.destination,
-        )
+    asset = find_asset(form.asset, assets)
+    destination = parse_destination(form.destination, asset, domain)
     deadline_s = _parse_deadline_s(form.deadline_s, now_ns)
     message = WithdrawalMessage(
         account=owner,
@@ -69,7 +60,7 @@ def withdrawal_command(
         amount_atoms=parse_amount_atoms(form.amount, asset.decimals, "amount"),
         max_fee_atoms=parse_amount_atoms(form.max_fee, asset.decimals, "max_fee", zero_allowed=True),
         destination=destination,
-        nonce=_parse_nonce(form.nonce),
+        nonce=parse_nonce(form.nonce),
         deadline_s=deadline_s,
     )
     signature = parse_signature(form.signature)
@@ -86,6 +77,27 @@ def withdrawal_command(
         deadline_s=deadline_s,
         signature="0x" + signature.hex(),
     )
+
+
+def find_asset(symbol: str, assets: Mapping[str, Asset]) -> Asset:
+    """The listed asset of a request. Raises FieldRefused (unknown_asset)."""
+    asset = assets.get(symbol)
+    if asset is None or not asset.listed:
+        raise FieldRefused(RejectReason.UNKNOWN_ASSET, "no such asset", field="asset", value=symbol)
+    return asset
+
+
+def parse_destination(text: str, asset: Asset, domain: WithdrawalDomain) -> str:
+    """Who is to be paid, in lower case. Raises FieldRefused (address_invalid, destination_invalid)."""
+    destination = parse_address(text, "destination")
+    if destination in (NATIVE_TOKEN, domain.vault, asset.token):
+        raise FieldRefused(
+            GatewayCode.DESTINATION_INVALID,
+            "what is sent to this address would be lost",
+            field="destination",
+            value=text,
+        )
+    return destination
 
 
 def _parse_deadline_s(deadline_s: int, now_ns: int) -> int:
@@ -114,7 +126,8 @@ def _parse_deadline_s(deadline_s: int, now_ns: int) -> int:
     return deadline_s
 
 
-def _parse_nonce(nonce: str) -> int:
+def parse_nonce(nonce: str) -> int:
+    """A signed message's nonce, 0 to MAX_NONCE, in digits. Raises FieldRefused (field_invalid)."""
     if nonce.isascii() and nonce.isdigit() and len(nonce) <= _MAX_NONCE_CHARS and str(int(nonce)) == nonce:
         number = int(nonce)
         if number <= MAX_NONCE:

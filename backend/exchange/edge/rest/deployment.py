@@ -20,7 +20,8 @@ class TimeAnswer(SeqAnswer):
 
 
 class DeploymentAnswer(SeqAnswer):
-    """`withdrawal_typed_data` is the EIP-712 domain and types of a withdrawal, as wallets take them."""
+    """`withdrawal_typed_data` is the EIP-712 domain and types of a withdrawal, as wallets take them;
+    `withdrawal_address_typed_data` those of an address that withdrawals may go to."""
 
     genesis_id: Hash
     chain_id: int = Field(examples=[31337])
@@ -29,6 +30,7 @@ class DeploymentAnswer(SeqAnswer):
         description="Blocks, its own included, until a deposit is credited.", examples=[3]
     )
     withdrawal_typed_data: dict[str, Any]
+    withdrawal_address_typed_data: dict[str, Any]
 
 
 @router.get("/v1/time")
@@ -43,12 +45,13 @@ async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()])
     """Identity of this deployment: genesis id, chain, vault, and what a withdrawal's signature covers."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
-    typed_data = edge.withdrawal_domain.as_typed_data()
+    domain = edge.withdrawal_domain
     return DeploymentAnswer(
         seq=edge.view.seq,
         genesis_id=edge.view.genesis_id,
         chain_id=edge.config.chain_id,
         vault=checksummed(edge.config.vault),
         confirmations=edge.config.confirmations,
-        withdrawal_typed_data=typed_data,
+        withdrawal_typed_data=domain.as_typed_data(),
+        withdrawal_address_typed_data=domain.address_typed_data(),
     )

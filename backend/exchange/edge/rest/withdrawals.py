@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from exchange.chain.allow_list import NotListed, Waiting
 from exchange.chain.withdrawals import PaymentStatus, payment_status
 from exchange.core.accounts import MAX_SUB_ACCOUNT
 from exchange.core.events import Rejected, WithdrawalRequested
@@ -36,10 +37,12 @@ from exchange.edge.values import (
     IdText,
     StrictBody,
     TimeMs,
+    rfc3339,
     time_ms,
 )
 from exchange.gateway.accounts import account_id_to_read, own_account_id
 from exchange.gateway.addresses import checksummed
+from exchange.gateway.refusals import GatewayCode
 from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
 from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_owner, withdrawals_page
 
@@ -123,6 +126,7 @@ async def post_withdrawal(request: Request, session: SessionOf, body: Withdrawal
         edge.withdrawal_domain,
         edge.clock_ns(),
     )
+    await _require_allowed(edge, session.owner, command.destination)
     outcome = await edge.submit(command)
     match outcome.events[0]:
         case WithdrawalRequested() as requested:
@@ -169,6 +173,26 @@ async def get_withdrawal(
     payments = await payment_status(edge.pool, [found.item.withdrawal_id])
     item = _stored(edge, found.item, payments.get(found.item.withdrawal_id))
     return WithdrawalAnswer(seq=found.seq, withdrawal=item)
+
+
+async def _require_allowed(edge: Edge, owner: str, destination: str) -> None:
+    """Raises Problem (destination_not_allowed, destination_waiting). Whoever pays it asks again."""
+    match await edge.allow_list.check(owner, destination, time_ms(edge.clock_ns())):
+        case NotListed():
+            raise Problem(
+                GatewayCode.DESTINATION_NOT_ALLOWED,
+                "add this destination to your withdrawal addresses first",
+                field="destination",
+                value=checksummed(destination),
+            )
+        case Waiting(active_ms):
+            raise Problem(
+                GatewayCode.DESTINATION_WAITING,
+                f"this destination is new; it may be withdrawn to from {rfc3339(active_ms)} on",
+                field="destination",
+                value=checksummed(destination),
+                retry_at_ms=active_ms,
+            )
 
 
 def _stored(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
