@@ -106,6 +106,15 @@ class FinalizedWentBack(DepositCondition):
         )
 
 
+class LogNotAsked(DepositCondition):
+    """The node answers with a log that is not the vault's, not of a deposit, or not of the blocks asked for."""
+
+    def __init__(self, address: str, block_number: int) -> None:
+        self.address = address
+        self.block_number = block_number
+        super().__init__(f"a log of {address} in block {block_number} was not asked for")
+
+
 class DepositGap(DepositCondition):
     """The node left out a deposit: the vault numbers them without gaps."""
 
@@ -218,6 +227,14 @@ class SignerRefused(PaymentCondition):
         super().__init__(f"withdrawal {withdrawal_id}: the signer refused: {code}: {detail}")
 
 
+class NotInReview(ChainError):
+    """There is no such withdrawal waiting for a person: unknown, decided already, or over."""
+
+    def __init__(self, withdrawal_id: str) -> None:
+        self.withdrawal_id = withdrawal_id
+        super().__init__(f"withdrawal {withdrawal_id} is not in review")
+
+
 class FeeAboveCap(PaymentCondition):
     """The chain's base fee is higher than what we are willing to pay."""
 
@@ -267,6 +284,15 @@ class CursorAheadOfJournal(ChainError):
 
 
 # ------------------------------------------------------------------------------------------ halts
+
+
+class FreezeRefused(ChainError):
+    """The core refused to freeze an account."""
+
+    def __init__(self, account_id: int, reason: str) -> None:
+        self.account_id = account_id
+        self.reason = reason
+        super().__init__(f"account {account_id} could not be frozen: {reason}")
 
 
 class HaltNotOpen(ChainError):
