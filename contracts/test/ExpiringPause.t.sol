@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {VaultFixture} from "./VaultFixture.sol";
 import {MoodyReceiver} from "./mocks/Receivers.sol";
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {IVault} from "contracts/src/interfaces/IVault.sol";
 
 contract ExpiringPauseTest is VaultFixture {
@@ -88,6 +89,41 @@ contract ExpiringPauseTest is VaultFixture {
         _pause();
         vm.warp(allowedFrom);
         _pause();
+    }
+
+    /// @dev A guardian that pauses whenever it can leaves a day in every four.
+    function testFuzz_NobodyCanPauseForEver(uint256 seed) public {
+        uint256 start = block.timestamp;
+        uint256 open = 0;
+        for (uint256 i = 0; i < 100; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            vm.prank(guardian);
+            try vault.pause() {} catch {}
+            uint256 stepSeconds = 1 + seed % 12 hours;
+            if (seed >> 255 == 1) {
+                vm.prank(guardian);
+                try vault.unpause() {} catch {}
+            }
+            uint256 until = vault.pausedUntil();
+            uint256 next = block.timestamp + stepSeconds;
+            if (next > until) open += next - (until > block.timestamp ? until : block.timestamp);
+            vm.warp(next);
+        }
+        uint256 lastPause = pauseSeconds; // one may be running at the end, its cool-down still to come
+        assertGe(open * 4 + lastPause, block.timestamp - start);
+    }
+
+    function test_NobodyWithoutTheRolePausesOrUnpauses() public {
+        address[5] memory others = [admin, sender, signer, alice, stranger];
+        for (uint256 i = 0; i < others.length; ++i) {
+            bytes memory reason = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, others[i]);
+            vm.startPrank(others[i]);
+            vm.expectRevert(reason);
+            vault.pause();
+            vm.expectRevert(reason);
+            vault.unpause();
+            vm.stopPrank();
+        }
     }
 
     function test_CoolDownStartsWhenThePauseIsEndedEarly() public {

@@ -76,6 +76,39 @@ contract OutflowLimitTest is VaultFixture {
         assertEq(_inUse(), 0);
     }
 
+    /// @dev Each deposit gives back what its payment took, so going round keeps nobody else from being paid.
+    function test_CyclingTheSameFundsDoesNotUseUpTheLimit() public {
+        for (uint256 i = 0; i < 20; ++i) {
+            _pays(10 ether);
+            _depositNative(bob, 10 ether);
+        }
+        assertEq(_inUse(), 0);
+        _pays(10 ether);
+    }
+
+    /// @dev However often the same funds went round before, what is left in use is that of one payment.
+    function test_CyclingBeforehandUsesUpNoMoreThanOnePayment() public {
+        for (uint256 i = 0; i < 20; ++i) {
+            _depositNative(bob, 4 ether);
+            _pays(4 ether);
+        }
+        assertEq(_inUse(), 4 ether);
+        _pays(6 ether);
+        skip(DAY);
+        _pays(10 ether);
+    }
+
+    /// @dev With every key, a thief takes no more of the others' funds out for going round with its own.
+    function testFuzz_CyclingMakesNoRoomForATheft(uint256 seed) public {
+        uint256 before = vault.accounted(NATIVE);
+        for (uint256 i = 0; i < 16; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            if (seed % 2 == 0) _depositNative(bob, bound(seed >> 8, 1, 20 ether));
+            else _withdraw(_payment(nextId++, NATIVE, bound(seed >> 8, 1, 10 ether)));
+        }
+        assertGe(vault.accounted(NATIVE) + 10 ether, before);
+    }
+
     function test_FailedTransferConsumesTheLimit() public {
         _withdraw(_payment(nextId++, NATIVE, 10 ether, address(new MoodyReceiver())));
         assertEq(vault.claimable(alice, NATIVE), 10 ether);

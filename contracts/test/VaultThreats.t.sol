@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {VaultFixture} from "./VaultFixture.sol";
-import {HeavyToken, HostileToken, PickyToken, ReentrantToken} from "./mocks/OddTokens.sol";
+import {HeavyToken, HostileToken, PickyToken} from "./mocks/OddTokens.sol";
 import {GasBurner, HeavyReceiver, LongReverter, MoodyReceiver, ReentrantReceiver} from "./mocks/Receivers.sol";
 import {Vault} from "contracts/src/Vault.sol";
 import {IVault} from "contracts/src/interfaces/IVault.sol";
@@ -75,33 +75,6 @@ contract VaultThreatsTest is VaultFixture {
         _withdraw(payment);
         assertEq(address(attacker).balance, 10 ether);
         assertEq(vault.claimable(alice, NATIVE), 5 ether);
-    }
-
-    function test_TokenCannotReenterDuringADeposit() public {
-        ReentrantToken token = new ReentrantToken(vault);
-        token.mint(alice, 100);
-        token.setCallback(abi.encodeCall(vault.deposit, (alice, address(token), 10)));
-        vm.startPrank(alice);
-        token.approve(address(vault), 100);
-        vault.deposit(alice, address(token), 50);
-        assertTrue(token.called());
-        assertFalse(token.succeeded());
-        assertEq(vault.accounted(address(token)), 50);
-        assertEq(vault.depositCount(), 2);
-    }
-
-    function test_TokenCannotReenterDuringAPayment() public {
-        ReentrantToken token = new ReentrantToken(vault);
-        token.mint(alice, 100);
-        vm.startPrank(alice);
-        token.approve(address(vault), 100);
-        vault.deposit(alice, address(token), 100);
-        vm.stopPrank();
-        token.setCallback(abi.encodeCall(vault.claim, (address(token), stranger)));
-        _withdraw(_payment(1, address(token), 40));
-        assertTrue(token.called());
-        assertFalse(token.succeeded());
-        assertEq(token.balanceOf(destination), 40);
     }
 
     // -------------------------------------------------------------------- gas
@@ -194,6 +167,78 @@ contract VaultThreatsTest is VaultFixture {
         vm.prank(sender);
         second.withdraw(_single(payment), signatures);
         assertEq(destination.balance, 0);
+    }
+
+    function test_BatchSignedBeforeAChainSplitPaysOnOneSideOnly() public {
+        IVault.Payment memory payment = _payment(1, NATIVE, 1 ether);
+        bytes memory signature = _sign(payment, signerKey);
+        uint256 split = vm.snapshotState();
+        _withdraw(payment, signature);
+        assertEq(destination.balance, 1 ether);
+        vm.revertToState(split);
+        vm.chainId(block.chainid + 1);
+        _assertSkips(payment, signature, IVault.SkipReason.BadSignature);
+        assertEq(destination.balance, 0);
+    }
+
+    // ------------------------------------------------------ malformed batches
+
+    function test_EmptyBatchDoesNothing() public {
+        vm.recordLogs();
+        _withdraw(new IVault.Payment[](0));
+        assertEq(vm.getRecordedLogs().length, 0);
+    }
+
+    /// @dev Whatever byte of a good batch is changed: what is paid, if anything, is what was signed.
+    function testFuzz_ChangedCalldataPaysWhatWasSignedOrNothing(uint256 position, uint8 change) public {
+        bytes memory data = _goodBatch();
+        position = bound(position, 4, data.length - 1);
+        data[position] = bytes1(uint8(data[position]) ^ uint8(bound(change, 1, 255)));
+        _assertPaysWhatWasSignedOrNothing(data);
+    }
+
+    function testFuzz_CutCalldataPaysNothing(uint256 length) public {
+        bytes memory data = _goodBatch();
+        length = bound(length, 0, data.length - 32);
+        assembly ("memory-safe") {
+            mstore(data, length)
+        }
+        vm.prank(sender);
+        (bool ok,) = address(vault).call(data);
+        assertFalse(ok);
+        assertEq(destination.balance, 0);
+    }
+
+    function test_SignatureInAnyOtherFormIsNone() public {
+        IVault.Payment memory payment = _payment(1, NATIVE, 1 ether);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(signerKey, vault.paymentDigest(payment));
+        bytes32 compact = bytes32(uint256(s) | (uint256(v - 27) << 255));
+        _assertSkips(payment, abi.encodePacked(r, compact), IVault.SkipReason.BadSignature);
+        _assertSkips(payment, abi.encodePacked(r, s, v - 27), IVault.SkipReason.BadSignature);
+        _assertSkips(payment, abi.encodePacked(r, s, v, uint8(0)), IVault.SkipReason.BadSignature);
+        _assertSkips(payment, abi.encode(v, r, s), IVault.SkipReason.BadSignature);
+        _assertSkips(payment, "", IVault.SkipReason.BadSignature);
+    }
+
+    function _goodBatch() private view returns (bytes memory) {
+        IVault.Payment[] memory payments = new IVault.Payment[](2);
+        payments[0] = _payment(1, NATIVE, 1 ether);
+        payments[1] = _payment(2, NATIVE, 2 ether);
+        payments[1].proof = "unsigned";
+        return abi.encodeCall(vault.withdraw, (payments, _signAll(payments)));
+    }
+
+    function _assertPaysWhatWasSignedOrNothing(bytes memory data) private {
+        vm.prank(sender);
+        (bool ok,) = address(vault).call(data);
+        bool first = vault.used(bytes32(uint256(1)));
+        bool second = vault.used(bytes32(uint256(2)));
+        assertTrue(ok || (!first && !second), "nothing of a failed call");
+        uint256 paid = (first ? 1 ether : 0) + (second ? 2 ether : 0);
+        assertEq(destination.balance, paid, "to whom it was signed");
+        assertEq(address(vault).balance, 100 ether - paid, "and no more");
+        assertEq(vault.accounted(NATIVE), 100 ether - paid, "accounted");
+        assertEq(vault.flows(alice, NATIVE).paid, paid, "for whom it was signed");
     }
 
     function _assertReceiverCannotCall(bytes memory callback) private {

@@ -2,7 +2,11 @@
 pragma solidity 0.8.37;
 
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
-import {Vault} from "contracts/src/Vault.sol";
+
+interface ITokenHook {
+    function tokensToSend() external;
+    function tokensReceived() external;
+}
 
 /// @dev A well-behaved token to derive the odd ones from.
 contract PlainToken is ERC20("Plain", "PLAIN") {
@@ -27,7 +31,14 @@ contract EmptyHandedToken is PlainToken {
     }
 }
 
-/// @dev Refuses transfers to blocked addresses, by revert or by answering false.
+/// @dev Says no to a deposit, and moves nothing.
+contract FalseToken is PlainToken {
+    function transferFrom(address, address, uint256) public pure override returns (bool) {
+        return false;
+    }
+}
+
+/// @dev Refuses transfers from and to blocked addresses, by revert or by answering false.
 contract PickyToken is PlainToken {
     mapping(address => bool) public blocked;
     bool public answersFalse;
@@ -43,7 +54,13 @@ contract PickyToken is PlainToken {
     }
 
     function transfer(address to, uint256 amount) public override returns (bool) {
-        if (!blocked[to]) return super.transfer(to, amount);
+        if (!blocked[to] && !blocked[msg.sender]) return super.transfer(to, amount);
+        if (answersFalse) return false;
+        revert Blocked(to);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        if (!blocked[to] && !blocked[from]) return super.transferFrom(from, to, amount);
         if (answersFalse) return false;
         revert Blocked(to);
     }
@@ -136,25 +153,150 @@ contract HeavyToken is PlainToken {
     }
 }
 
-/// @dev Calls back into the vault while it is being moved, and remembers whether the vault let it.
+/// @dev Tells whoever asked for it before their tokens go and after others come, in the way of ERC-777.
+contract HookToken is PlainToken {
+    mapping(address holder => ITokenHook) public hooks;
+
+    function setHook(ITokenHook hook) external {
+        hooks[msg.sender] = hook;
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        if (address(hooks[from]) != address(0)) hooks[from].tokensToSend();
+        super._update(from, to, amount);
+        if (address(hooks[to]) != address(0)) hooks[to].tokensReceived();
+    }
+}
+
+/// @dev Balances are shares of a pool that grows and shrinks.
+contract RebasingToken {
+    uint256 private constant SCALE = 1e18;
+
+    uint256 private _atomsPerShare = SCALE;
+    mapping(address holder => uint256) private _shares;
+    mapping(address holder => mapping(address spender => uint256)) private _allowances;
+
+    function mint(address to, uint256 amount) external {
+        _shares[to] += amount * SCALE / _atomsPerShare;
+    }
+
+    /// @param percent What 100 atoms become.
+    function rebase(uint256 percent) external {
+        _atomsPerShare = _atomsPerShare * percent / 100;
+    }
+
+    function approve(address spender, uint256 amount) external returns (bool) {
+        _allowances[msg.sender][spender] = amount;
+        return true;
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        return _move(msg.sender, to, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        _allowances[from][msg.sender] -= amount;
+        return _move(from, to, amount);
+    }
+
+    function balanceOf(address holder) external view returns (uint256) {
+        return _shares[holder] * _atomsPerShare / SCALE;
+    }
+
+    function _move(address from, address to, uint256 amount) private returns (bool) {
+        uint256 shares = amount * SCALE / _atomsPerShare;
+        _shares[from] -= shares;
+        _shares[to] += shares;
+        return true;
+    }
+}
+
+/// @dev Answers every call it does not know with success, as old wrapped ether does.
+contract PhantomToken is PlainToken {
+    fallback() external {}
+}
+
+/// @dev Lets holders move their own tokens by `transferFrom` without an allowance, as old wrapped ether does.
+contract SelfServiceToken is PlainToken {
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        if (from != msg.sender) return super.transferFrom(from, to, amount);
+        _transfer(from, to, amount);
+        return true;
+    }
+}
+
+/// @dev Misbehaves in one of its functions only.
+contract TreacherousToken is PlainToken {
+    enum Mood {
+        BurnGas,
+        LongRevert,
+        LongAnswer,
+        NoAnswer
+    }
+
+    bytes4 private _where;
+    Mood private _mood;
+
+    function misbehave(bytes4 where, Mood mood) external {
+        _where = where;
+        _mood = mood;
+    }
+
+    function approve(address spender, uint256 amount) public override returns (bool) {
+        _act();
+        return super.approve(spender, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        _act();
+        return super.transferFrom(from, to, amount);
+    }
+
+    function balanceOf(address holder) public view override returns (uint256) {
+        _act();
+        return super.balanceOf(holder);
+    }
+
+    function _act() private view {
+        if (msg.sig != _where) return;
+        Mood mood = _mood;
+        assembly {
+            switch mood
+            case 0 { for {} 1 {} {} }
+            case 1 { revert(0, 100000) }
+            case 2 { return(0, 100000) }
+            default { return(0, 0) }
+        }
+    }
+}
+
+/// @dev Calls anything while it is being approved or moved, and remembers whether that went well.
 contract ReentrantToken is PlainToken {
-    Vault private immutable _vault;
+    address private _target;
     bytes private _callback;
     bool public called;
     bool public succeeded;
 
-    constructor(Vault vault) {
-        _vault = vault;
+    function setCallback(address target, bytes calldata callback) external {
+        _target = target;
+        _callback = callback;
     }
 
-    function setCallback(bytes calldata callback) external {
-        _callback = callback;
+    function _approve(address owner, address spender, uint256 amount, bool emitEvent) internal override {
+        super._approve(owner, spender, amount, emitEvent);
+        _callBack();
     }
 
     function _update(address from, address to, uint256 amount) internal override {
         super._update(from, to, amount);
-        if (_callback.length == 0) return;
+        _callBack();
+    }
+
+    function _callBack() private {
+        bytes memory callback = _callback;
+        if (callback.length == 0) return;
+        delete _callback; // once is enough
         called = true;
-        (succeeded,) = address(_vault).call(_callback);
+        (succeeded,) = _target.call(callback);
     }
 }
