@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 from tests.chain.conftest import Exchange, open_exchange
 
+from exchange.chain.allow_list import AllowList
+from exchange.chain.books import Reconciliation
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_address, dev_key
-from exchange.chain.errors import DepositGap, RpcUnavailable
-from exchange.chain.reconcile import Reconciler, reconcile
+from exchange.chain.displacement import DisplacedDeposits
+from exchange.chain.errors import ChainMoved, DepositGap, RpcUnavailable
+from exchange.chain.finality import Finality
+from exchange.chain.reconcile import DIFFERING_BLOCKS, Reconciler, reconcile
+from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.vault import ACCOUNTED, DEPOSITED
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker, payment_status
@@ -25,6 +30,7 @@ class Venue:
     """An exchange and its three tasks on one vault. A new one on empty tables is one that lost everything."""
 
     def __init__(self, rpc: Any, pool: Any, deployment: Any, exchange: Exchange, confirmations: int) -> None:
+        self.told: list[Reconciliation] = []
         self.rpc = rpc
         self.pool = pool
         self.exchange = exchange
@@ -32,14 +38,24 @@ class Venue:
         self.watcher = DepositWatcher(
             rpc,
             pool,
-            exchange.submit,
+            exchange.submit_batch,
             exchange.committed,
             **self.place,
             deploy_block=deployment.deploy_block,
-            confirmations=confirmations,
+            finality=Finality(confirmations),
+            on_displaced=self.on_displaced,
             poll_s=0.02,
         )
-        self.reconciler = Reconciler(rpc, pool, exchange.committed, self.watcher, **self.place, poll_s=0.02)
+        self.reconciler = Reconciler(
+            rpc,
+            pool,
+            exchange.committed,
+            self.watcher,
+            **self.place,
+            deploy_block=deployment.deploy_block,
+            poll_s=0.02,
+            on_mismatch=self.on_mismatch,
+        )
         self.worker = WithdrawalWorker(
             rpc,
             pool,
@@ -48,12 +64,34 @@ class Venue:
             exchange,
             LocalSigner(dev_key(SIGNER_KEY), DEV_CHAIN_ID, deployment.vault),
             LocalSender(dev_key(SENDER_KEY), DEV_CHAIN_ID),
+            RiskStep(
+                pool,
+                RiskPolicy(),
+                AllowList(pool, 0),
+                lambda asset_id: exchange.committed.assets[asset_id].symbol,
+                **self.place,
+            ),
             **self.place,
             deploy_block=deployment.deploy_block,
-            policy=WithdrawalPolicy(confirmations=confirmations),
+            policy=WithdrawalPolicy(finality=Finality(confirmations)),
             may_sign=lambda: self.reconciler.agrees,
             poll_s=0.02,
         )
+
+    async def on_displaced(self, displaced: DisplacedDeposits) -> None:
+        pass
+
+    async def on_mismatch(self, found: Reconciliation) -> None:
+        self.told.append(found)
+
+    @property
+    def finalized(self) -> Reconciliation:
+        assert self.reconciler.finalized is not None
+        return self.reconciler.finalized.reconciliation
+
+    async def compare(self) -> None:
+        await self.watcher.poll()
+        await self.reconciler.poll()
 
     async def poll(self) -> None:
         await self.watcher.poll()
@@ -107,8 +145,8 @@ async def test_a_lost_database_on_a_vault_that_has_paid_credits_again_but_signs_
     assert await rpc.balance(DESTINATION) == 100
 
     await pool.execute(
-        "TRUNCATE chain_blocks, vault_deposits, payments, payment_cursors, payment_transactions,"
-        " payment_attempts CASCADE"
+        "TRUNCATE chain_blocks, vault_deposits, payments, payment_cursors, payment_tries, sent_transactions,"
+        " sent_attempts CASCADE"
     )
     after = venue(await open_exchange(deployment))
     await after.watcher.poll()
@@ -123,7 +161,7 @@ async def test_a_lost_database_on_a_vault_that_has_paid_credits_again_but_signs_
     assert (mismatch.symbol, mismatch.difference_atoms) == ("ETH", -100)
     assert status.problem == "the vault holds 100 atoms of ETH less than the books say"
     assert await after.state_of(second) == "approved"
-    assert await pool.fetchval("SELECT count(*) FROM payment_transactions") == 0
+    assert await pool.fetchval("SELECT count(*) FROM sent_transactions") == 0
     assert await rpc.balance(DESTINATION) == 100
 
 
@@ -229,7 +267,7 @@ async def test_tokens_that_are_not_listed_cost_no_requests(venue, wallet, deploy
     faulty_rpc.before = lambda method, params: calls.append(params) if method == "eth_call" else None
     await running.reconciler.poll()
     assert running.reconciler.agrees
-    assert len(calls) == 1
+    assert len(calls) == 3  # accounted at the newest and at the finalized block, there claimable too
 
 
 async def test_deposits_withdrawals_and_settlements_at_the_same_time_leave_the_books_in_agreement(
@@ -255,20 +293,29 @@ async def test_deposits_withdrawals_and_settlements_at_the_same_time_leave_the_b
 
 
 class Moving:
-    """The real pool; something happens right after the newest scanned block was read."""
+    """The real pool; something happens once, right after a statement with this text was answered."""
 
-    def __init__(self, pool: Any, happen: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, pool: Any, happen: Callable[[], Awaitable[None]], after: str = "FROM chain_blocks"
+    ) -> None:
         self._pool = pool
-        self._happen = happen
+        self._happen: Callable[[], Awaitable[None]] | None = happen
+        self._after = after
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
     async def fetchrow(self, statement: str, *values: Any) -> Any:
-        row = await self._pool.fetchrow(statement, *values)
-        if "FROM chain_blocks" in statement:
-            await self._happen()
-        return row
+        return await self._then(statement, await self._pool.fetchrow(statement, *values))
+
+    async def fetch(self, statement: str, *values: Any) -> Any:
+        return await self._then(statement, await self._pool.fetch(statement, *values))
+
+    async def _then(self, statement: str, found: Any) -> Any:
+        if self._after in statement and self._happen is not None:
+            happen, self._happen = self._happen, None
+            await happen()
+        return found
 
 
 async def test_a_deposit_credited_while_the_books_are_compared_is_no_difference(venue, wallet, pool):
@@ -303,3 +350,242 @@ async def test_a_payment_settled_while_the_books_are_compared_is_no_difference(v
     assert result is not None
     assert result.mismatches == []
     assert result.positions[0].unsettled_atoms == -3
+
+
+async def test_a_payment_settled_between_reading_the_payments_and_the_ledger_is_no_difference(
+    venue, wallet, pool
+):
+    await wallet(0).deposit_native(5)
+    running = venue()
+    await running.poll()
+    withdrawal_id = await running.withdraw(dev_address(0), 3)
+    await running.worker.poll()
+
+    async def settle() -> None:
+        assert await running.state_of(withdrawal_id) != "settled"
+        for _ in range(4):
+            await running.worker.poll()
+        assert await running.state_of(withdrawal_id) == "settled"
+
+    moving = Moving(pool, settle, after="state = 'settled' AND block_number >")
+    result = await reconcile(running.rpc, moving, running.exchange.committed, **running.place)
+    assert result is not None
+    assert result.mismatches == []
+    assert result.positions[0].unsettled_atoms == -3
+
+
+# ---- at the newest finalized block, which here is two behind the newest
+
+
+def one_atom_more(block: Callable[[], str]) -> Callable[[str, tuple[Any, ...], Any], Any]:
+    """A node by which the vault holds one atom more of each asset at that block."""
+
+    def more(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        is_accounted = method == "eth_call" and params[0]["data"].startswith("0x" + ACCOUNTED.hex())
+        if is_accounted and params[1]["blockHash"] == block():
+            return "0x" + (int(answer, 16) + 1).to_bytes(32).hex()
+        return answer
+
+    return more
+
+
+async def test_the_finalized_comparison_tells_block_time_and_seq(venue, wallet, rpc, mine):
+    alice = wallet(0)
+    await alice.deposit_native(5)
+    await mine(2)
+    running = venue()
+    before_ms = time.time_ns() // 1_000_000
+    await running.compare()
+    header = await rpc.finalized()
+    found = running.reconciler.finalized
+    assert (found.reconciliation.block_number, found.reconciliation.block_hash) == (
+        header.number,
+        header.hash,
+    )
+    assert header.number == (await rpc.head()).number - 2
+    assert found.block_time_s == header.time_s
+    assert before_ms <= found.compared_at_ms <= time.time_ns() // 1_000_000
+    assert found.reconciliation.seq == running.exchange.committed.seq
+    assert found.reconciliation.positions[0].accounted_atoms == 5
+    assert set(found.claimable_atoms.values()) == {0}
+
+
+async def test_a_deposit_credited_between_the_finalized_and_the_newest_block_is_no_difference(
+    venue, wallet, mine
+):
+    alice = wallet(0)
+    await alice.deposit_native(5)
+    await mine(2)
+    await alice.deposit_native(7)
+    running = venue()
+    await running.compare()
+    assert running.exchange.available_atoms(alice.address, "ETH") == 12
+    assert running.reconciler.agrees
+    position = running.finalized.positions[0]
+    assert (position.accounted_atoms, position.in_custody_atoms, position.uncredited_atoms) == (5, 12, -7)
+
+
+async def test_a_payment_settled_between_the_finalized_and_the_newest_block_is_no_difference(
+    venue, wallet, mine
+):
+    await wallet(0).deposit_native(5)
+    running = venue()
+    await running.poll()
+    withdrawal_id = await running.withdraw(dev_address(0), 3)
+    await mine(2)
+    for _ in range(4):
+        await running.worker.poll()
+    assert await running.state_of(withdrawal_id) == "settled"
+    await running.compare()
+    assert running.reconciler.agrees
+    position = running.finalized.positions[0]
+    assert (position.accounted_atoms, position.in_custody_atoms, position.unsettled_atoms) == (5, 2, -3)
+
+
+async def test_a_payment_made_and_not_settled_yet_is_no_difference_at_the_finalized_block(
+    venue, wallet, mine
+):
+    await wallet(0).deposit_native(5)
+    running = venue(confirmations=20)
+    await mine(20)
+    await running.poll()
+    await running.withdraw(dev_address(0), 3)
+    for _ in range(3):
+        await running.worker.poll()
+    await mine(3)
+    await running.compare()
+    assert running.reconciler.agrees
+    position = running.finalized.positions[0]
+    assert (position.accounted_atoms, position.in_custody_atoms, position.unsettled_atoms) == (2, 5, 3)
+
+
+async def test_without_a_finalized_block_that_has_the_vault_the_newest_one_decides_alone(
+    faulty_rpc, pool, deployment, exchange
+):
+    running = Venue(faulty_rpc, pool, deployment, exchange, 1)
+    head = (await faulty_rpc.head()).number
+    running.reconciler = Reconciler(
+        faulty_rpc, pool, exchange.committed, running.watcher, **running.place, deploy_block=head
+    )
+    await running.compare()
+    assert running.reconciler.agrees
+    assert running.reconciler.finalized is None
+
+
+async def test_a_finalized_block_beyond_the_scanned_ones_is_compared_where_the_scan_ends(
+    venue, wallet, mine, rpc, faulty_rpc
+):
+    await wallet(0).deposit_native(5)
+    running = venue()
+    await running.watcher.poll()
+    scanned = (await rpc.head()).number
+    await mine(5)
+    await running.reconciler.poll()
+    assert (await rpc.finalized()).number > scanned
+    assert running.finalized.block_number == scanned
+    assert running.finalized.mismatches == []
+
+
+async def test_a_difference_at_the_finalized_block_alone_closes_the_gate_and_is_published(
+    venue, wallet, mine, rpc, faulty_rpc
+):
+    await wallet(0).deposit_native(5)
+    await mine(2)
+    running = venue()
+    finalized = await rpc.finalized()
+    faulty_rpc.after = one_atom_more(lambda: finalized.hash)
+    await running.compare()
+    assert not running.reconciler.agrees
+    assert [entry.difference_atoms for entry in running.finalized.mismatches] == [1, 1, 1]
+    assert "the vault holds 1 atoms of ETH more than the books say" in running.reconciler.status().problem
+    faulty_rpc.heal()
+    await running.reconciler.poll()  # the same block: it is asked again while it differs
+    assert running.reconciler.agrees
+    assert running.finalized.mismatches == []
+
+
+async def test_a_difference_at_three_finalized_blocks_in_a_row_is_told_once(
+    venue, wallet, mine, rpc, faulty_rpc
+):
+    running = venue()
+    finalized = ""
+    faulty_rpc.after = one_atom_more(lambda: finalized)
+    for number in range(1, DIFFERING_BLOCKS + 2):
+        await mine(1)
+        finalized = (await rpc.finalized()).hash
+        for _ in range(DIFFERING_BLOCKS + 1):  # asking at the same block again is no further block
+            await running.compare()
+        assert len(running.told) == (number >= DIFFERING_BLOCKS)
+    assert running.told[0].mismatches
+    faulty_rpc.heal()
+    await running.compare()
+    assert running.reconciler.agrees
+    faulty_rpc.after = one_atom_more(lambda: finalized)
+    for _ in range(DIFFERING_BLOCKS):
+        await mine(1)
+        finalized = (await rpc.finalized()).hash
+        await running.compare()
+    assert len(running.told) == 2
+
+
+async def test_a_difference_that_goes_away_in_between_is_not_told(venue, mine, rpc, faulty_rpc):
+    running = venue()
+    finalized = ""
+    more = one_atom_more(lambda: finalized)
+    for number in range(2 * DIFFERING_BLOCKS):
+        await mine(1)
+        finalized = (await rpc.finalized()).hash
+        faulty_rpc.after = more
+        if number % DIFFERING_BLOCKS == 0:
+            faulty_rpc.heal()
+        await running.compare()
+    assert running.told == []
+
+
+async def test_whoever_is_told_and_fails_is_told_again(venue, mine, rpc, faulty_rpc):
+    running = venue()
+    finalized = ""
+    faulty_rpc.after = one_atom_more(lambda: finalized)
+    running.told = Refusing(ConnectionError("the database is away"))
+    for number in range(1, DIFFERING_BLOCKS + 1):
+        await mine(1)
+        finalized = (await rpc.finalized()).hash
+        await running.watcher.poll()
+        if number < DIFFERING_BLOCKS:
+            await running.reconciler.poll()
+    with pytest.raises(ConnectionError):
+        await running.reconciler.poll()
+    assert not running.reconciler.agrees
+    running.told = []
+    await running.reconciler.poll()
+    assert len(running.told) == 1
+
+
+class Refusing(list[Any]):
+    """A list that takes nothing."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def append(self, _: Any) -> None:
+        raise self._error
+
+
+async def test_a_finalized_block_on_another_branch_than_the_scanned_one_closes_the_gate(
+    venue, mine, faulty_rpc
+):
+    running = venue()
+    await running.compare()
+    assert running.reconciler.agrees
+
+    def other_branch(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        return answer | {"hash": "0x" + "bb" * 32} if params[:1] == ("finalized",) else answer
+
+    faulty_rpc.after = other_branch
+    with pytest.raises(ChainMoved):
+        await running.reconciler.poll()
+    assert not running.reconciler.agrees
+    faulty_rpc.heal()
+    await running.reconciler.poll()
+    assert running.reconciler.agrees

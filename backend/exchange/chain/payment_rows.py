@@ -225,13 +225,12 @@ class PaymentRows:
         return [_stored(row) for row in rows]
 
     async def settled_after(self, block_number: int) -> list[StoredPayment]:
-        """Payments that are settled by a block after this one."""
+        """Payments that are settled by a block after this one: all of them, for sums are made of them."""
         rows = await self._pool.fetch(
             f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
-            " AND state = 'settled' AND block_number > $3 LIMIT $4",
+            " AND state = 'settled' AND block_number > $3",
             *self._key,
             block_number,
-            MAX_OPEN,
         )
         return [_stored(row) for row in rows]
 

@@ -1,38 +1,52 @@
 """Whether the vault holds, per listed asset, exactly what the ledger says; if not, nothing is signed.
 
-Between ledger and vault there are two kinds of difference that are no error: a deposit that only one of them
-has yet, and a payment that the vault has made and the ledger has still in flight (or, the vault being asked
-about a block of a moment ago, the other way round). So at one block
+The equation is that of `exchange.chain.books`. It is checked at two blocks, again and again:
 
-    accounted = in custody by the ledger + deposits not credited yet - payments made but not settled
+- at the newest block that the deposit watcher has scanned. This one opens and closes signing from one pass to
+  the next. It finds at once a journal that is empty, restored from a backup or of another vault, and that
+  would credit and pay what was credited and paid before; payments by somebody else; a bug in either's sums;
+- at the newest finalized block, which nothing can take back. This one is published, closes signing too, and
+  when it differs at DIFFERING_BLOCKS of them in a row, it is told to `on_mismatch`, once, until all is well
+  again: then it is no matter of timing any more, and a person has to look.
 
-where `in custody` is minus the balance of the ledger's chain account, that is credited deposits less settled
-payments. What this finds: a journal that is empty, restored from a backup or of another vault, and that would
-credit and pay what was credited and paid before; payments by somebody else; a bug in either's arithmetic.
-
-Unlisted assets are left out: anybody can deposit worthless tokens, and they can not be withdrawn.
+Before the chain has a finalized block with the vault in it there is only the first.
 """
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import asyncpg
 import structlog
 
 from exchange.chain.backoff import repeat
-from exchange.chain.deposit_rows import DepositRows
+from exchange.chain.books import (
+    AssetBook,
+    AssetPosition,
+    Books,
+    Outgoing,
+    Reconciliation,
+    compare,
+    views,
+)
+from exchange.chain.deposit_rows import Block, DepositRows
 from exchange.chain.deposits import DepositWatcher
-from exchange.chain.payment_rows import ChainOutcome, PaymentRows, PaymentState, StoredPayment
-from exchange.chain.rpc import Rpc, together
-from exchange.chain.vault import accounted_call, decode_word, used_call
+from exchange.chain.errors import ChainMoved
+from exchange.chain.life_cycle import PaymentState
+from exchange.chain.payment_rows import ChainOutcome, PaymentRows, StoredPayment
+from exchange.chain.rpc import Header, Rpc
+from exchange.chain.vault import claimable_total_call
 from exchange.core.accounts import CHAIN_ACCOUNT
 from exchange.sequencer.committed import CommittedView
 
 MAX_LAG_BLOCKS = 16
 """By how many blocks the watcher may be behind the head: it polls, blocks come all the time."""
 
+DIFFERING_BLOCKS = 3
+"""Finalized blocks in a row at which the books must differ before `on_mismatch` is told."""
+
 PASS_TIMEOUT_S = 30.0
-VIEWS_AT_ONCE = 64
 
 _WAITING = "the deposit watcher has not caught up with the chain"
 _MADE = (ChainOutcome.PAID, ChainOutcome.CLAIMABLE)
@@ -41,45 +55,22 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AssetPosition:
-    """One asset at one block, all in atoms; `accounted_atoms` is the vault's word, the rest is ours.
+class FinalizedComparison:
+    """What is published: a comparison at a finalized block, and when it was made.
 
-    `uncredited_atoms` and `unsettled_atoms` are negative for what the ledger has and that block has not yet.
+    `claimable_atoms` is by token what the vault owes on chain, to owners whose payments could not be
+    delivered; the ledger has settled them, and `accounted` does not count it.
     """
 
-    symbol: str
-    token: str
-    accounted_atoms: int
-    in_custody_atoms: int
-    uncredited_atoms: int
-    unsettled_atoms: int
-
-    @property
-    def difference_atoms(self) -> int:
-        """What the vault has more than it should; 0 when all is well."""
-        return self.accounted_atoms - (self.in_custody_atoms + self.uncredited_atoms - self.unsettled_atoms)
-
-    def __str__(self) -> str:
-        how = "more" if self.difference_atoms > 0 else "less"
-        return f"the vault holds {abs(self.difference_atoms)} atoms of {self.symbol} {how} than the books say"
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """All listed assets of a vault at one block and one journal seq."""
-
-    block_number: int
-    seq: int
-    positions: tuple[AssetPosition, ...]
-
-    @property
-    def mismatches(self) -> list[AssetPosition]:
-        return [position for position in self.positions if position.difference_atoms != 0]
+    reconciliation: Reconciliation
+    block_time_s: int
+    compared_at_ms: int
+    claimable_atoms: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerStatus:
-    """`block_number` and `mismatches` are of the last comparison; `problem` is why nothing is signed."""
+    """`block_number` is of the last comparison, `mismatches` of both; `problem` is why nothing is signed."""
 
     agrees: bool
     block_number: int
@@ -89,7 +80,10 @@ class ReconcilerStatus:
 
 
 class Reconciler:
-    """Compares again and again. One `run` task per vault and deployment."""
+    """Compares again and again. One `run` task per vault and deployment.
+
+    `on_mismatch` is awaited when the books differ for good; while it raises, it is told again each pass.
+    """
 
     def __init__(
         self,
@@ -100,18 +94,26 @@ class Reconciler:
         *,
         chain_id: int,
         vault: str,
+        deploy_block: int = 1,
         poll_s: float = 2.0,
+        on_mismatch: Callable[[Reconciliation], Awaitable[None]] | None = None,
     ) -> None:
         self._rpc = rpc
         self._pool = pool
+        self._rows = DepositRows(pool, chain_id, vault)
         self._committed = committed
         self._deposits = deposits
         self._chain_id = chain_id
         self._vault = vault
+        self._deploy_block = deploy_block
         self._poll_s = poll_s
+        self._on_mismatch = on_mismatch
         self._agreed = False
         self._waiting = True
-        self._last: Reconciliation | None = None
+        self._at_tip: Reconciliation | None = None
+        self._finalized: FinalizedComparison | None = None
+        self._differing: list[int] = []
+        self._told = False
         self._fault: Exception | None = None
 
     @property
@@ -119,10 +121,21 @@ class Reconciler:
         """Whether the last pass was made, found no difference, and the watcher has had no trouble since."""
         return self._agreed and self._watcher_is_well
 
+    @property
+    def finalized(self) -> FinalizedComparison | None:
+        """The last comparison at a finalized block, whatever it found; None before the first."""
+        return self._finalized
+
     def status(self) -> ReconcilerStatus:
-        mismatches = () if self._last is None else tuple(self._last.mismatches)
-        number = 0 if self._last is None else self._last.block_number
+        mismatches = self._mismatches()
+        number = 0 if self._at_tip is None else self._at_tip.block_number
         return ReconcilerStatus(self.agrees, number, mismatches, self._fault, self._problem(mismatches))
+
+    def _mismatches(self) -> tuple[AssetPosition, ...]:
+        """Those at the newest block; when there are none, those at the finalized one."""
+        at_tip = [] if self._at_tip is None else self._at_tip.mismatches
+        finalized = [] if self._finalized is None else self._finalized.reconciliation.mismatches
+        return tuple(at_tip or finalized)
 
     def _problem(self, mismatches: tuple[AssetPosition, ...]) -> str | None:
         if self.agrees:
@@ -140,7 +153,10 @@ class Reconciler:
         )
 
     async def poll(self) -> None:
-        """One comparison, as soon as the watcher has caught up. Raises ChainError, TimeoutError."""
+        """One comparison at each block, as soon as the watcher has caught up.
+
+        Raises ChainError, TimeoutError, and what `on_mismatch` raises.
+        """
         agreed = False
         try:
             async with asyncio.timeout(PASS_TIMEOUT_S):
@@ -150,31 +166,80 @@ class Reconciler:
         self._fault = None
 
     async def _compare(self) -> bool:
-        found = await self._comparison()
+        found = await self._comparison_at_tip()
         self._waiting = found is None
         if found is None:
             return False
-        before, self._last = self._last, found
-        if found.mismatches and (before is None or found.mismatches != before.mismatches):
-            log.error(
-                "books_differ",
-                block=found.block_number,
-                seq=found.seq,
-                differences={entry.symbol: entry.difference_atoms for entry in found.mismatches},
-            )
-        return not found.mismatches
+        before, self._at_tip = self._at_tip, found
+        _tell("books_differ", before, found)
+        return await self._compare_finalized() and not found.mismatches
 
-    async def _comparison(self) -> Reconciliation | None:
+    async def _comparison_at_tip(self) -> Reconciliation | None:
         """None while the watcher is not where a comparison would mean something."""
         if not self._watcher_is_well:
             return None
         head = await self._rpc.head()
-        found = await reconcile(
-            self._rpc, self._pool, self._committed, chain_id=self._chain_id, vault=self._vault
-        )
+        found = await self._reconcile(None)
         if found is None or found.block_number < head.number - MAX_LAG_BLOCKS:
             return None
         return found
+
+    async def _compare_finalized(self) -> bool:
+        """Whether the newest finalized block, if there is one, shows no difference.
+
+        Compared once when all is well there, in each pass when it is not.
+        """
+        header = await self._finalized_header()
+        if header is None:
+            return True
+        before = None if self._finalized is None else self._finalized.reconciliation
+        if before is None or before.block_hash != header.hash or before.mismatches:
+            found = await self._reconcile(Block(header.number, header.hash))
+            assert found is not None
+            tokens = [position.token for position in found.positions]
+            claimable = await views(self._rpc, self._vault, map(claimable_total_call, tokens), header.hash)
+            self._finalized = FinalizedComparison(
+                reconciliation=found,
+                block_time_s=header.time_s,
+                compared_at_ms=time.time_ns() // 1_000_000,
+                claimable_atoms=dict(zip(tokens, claimable, strict=True)),
+            )
+            _tell("books_differ_at_finalized_block", before, found)
+            await self._count(found)
+        return not self._finalized_mismatches
+
+    @property
+    def _finalized_mismatches(self) -> list[AssetPosition]:
+        return [] if self._finalized is None else self._finalized.reconciliation.mismatches
+
+    async def _finalized_header(self) -> Header | None:
+        """The newest finalized block that is scanned; None when the vault is not in it. Raises ChainMoved."""
+        header, tip = await self._rpc.finalized(), await self._rows.tip()
+        assert tip is not None
+        if header is not None and header.number > tip.number:
+            header = await self._rpc.header(tip.number)
+        if header is None or header.number < self._deploy_block:
+            return None
+        scanned = await self._rows.block(header.number)
+        if scanned is not None and scanned.hash != header.hash:
+            raise ChainMoved(header.number)
+        return header
+
+    async def _count(self, found: Reconciliation) -> None:
+        """Counts the finalized blocks at which the books differ, and tells when there are enough in a row."""
+        if not found.mismatches:
+            self._differing, self._told = [], False
+            return
+        if found.block_number not in self._differing:
+            self._differing = [*self._differing, found.block_number][-DIFFERING_BLOCKS:]
+        if len(self._differing) == DIFFERING_BLOCKS and not self._told and self._on_mismatch is not None:
+            await self._on_mismatch(found)
+            self._told = True
+
+    async def _reconcile(self, block: Block | None) -> Reconciliation | None:
+        return await reconcile(
+            self._rpc, self._pool, self._committed, chain_id=self._chain_id, vault=self._vault, block=block
+        )
 
     @property
     def _watcher_is_well(self) -> bool:
@@ -188,64 +253,79 @@ class Reconciler:
         self._fault = error
 
 
-async def reconcile(
-    rpc: Rpc, pool: asyncpg.Pool, committed: CommittedView, *, chain_id: int, vault: str
-) -> Reconciliation | None:
-    """Compares at the newest block that the deposit watcher has scanned; None before its first pass.
+def _tell(event: str, before: Reconciliation | None, found: Reconciliation) -> None:
+    """Logs a difference when it is new or another one than before."""
+    if found.mismatches and (before is None or found.mismatches != before.mismatches):
+        log.error(
+            event,
+            block=found.block_number,
+            seq=found.seq,
+            differences={entry.symbol: entry.difference_atoms for entry in found.mismatches},
+        )
 
-    The ledger is read last and all at once, so whatever moved before is either in it or looked up against
-    it. What remains is a payment that is settled while it is read here: such a difference is gone in the
-    next comparison. Raises ChainError.
+
+async def reconcile(
+    rpc: Rpc,
+    pool: asyncpg.Pool,
+    committed: CommittedView,
+    *,
+    chain_id: int,
+    vault: str,
+    block: Block | None = None,
+) -> Reconciliation | None:
+    """Compares at a block that the deposit watcher has scanned, the newest one when `block` is None.
+
+    None when nothing is scanned yet. Raises ChainError.
     """
     deposits = DepositRows(pool, chain_id, vault)
-    payments = PaymentRows(pool, chain_id, vault)
-    tip = await deposits.tip()
-    if tip is None:
+    block = block or await deposits.tip()
+    if block is None:
         return None
-    on_chain = (await deposits.last_at(tip.number)).number
+    books = await committed_books(
+        committed, PaymentRows(pool, chain_id, vault), block.number, chain_id=chain_id, vault=vault
+    )
+    return await compare(rpc, vault, deposits, books, block)
+
+
+async def committed_books(
+    committed: CommittedView, payments: PaymentRows, block_number: int, *, chain_id: int, vault: str
+) -> Books:
+    """The books as of the committed view's seq, to be compared at a block.
+
+    The ledger is read after the payments and all at once, so whatever moved before is either in it or known
+    from them. A payment that ended while it was read here is looked up once more: its block is stored before
+    the ledger hears of it.
+    """
     stored = {payment.withdrawal_id: payment for payment in await payments.open()}
-    stored |= {payment.withdrawal_id: payment for payment in await payments.settled_after(tip.number)}
+    stored |= {payment.withdrawal_id: payment for payment in await payments.settled_after(block_number)}
 
     seq = committed.seq
     credited = committed.last_deposit(chain_id, vault)
     in_flight = [payment for payment in stored.values() if committed.open_withdrawal(payment.withdrawal_id)]
-    settled_later = [
-        payment
-        for payment in stored.values()
-        if not committed.open_withdrawal(payment.withdrawal_id) and _made_after(payment, tip.number)
-    ]
-    assets = [
-        asset
-        for asset in committed.assets.values()
-        if asset.listed and (asset.chain_id, asset.vault) == (chain_id, vault)
-    ]
-    custody = {
-        asset.asset_id: -committed.balance(CHAIN_ACCOUNT, asset.asset_id).available_atoms for asset in assets
-    }
-
-    uncredited = await _deposited(deposits, credited, on_chain)
-    for token, atoms in (await _deposited(deposits, on_chain, credited)).items():
-        uncredited[token] = uncredited.get(token, 0) - atoms
-    used = await _views(rpc, vault, [used_call(payment.withdrawal_id) for payment in in_flight], tip.hash)
-    unsettled: dict[int, int] = {}
-    for payment, is_used in zip(in_flight, used, strict=True):
-        if is_used:
-            unsettled[payment.asset_id] = unsettled.get(payment.asset_id, 0) + payment.payment.amount_atoms
-    for payment in settled_later:
-        unsettled[payment.asset_id] = unsettled.get(payment.asset_id, 0) - payment.payment.amount_atoms
-    accounted = await _views(rpc, vault, [accounted_call(asset.token) for asset in assets], tip.hash)
-    positions = [
-        AssetPosition(
+    ended = [payment for payment in stored.values() if not committed.open_withdrawal(payment.withdrawal_id)]
+    assets = tuple(
+        AssetBook(
+            asset_id=asset.asset_id,
             symbol=asset.symbol,
             token=asset.token,
-            accounted_atoms=accounted_atoms,
-            in_custody_atoms=custody[asset.asset_id],
-            uncredited_atoms=uncredited.get(asset.token, 0),
-            unsettled_atoms=unsettled.get(asset.asset_id, 0),
+            in_custody_atoms=-committed.balance(CHAIN_ACCOUNT, asset.asset_id).available_atoms,
         )
-        for asset, accounted_atoms in zip(assets, accounted, strict=True)
-    ]
-    return Reconciliation(tip.number, seq, tuple(positions))
+        for asset in committed.assets.values()
+        if asset.listed and (asset.chain_id, asset.vault) == (chain_id, vault)
+    )
+
+    settled_later: list[Outgoing] = []
+    for payment in ended:
+        known = payment
+        if payment.state is not PaymentState.SETTLED:
+            known = await payments.get(payment.withdrawal_id) or payment
+        if _made_after(known, block_number):
+            settled_later.append(_outgoing(known))
+    return Books(seq, credited, assets, tuple(map(_outgoing, in_flight)), tuple(settled_later))
+
+
+def _outgoing(payment: StoredPayment) -> Outgoing:
+    return Outgoing(payment.withdrawal_id, payment.asset_id, payment.payment.amount_atoms)
 
 
 def _made_after(payment: StoredPayment, block_number: int) -> bool:
@@ -256,22 +336,3 @@ def _made_after(payment: StoredPayment, block_number: int) -> bool:
         and payment.block_number is not None
         and payment.block_number > block_number
     )
-
-
-async def _deposited(deposits: DepositRows, after: int, up_to: int) -> dict[str, int]:
-    """Atoms by token of the deposits after a number and up to another; none when that is lower."""
-    atoms: dict[str, int] = {}
-    while rows := await deposits.between(after, up_to):
-        after = rows[-1].number
-        for deposit in rows:
-            atoms[deposit.token] = atoms.get(deposit.token, 0) + deposit.amount_atoms
-    return atoms
-
-
-async def _views(rpc: Rpc, vault: str, calls: list[bytes], block_hash: str) -> list[int]:
-    """One word for each call, asked for in parallel but not without bound."""
-    words: list[int] = []
-    for start in range(0, len(calls), VIEWS_AT_ONCE):
-        some = calls[start : start + VIEWS_AT_ONCE]
-        words += map(decode_word, await together(*(rpc.view(vault, call, block_hash) for call in some)))
-    return words
