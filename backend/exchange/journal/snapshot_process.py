@@ -11,7 +11,6 @@ import asyncio
 import gc
 import os
 import sys
-import threading
 import time
 import zlib
 from typing import Literal
@@ -21,6 +20,7 @@ import msgspec
 import structlog
 
 from exchange.core.image import encode_state
+from exchange.journal.child import end_with_parent
 from exchange.journal.errors import JournalError
 from exchange.journal.recovery import go_on, read_genesis_and_head, reading, restore
 from exchange.journal.snapshot_rows import pack_snapshot, store_snapshot, unpack_image
@@ -28,7 +28,6 @@ from exchange.journal.snapshot_rows import pack_snapshot, store_snapshot, unpack
 NICENESS = 10
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_S = 120.0
-PARENT_GONE = 3
 
 
 class SnapshotRequest(msgspec.Struct):
@@ -97,20 +96,13 @@ async def _answer(request: SnapshotRequest) -> SnapshotAnswer:
         connection.terminate()
 
 
-def _end_with_parent() -> None:
-    # Not through sys.stdin: a thread that waits in there makes the interpreter abort when it ends.
-    while os.read(0, 4_096):
-        pass
-    os._exit(PARENT_GONE)  # between two statements or within one: a transaction is whole or not at all
-
-
 def main() -> Literal[0, 1]:
     """Answers one request. The exit code is 0, or 1 with a line on stderr that says what is wrong."""
     os.nice(NICENESS)
     gc.disable()  # what is made here is kept to the end, and the end is near
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=SnapshotRequest)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         answer = asyncio.run(_answer(request))
     except JournalError as error:

@@ -6,29 +6,23 @@ and shown as the condition of the part, and tried again later.
 """
 
 import asyncio
-import contextlib
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
 
 import msgspec
 import structlog
 
+from exchange.journal.child import ChildFailed, ask
 from exchange.journal.errors import JournalError
 from exchange.journal.snapshot_process import NothingNew, SnapshotAnswer, SnapshotMade, SnapshotRequest
 
 PROCESS = (sys.executable, "-m", "exchange.journal.snapshot_process")
 PROCESS_TIMEOUT_S = 3_600.0
 CHECK_S = 1.0
-POLL_S = 0.05
 FIRST_RETRY_S = 30.0
 LAST_RETRY_S = 1_800.0
-MAX_MESSAGE = 2_000
-MAX_OUTPUT_BYTES = 1_000_000
 
 logger = structlog.get_logger(__name__)
 
@@ -122,65 +116,14 @@ class Snapshotter:
 
     async def make(self) -> SnapshotMade | NothingNew:
         """Spawns the process and waits for its answer; ends it when cancelled. Raises SnapshotFailed."""
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            code = await self._run(output, errors)
-            answer, said = _content(output), _content(errors)
-        if code != 0:
-            raise SnapshotFailed(_last_line(said) or f"its process ended with code {code}")
         try:
-            made: SnapshotMade | NothingNew = msgspec.json.decode(answer, type=SnapshotAnswer)
+            answered = await ask(self._process, self._request, PROCESS_TIMEOUT_S)
+        except ChildFailed as error:
+            raise SnapshotFailed(error.problem) from error
+        try:
+            made: SnapshotMade | NothingNew = msgspec.json.decode(answered.answer, type=SnapshotAnswer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SnapshotFailed(f"its process gave no answer: {error}") from error
-        if said:
-            logger.warning("snapshot_process_warns", said=said.decode(errors="replace")[:MAX_MESSAGE])
+        if answered.said:
+            logger.warning("snapshot_process_warns", said=answered.said)
         return made
-
-    async def _run(self, output: IO[bytes], errors: IO[bytes]) -> int:
-        """The process from its start to its end, and its exit code."""
-        try:
-            # In a thread, not by the loop: uvloop forks, which takes 100 ms and more at a gigabyte of state;
-            # here the standard library has the new process share our memory until it is another program.
-            process = await asyncio.to_thread(self._spawn, output, errors)
-        except OSError as error:
-            raise SnapshotFailed(f"its process can not be started: {error}") from error
-        try:
-            async with asyncio.timeout(PROCESS_TIMEOUT_S):
-                while process.poll() is None:  # noqa: ASYNC110 - another process's end makes no event here
-                    await asyncio.sleep(POLL_S)
-        except TimeoutError:
-            raise SnapshotFailed(f"its process took more than {PROCESS_TIMEOUT_S:g} s") from None
-        finally:
-            process.kill()  # nothing happens when it has ended
-            await asyncio.to_thread(process.wait)
-            _close_stdin(process)
-        return process.returncode
-
-    def _spawn(self, output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Starts the process and sends the request. Stdin stays open: the process ends when it is closed."""
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            self._process,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=errors,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C is for us, and we end it then
-        )
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended already: its exit code tells
-            process.stdin.write(self._request)
-        return process
-
-
-def _close_stdin(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-
-
-def _content(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read(MAX_OUTPUT_BYTES)
-
-
-def _last_line(output: bytes) -> str:
-    lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1][:MAX_MESSAGE] if lines else ""
