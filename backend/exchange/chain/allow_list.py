@@ -11,8 +11,8 @@ of going home. The list is therefore no protection against a stolen wallet key.
 
 Nothing is forgotten: an entry that was removed stays, with what was signed for it, and one that is added
 again is a new entry with a new delay. A digest lists an address once, ever; one that was sent for an address
-listed already is remembered until after its deadline. So no signature from before brings a removed address
-back.
+listed already is remembered until after its deadline. So no signature that was sent before brings a removed
+address back.
 """
 
 import asyncio

@@ -59,6 +59,12 @@ class GasPrices:
     def latest(self) -> GasPrice | None:
         return self._sample if self._now_s() - self._sampled_s <= self._max_age_s else None
 
+    @property
+    def payment_wei(self) -> int | None:
+        """What one payment costs, about, if that is known."""
+        latest = self.latest
+        return None if latest is None else latest.payment_wei
+
     async def run(self) -> None:
         """Samples until cancelled."""
         await repeat(
