@@ -1,4 +1,4 @@
-"""The command line: `exchange devnet`, `exchange serve`, `exchange replay`, `exchange audit`."""
+"""The command line: `exchange devnet`, `serve`, `policy-signer`, `replay` and `audit`."""
 
 # ruff: noqa: E402 - the collector rests while everything is imported
 import gc
@@ -17,13 +17,19 @@ import typer
 from rich.console import Console
 
 from exchange.chain.errors import ChainError
-from exchange.config import SettingsInvalid, settings_from_environment
+from exchange.config import (
+    SettingsInvalid,
+    policy_settings_from_environment,
+    settings_from_environment,
+)
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
 from exchange.examine import BooksDiffer, CannotExamine, run_audit, run_replay
 from exchange.journal.errors import JournalError
 from exchange.main import configure_logging, serve
 from exchange.parts import CannotRun
+from exchange.policy_signer.process import run_policy_signer
+from exchange.policy_signer.refusals import PolicySignerError
 from exchange.sequencer.clock import ClockStepped
 from exchange.sequencer.sequencer import EngineStopped
 from exchange.stores.errors import StoreError
@@ -52,6 +58,7 @@ EXPECTED_ERRORS = (
     CannotRun,
     CannotExamine,
     BooksDiffer,
+    PolicySignerError,
     EngineStopped,  # what start-up meets when the engine has just ended, beside the cause
 )
 """Errors whose message tells an operator what is wrong; everything else is a bug and shows its traceback."""
@@ -88,6 +95,19 @@ def serve_command() -> None:
     except SettingsInvalid as error:
         _fail(str(error))
     _run(serve(settings))
+
+
+@app.command(name="policy-signer")
+def policy_signer_command() -> None:
+    """Keep the vault's signer key, by EXCHANGE_POLICY_* variables (docs/runbook.md).
+
+    Best on a machine of its own: signs what an owner signed and the journal owes, within its own limits.
+    """
+    try:
+        settings = policy_settings_from_environment(os.environ)
+    except SettingsInvalid as error:
+        _fail(str(error))
+    _run(run_policy_signer(settings))
 
 
 DataDir = Annotated[

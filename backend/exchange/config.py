@@ -11,34 +11,51 @@
     EXCHANGE_CONFIRMATIONS      confirmations before a deposit or payment counts
     EXCHANGE_ORIGIN             public origin of the site, e.g. https://exchange.example
     EXCHANGE_LISTING            TOML file with [[asset]] and [[market]] tables, and perhaps [fee_tiers]
-    EXCHANGE_SIGNER_KEYSTORE    encrypted key (keystore v3) of the vault's signer role
+    EXCHANGE_SIGNER_KEYSTORE    encrypted key (keystore v3) of the vault's signer role; or, instead of it,
+    EXCHANGE_SIGNER_URL         a policy signer, over https or on this machine,
+    EXCHANGE_SIGNER_TOKEN_FILE  file with the token that it wants,
+    EXCHANGE_SIGNER_ADDRESS     and the address of its key
     EXCHANGE_SENDER_KEYSTORE    encrypted key of the vault's sender role
-    EXCHANGE_KEY_PASSWORD_FILE  file with the password of both
+    EXCHANGE_KEY_PASSWORD_FILE  file with the password of the keystores
     EXCHANGE_HOST, EXCHANGE_PORT  where to listen; 127.0.0.1 and 8000
     EXCHANGE_SNAPSHOT_COMMANDS  commands after which a snapshot is made; 100000
     EXCHANGE_SNAPSHOT_MINUTES   minutes after which one is made, if there were any commands; 10
     EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
+
+and `exchange policy-signer`, which is best given nothing but these:
+
+    EXCHANGE_POLICY_DATABASE_URL   postgresql://... of the journal or a replica, as a role that can only read
+    EXCHANGE_POLICY_GENESIS_ID     genesis id of the one exchange that is signed for (GET /v1/deployment)
+    EXCHANGE_POLICY_CHAIN_ID, EXCHANGE_POLICY_VAULT  its chain and vault
+    EXCHANGE_POLICY_KEYSTORE, EXCHANGE_POLICY_PASSWORD_FILE  the key of the vault's signer role
+    EXCHANGE_POLICY_LIMITS         TOML file with a [[token]] table for each token that may be paid
+    EXCHANGE_POLICY_STATE          file in which it keeps what it has seen and signed
+    EXCHANGE_POLICY_TOKEN_FILE     file with the token that the exchange must show, 32 characters or more
+    EXCHANGE_POLICY_HOST, EXCHANGE_POLICY_PORT  where to listen; 127.0.0.1 and 8100
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from eth_account import Account
 
 from exchange.chain.deposits import MAX_CONFIRMATIONS
+from exchange.chain.errors import DevKeyRefused, KeystoreInvalid
+from exchange.chain.keystores import open_keystore
+from exchange.chain.remote_signer import PolicySignerAt
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import MAX_FEE_TIERS
 from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
+from exchange.policy_signer.limits import parse_limits
+from exchange.policy_signer.refusals import LimitsInvalid
+from exchange.policy_signer.settings import Identity, PolicySettings
 
 REPOSITORY = Path(__file__).parents[2]
 SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
@@ -47,6 +64,9 @@ SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
 MAX_SNAPSHOTS_KEPT = 100
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+_GENESIS_ID = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
+_SHARED_TOKEN = re.compile(r"[!-~]{32,256}", re.ASCII)
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SettingsInvalid(Exception):
@@ -55,6 +75,13 @@ class SettingsInvalid(Exception):
     def __init__(self, name: str, problem: str) -> None:
         self.name = name
         super().__init__(f"{name}: {problem}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LocalKey:
+    """The signer's key in this process. Not printable."""
+
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,7 +95,7 @@ class Settings:
     vault: str
     vault_block: int
     confirmations: int
-    signer_key: bytes
+    signer: LocalKey | PolicySignerAt
     sender_key: bytes
     origin: str
     host: str
@@ -190,9 +217,7 @@ def _atoms(name: str, text: str, decimals: int) -> int:
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     """Settings for `exchange serve`. Raises SettingsInvalid naming the first variable that is wrong."""
     chain_id = _positive(environment, "EXCHANGE_CHAIN_ID")
-    vault = _required(environment, "EXCHANGE_VAULT")
-    if _ADDRESS.fullmatch(vault) is None:
-        raise SettingsInvalid("EXCHANGE_VAULT", f"not an address: {vault!r}")
+    vault = _address(environment, "EXCHANGE_VAULT")
     origin = _required(environment, "EXCHANGE_ORIGIN").rstrip("/")
     if (
         urlsplit(origin).scheme not in {"http", "https"}
@@ -207,11 +232,11 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         clickhouse=_required(environment, "EXCHANGE_CLICKHOUSE"),
         rpc_url=_required(environment, "EXCHANGE_RPC_URL"),
         chain_id=chain_id,
-        vault=vault.lower(),
+        vault=vault,
         vault_block=_positive(environment, "EXCHANGE_VAULT_BLOCK"),
         confirmations=_at_most(environment, "EXCHANGE_CONFIRMATIONS", "", MAX_CONFIRMATIONS),
-        signer_key=_keystore(environment, "EXCHANGE_SIGNER_KEYSTORE", password),
-        sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password),
+        signer=_signer(environment, password, chain_id),
+        sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password, chain_id),
         origin=origin,
         host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
         port=_at_most(environment, "EXCHANGE_PORT", "8000", 65_535),
@@ -253,13 +278,73 @@ def _file(environment: Mapping[str, str], name: str) -> str:
         raise SettingsInvalid(name, f"can not be read: {error}") from error
 
 
-def _keystore(environment: Mapping[str, str], name: str, password: str) -> bytes:
-    content = _file(environment, name)
+def _address(environment: Mapping[str, str], name: str) -> str:
+    address = _required(environment, name)
+    if _ADDRESS.fullmatch(address) is None:
+        raise SettingsInvalid(name, f"not an address: {address!r}")
+    return address.lower()
+
+
+# ---- keys ------------------------------------------------------------------------------------------------
+
+
+def _keystore(environment: Mapping[str, str], name: str, password: str, chain_id: int) -> bytes:
     try:
-        keystore: dict[str, Any] = json.loads(content)
-        return bytes(Account.decrypt(keystore, password))
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise SettingsInvalid(name, "is no keystore file, or the password is wrong") from error
+        return open_keystore(_file(environment, name), password, chain_id)
+    except (KeystoreInvalid, DevKeyRefused) as error:
+        raise SettingsInvalid(name, str(error)) from error
+
+
+def _signer(environment: Mapping[str, str], password: str, chain_id: int) -> LocalKey | PolicySignerAt:
+    is_local = bool(environment.get("EXCHANGE_SIGNER_KEYSTORE"))
+    if is_local == bool(environment.get("EXCHANGE_SIGNER_URL")):
+        raise SettingsInvalid("EXCHANGE_SIGNER_KEYSTORE", "set either this or EXCHANGE_SIGNER_URL")
+    if is_local:
+        return LocalKey(_keystore(environment, "EXCHANGE_SIGNER_KEYSTORE", password, chain_id))
+    url = environment["EXCHANGE_SIGNER_URL"]
+    parts = urlsplit(url)
+    if parts.scheme != "https" and (parts.scheme, parts.hostname in _THIS_MACHINE) != ("http", True):
+        raise SettingsInvalid("EXCHANGE_SIGNER_URL", "https is needed, but for http to this same machine")
+    if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+        raise SettingsInvalid("EXCHANGE_SIGNER_URL", "only a host, and perhaps a port and a path, are taken")
+    return PolicySignerAt(
+        url=url,
+        token=_shared_token(environment, "EXCHANGE_SIGNER_TOKEN_FILE"),
+        address=_address(environment, "EXCHANGE_SIGNER_ADDRESS"),
+    )
+
+
+def _shared_token(environment: Mapping[str, str], name: str) -> str:
+    token = _file(environment, name).strip()
+    if _SHARED_TOKEN.fullmatch(token) is None:
+        raise SettingsInvalid(name, "a token has 32 to 256 visible ASCII characters, and no spaces")
+    return token
+
+
+def policy_settings_from_environment(environment: Mapping[str, str]) -> PolicySettings:
+    """Settings for `exchange policy-signer`. Raises SettingsInvalid naming the first that is wrong."""
+    genesis_id = _required(environment, "EXCHANGE_POLICY_GENESIS_ID").lower()
+    if _GENESIS_ID.fullmatch(genesis_id) is None:
+        raise SettingsInvalid("EXCHANGE_POLICY_GENESIS_ID", "not 0x and 64 hexadecimal digits")
+    chain_id = _positive(environment, "EXCHANGE_POLICY_CHAIN_ID")
+    password = _file(environment, "EXCHANGE_POLICY_PASSWORD_FILE").strip()
+    try:
+        limits = parse_limits(_file(environment, "EXCHANGE_POLICY_LIMITS"))
+    except LimitsInvalid as error:
+        raise SettingsInvalid("EXCHANGE_POLICY_LIMITS", str(error)) from error
+    return PolicySettings(
+        identity=Identity(genesis_id, chain_id, _address(environment, "EXCHANGE_POLICY_VAULT")),
+        database_url=_required(environment, "EXCHANGE_POLICY_DATABASE_URL"),
+        key=_keystore(environment, "EXCHANGE_POLICY_KEYSTORE", password, chain_id),
+        token=_shared_token(environment, "EXCHANGE_POLICY_TOKEN_FILE"),
+        limits=limits,
+        state_file=Path(_required(environment, "EXCHANGE_POLICY_STATE")),
+        host=environment.get("EXCHANGE_POLICY_HOST", "127.0.0.1"),
+        port=_at_most(environment, "EXCHANGE_POLICY_PORT", "8100", 65_535),
+    )
+
+
+# ---- the listing -----------------------------------------------------------------------------------------
 
 
 def _listing(

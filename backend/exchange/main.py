@@ -22,10 +22,11 @@ import structlog
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.errors import RpcUnavailable
 from exchange.chain.reconcile import Reconciler
+from exchange.chain.remote_signer import RemoteSigner
 from exchange.chain.rpc import Rpc
-from exchange.chain.signer import LocalSender, LocalSigner
+from exchange.chain.signer import LocalSender, LocalSigner, Signer
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
-from exchange.config import SWAGGER_ASSETS, Settings
+from exchange.config import SWAGGER_ASSETS, LocalKey, Settings
 from exchange.core.commands import ListAsset, OpenMarket, SetRules
 from exchange.core.events import Rejected
 from exchange.core.markets import Asset, Market
@@ -187,7 +188,7 @@ async def serve(
             sequencer.submit,
             committed,
             tail,
-            LocalSigner(settings.signer_key, settings.chain_id, settings.vault),
+            _signer(settings, stack),
             LocalSender(settings.sender_key, settings.chain_id),
             chain_id=settings.chain_id,
             vault=settings.vault,
@@ -295,6 +296,15 @@ async def _prepare(withdrawals: WithdrawalWorker) -> None:
             await withdrawals.prepare()
     except RpcUnavailable as error:
         logger.warning("chain_unavailable", error=str(error))
+
+
+def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> Signer:
+    """The key in this process, or the client of a policy signer, closed with the stack."""
+    if isinstance(settings.signer, LocalKey):
+        return LocalSigner(settings.signer.key, settings.chain_id, settings.vault)
+    signer = RemoteSigner(settings.signer, settings.chain_id, settings.vault)
+    stack.push_async_callback(signer.close)
+    return signer
 
 
 async def _open_clickhouse(where: str) -> ClickHouse:

@@ -7,6 +7,7 @@ from eth_account.messages import encode_typed_data
 
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SIGNER_KEY, dev_account, dev_address, dev_key
 from exchange.chain.errors import DevKeyRefused, LogInvalid
+from exchange.chain.payment_orders import OwnerRequest, PaymentOrder
 from exchange.chain.rpc import Log
 from exchange.chain.signer import LocalSender, LocalSigner, Transaction
 from exchange.chain.vault import (
@@ -72,7 +73,21 @@ async def test_the_signature_is_over_the_typed_data_that_eth_account_builds():
             "deadline": PAYMENT.deadline_s,
         },
     )
-    signature = await LocalSigner(dev_key(SIGNER_KEY), DEV_CHAIN_ID, vault).sign_payment(PAYMENT)
+    request = OwnerRequest(
+        PAYMENT.withdrawal_id,
+        PAYMENT.account,
+        0,
+        PAYMENT.token,
+        PAYMENT.amount_atoms,
+        0,
+        PAYMENT.destination,
+        1,
+        PAYMENT.deadline_s,
+        "0x",
+        1,
+    )
+    signer = LocalSigner(dev_key(SIGNER_KEY), DEV_CHAIN_ID, vault)
+    signature = await signer.sign_order(PaymentOrder(PAYMENT, request))
     assert len(signature) == 65
     assert Account.recover_message(message, signature=signature).lower() == dev_address(SIGNER_KEY)
 

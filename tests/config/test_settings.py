@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from exchange.config import SettingsInvalid, settings_from_environment
+from exchange.config import LocalKey, SettingsInvalid, settings_from_environment
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.journal.snapshots import SnapshotPolicy
@@ -66,7 +66,8 @@ def test_a_whole_environment_gives_settings(environment: dict[str, str]) -> None
     settings = settings_from_environment(environment)
     assert (settings.origin, settings.domain) == ("https://exchange.example", "exchange.example")
     assert (settings.host, settings.port, settings.confirmations) == ("127.0.0.1", 8000, 12)
-    assert settings.signer_key == settings.sender_key == b"\x07" * 32
+    assert settings.signer == LocalKey(b"\x07" * 32)
+    assert settings.sender_key == b"\x07" * 32
     vault = "0x" + "ab" * 20
     assert settings.listing == (
         ListAsset("ETH", 18, 31337, vault, NATIVE_TOKEN, 0, 1),

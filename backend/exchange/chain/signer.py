@@ -16,7 +16,7 @@ from eth_utils.address import to_checksum_address
 
 from exchange.chain.dev_keys import refuse_dev_key
 from exchange.chain.payment_orders import PaymentOrder
-from exchange.chain.vault import Payment, payment_digest
+from exchange.chain.vault import payment_digest
 
 
 class Signer(Protocol):
@@ -29,10 +29,6 @@ class Signer(Protocol):
         SignerRefused, which concern this payment alone (PaymentCondition), and SignerUnavailable: nothing
         can be signed at present.
         """
-        ...
-
-    async def sign_payment(self, payment: Payment) -> bytes:
-        """As `sign_order`, without the owner's request; going away."""
         ...
 
 
@@ -89,10 +85,7 @@ class LocalSigner:
 
     async def sign_order(self, order: PaymentOrder) -> bytes:
         order.check()
-        return await self.sign_payment(order.payment)
-
-    async def sign_payment(self, payment: Payment) -> bytes:
-        digest = payment_digest(self._chain_id, self._vault, payment)
+        digest = payment_digest(self._chain_id, self._vault, order.payment)
         return bytes(self._account.unsafe_sign_hash(Hash32(digest)).signature)
 
 
