@@ -107,7 +107,7 @@ class FinalizedWentBack(DepositCondition):
 
 
 class LogNotAsked(DepositCondition):
-    """The node answers with a log that is not the vault's, not of a deposit, or not of the blocks asked for."""
+    """The node answers with a log that was not asked for: not the vault's, no deposit, or of another block."""
 
     def __init__(self, address: str, block_number: int) -> None:
         self.address = address
@@ -225,6 +225,16 @@ class SignerRefused(PaymentCondition):
         self.code = code
         self.detail = detail
         super().__init__(f"withdrawal {withdrawal_id}: the signer refused: {code}: {detail}")
+
+
+class RegistryDiffers(ChainError):
+    """The registry on the chain gives other deposit addresses than this build and its settings do."""
+
+    def __init__(self, registry: str) -> None:
+        self.registry = registry
+        super().__init__(
+            f"{registry} computes other deposit addresses than the compiled forwarder and the vault give"
+        )
 
 
 class NotInReview(ChainError):
