@@ -1,13 +1,19 @@
 """The sampled price of gas: from a real chain, and none when it is old."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+from tests.chain.conftest import Wallet, mined
 
+from exchange.chain.deployment import Deployment
+from exchange.chain.dev_keys import SENDER_KEY, SIGNER_KEY, USER_KEYS, dev_account, dev_address
 from exchange.chain.devchain import Anvil
 from exchange.chain.errors import RpcUnavailable
 from exchange.chain.gas_price import GAS_PER_PAYMENT, GasPrice, GasPrices
 from exchange.chain.rpc import Rpc
+from exchange.chain.vault import Payment, PaymentMade, decode_payment, payment_digest, withdraw_call
+from exchange.core.markets import NATIVE_TOKEN
 
 
 async def test_a_sample_is_the_newest_blocks_base_fee_and_the_nodes_priority_fee(rpc: Rpc) -> None:
@@ -57,3 +63,34 @@ async def test_it_samples_again_and_again(rpc: Rpc) -> None:
     finally:
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
+
+
+@pytest.mark.parametrize("symbol", ["ETH", "USDC"])
+async def test_a_payment_of_its_own_costs_about_the_gas_that_is_reckoned_with(
+    rpc: Rpc, deployment: Deployment, wallet: Callable[[int], Wallet], symbol: str
+) -> None:
+    depositor = wallet(USER_KEYS[0])
+    token = NATIVE_TOKEN if symbol == "ETH" else depositor.tokens[symbol]
+    if symbol == "ETH":
+        await depositor.deposit_native(10**18)
+    else:
+        await depositor.approve(symbol)
+        await depositor.deposit_token(symbol, 10**9)
+    used: list[int] = []
+    for number in (1, 2):  # to somebody new, and again to the same
+        payment = Payment(f"0x{number:064x}", depositor.address, token, 1_000, "0x" + "d0" * 20, 2**40)
+        digest = payment_digest(deployment.chain_id, deployment.vault, payment)
+        signature = bytes(dev_account(SIGNER_KEY).unsafe_sign_hash(digest).signature)
+        transaction = {
+            "from": dev_address(SENDER_KEY),
+            "to": deployment.vault,
+            "data": "0x" + withdraw_call([payment], [signature]).hex(),
+            "gas": hex(700_000),
+        }
+        tx_hash = str(await rpc.call("eth_sendTransaction", transaction))
+        receipt = await mined(rpc, tx_hash)
+        outcomes = [decode_payment(log) for log in receipt.logs if log.address == deployment.vault]
+        assert any(isinstance(outcome, PaymentMade) and not outcome.claimable for outcome in outcomes)
+        answer = await rpc.call("eth_getTransactionReceipt", tx_hash)
+        used.append(int(answer["gasUsed"], 16))
+    assert 0.75 * GAS_PER_PAYMENT < used[1] < used[0] < 1.1 * GAS_PER_PAYMENT, used
