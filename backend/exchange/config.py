@@ -8,7 +8,7 @@
     EXCHANGE_CHAIN_ID           its id
     EXCHANGE_VAULT              address of the vault
     EXCHANGE_VAULT_BLOCK        block in which the vault was deployed (where reading begins)
-    EXCHANGE_CONFIRMATIONS      confirmations before a deposit or payment counts
+    EXCHANGE_CONFIRMATIONS      confirmations before a deposit or payment counts, or `finalized`
     EXCHANGE_ORIGIN             public origin of the site, e.g. https://exchange.example
     EXCHANGE_LISTING            TOML file with [[asset]] and [[market]] tables, and perhaps [fee_tiers]
     EXCHANGE_SIGNER_KEYSTORE    encrypted key (keystore v3) of the vault's signer role; or, instead of it,
@@ -16,11 +16,15 @@
     EXCHANGE_SIGNER_TOKEN_FILE  file with the token that it wants,
     EXCHANGE_SIGNER_ADDRESS     and the address of its key
     EXCHANGE_SENDER_KEYSTORE    encrypted key of the vault's sender role
+    EXCHANGE_DEPOSIT_ADDRESSES  registry of personal deposit addresses; without it there are none
+    EXCHANGE_SWEEPER_KEYSTORE   key that pays for sweeping them; without it they are only watched
     EXCHANGE_KEY_PASSWORD_FILE  file with the password of the keystores
+    EXCHANGE_ADDRESS_DELAY_HOURS  hours that a new withdrawal address waits, 0 to 168 (0: any destination); 24
     EXCHANGE_HOST, EXCHANGE_PORT  where to listen; 127.0.0.1 and 8000
     EXCHANGE_SNAPSHOT_COMMANDS  commands after which a snapshot is made; 100000
     EXCHANGE_SNAPSHOT_MINUTES   minutes after which one is made, if there were any commands; 10
     EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
+    EXCHANGE_ALERT_URL          webhook that alerts are posted to; without it they are only logged
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
 
 and `exchange policy-signer`, which is best given nothing but these:
@@ -44,12 +48,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from exchange.chain.deposits import MAX_CONFIRMATIONS
-from exchange.chain.errors import DevKeyRefused, KeystoreInvalid
+from exchange.chain.errors import ConfirmationsOutOfRange, DevKeyRefused, KeystoreInvalid
+from exchange.chain.finality import Finality
 from exchange.chain.keystores import open_keystore
 from exchange.chain.remote_signer import PolicySignerAt
+from exchange.chain.risk import AssetLimits, RiskPolicy
 from exchange.core.commands import ListAsset, OpenMarket
-from exchange.core.markets import MAX_FEE_TIERS
+from exchange.core.markets import MAX_FEE_TIERS, NATIVE_TOKEN
 from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
@@ -58,10 +63,14 @@ from exchange.policy_signer.refusals import LimitsInvalid
 from exchange.policy_signer.settings import Identity, PolicySettings
 
 REPOSITORY = Path(__file__).parents[2]
+ARTIFACTS = REPOSITORY / "build" / "contracts"
+"""What forge has compiled."""
 SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
 """Where the API's documentation page finds its script and style."""
 
 MAX_SNAPSHOTS_KEPT = 100
+MAX_DELAY_HOURS = 168
+NETWORK_FEE = "network"
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _GENESIS_ID = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
@@ -94,7 +103,7 @@ class Settings:
     chain_id: int
     vault: str
     vault_block: int
-    confirmations: int
+    finality: Finality
     signer: LocalKey | PolicySignerAt
     sender_key: bytes
     origin: str
@@ -104,6 +113,16 @@ class Settings:
     snapshots: SnapshotPolicy = field(default_factory=SnapshotPolicy)
     fee_tiers: FeeTierSchedule | None = None
     """None: nobody is moved to another fee tier for what they trade."""
+    risk: RiskPolicy = field(default_factory=RiskPolicy)
+    deposit_addresses: str | None = None
+    """The registry of personal deposit addresses."""
+    sweeper_key: bytes | None = None
+    address_delay_s: int = 0
+    """How long a new withdrawal address waits; 0: every destination is allowed."""
+    alert_url: str | None = None
+    """Where alerts are posted; it may hold a secret. None: they are only logged."""
+    network_fee_max_atoms: Mapping[str, int] = field(default_factory=dict)
+    """The highest withdrawal fee of each asset, by symbol, whose fee follows the network's."""
 
     @property
     def domain(self) -> str:
@@ -112,13 +131,20 @@ class Settings:
 
 
 class AssetTable(msgspec.Struct, forbid_unknown_fields=True):
-    """One [[asset]] of a listing file; the amounts are decimals."""
+    """One [[asset]] of a listing file; the amounts are decimals.
+
+    A `withdrawal_fee` of "network" follows what the chain asks for, up to `withdrawal_fee_max`.
+    """
 
     symbol: str
     decimals: int
     token: str
     withdrawal_fee: str = "0"
+    withdrawal_fee_max: str = ""
     min_withdrawal: str = ""
+    review_above: str = ""
+    asset_daily_limit: str = ""
+    account_daily_limit: str = ""
 
 
 class MarketTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -154,11 +180,14 @@ def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[L
     """
     commands: list[ListAsset | OpenMarket] = []
     decimals: dict[str, int] = {}
+    network_fee_max_atoms = network_fee_maxima(listing)
     for asset in listing.asset:
         if _ADDRESS.fullmatch(asset.token) is None:
             raise SettingsInvalid(f"asset {asset.symbol}", f"its token is no address: {asset.token!r}")
         decimals[asset.symbol] = asset.decimals
-        fee_atoms = _atoms(asset.symbol, asset.withdrawal_fee, asset.decimals)
+        fee_atoms = network_fee_max_atoms.get(asset.symbol)  # until the chain's fees are known
+        if fee_atoms is None:
+            fee_atoms = _atoms(asset.symbol, asset.withdrawal_fee, asset.decimals)
         min_atoms = _atoms(asset.symbol, asset.min_withdrawal, asset.decimals) if asset.min_withdrawal else 1
         commands.append(
             ListAsset(
@@ -175,7 +204,7 @@ def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[L
         symbol = f"{market.base}-{market.quote}"
         if market.base not in decimals or market.quote not in decimals:
             raise SettingsInvalid(f"market {symbol}", "its assets are not in the same file")
-        tick_mantissa, tick_decimals = parse_decimal(market.tick)
+        tick_mantissa, tick_decimals = _decimal(symbol, market.tick)
         commands.append(
             OpenMarket(
                 symbol=symbol,
@@ -207,10 +236,63 @@ def fee_tier_schedule(listing: ListingFile) -> FeeTierSchedule | None:
     return FeeTierSchedule(table.quote, tuple(atoms))
 
 
+def network_fee_maxima(listing: ListingFile) -> dict[str, int]:
+    """The highest fee in atoms, by symbol, of each asset whose fee follows the network's.
+
+    Raises SettingsInvalid, also for a token that no market prices in the chain's own coin.
+    """
+    priced = {asset.symbol for asset in listing.asset if asset.token == NATIVE_TOKEN}
+    priced |= {other for pair in _pairs(listing) for other in pair if priced & pair}
+    maxima: dict[str, int] = {}
+    for asset in listing.asset:
+        name = f"asset {asset.symbol}"
+        if (asset.withdrawal_fee == NETWORK_FEE) != bool(asset.withdrawal_fee_max):
+            raise SettingsInvalid(
+                name, f'withdrawal_fee_max goes with withdrawal_fee = "{NETWORK_FEE}", and only with it'
+            )
+        if asset.withdrawal_fee != NETWORK_FEE:
+            continue
+        if asset.symbol not in priced:
+            raise SettingsInvalid(name, "a network fee needs a market between it and the chain's own coin")
+        maxima[asset.symbol] = _atoms(name, asset.withdrawal_fee_max, asset.decimals)
+        if maxima[asset.symbol] == 0:
+            raise SettingsInvalid(name, "withdrawal_fee_max must be more than zero")
+    return maxima
+
+
+def _pairs(listing: ListingFile) -> list[set[str]]:
+    return [{market.base, market.quote} for market in listing.market]
+
+
+def risk_policy(listing: ListingFile) -> RiskPolicy:
+    """What goes out of the exchange without a person looking at it. Raises SettingsInvalid."""
+
+    def limit(asset: AssetTable, text: str) -> int | None:
+        return _atoms(asset.symbol, text, asset.decimals) if text else None
+
+    return RiskPolicy(
+        {
+            asset.symbol: AssetLimits(
+                review_above_atoms=limit(asset, asset.review_above),
+                asset_window_atoms=limit(asset, asset.asset_daily_limit),
+                account_window_atoms=limit(asset, asset.account_daily_limit),
+            )
+            for asset in listing.asset
+        }
+    )
+
+
 def _atoms(name: str, text: str, decimals: int) -> int:
     try:
         return parse_atoms(text, decimals)
     except ValueError as error:
+        raise SettingsInvalid(name, str(error)) from error
+
+
+def _decimal(name: str, text: str) -> tuple[int, int]:
+    try:
+        return parse_decimal(text)
+    except DecimalSyntaxError as error:
         raise SettingsInvalid(name, str(error)) from error
 
 
@@ -226,7 +308,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     ):
         raise SettingsInvalid("EXCHANGE_ORIGIN", f"not an origin like https://exchange.example: {origin!r}")
     password = _file(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
-    listing, fee_tiers = _listing(environment, chain_id, vault)
+    listing = _listing(environment)
     return Settings(
         database_url=_required(environment, "EXCHANGE_DATABASE_URL"),
         clickhouse=_required(environment, "EXCHANGE_CLICKHOUSE"),
@@ -234,19 +316,33 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         chain_id=chain_id,
         vault=vault,
         vault_block=_positive(environment, "EXCHANGE_VAULT_BLOCK"),
-        confirmations=_at_most(environment, "EXCHANGE_CONFIRMATIONS", "", MAX_CONFIRMATIONS),
+        finality=_finality(environment),
         signer=_signer(environment, password, chain_id),
         sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password, chain_id),
         origin=origin,
         host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
         port=_at_most(environment, "EXCHANGE_PORT", "8000", 65_535),
-        listing=listing,
+        listing=listing_commands(listing, chain_id, vault),
         snapshots=SnapshotPolicy(
             every_commands=_positive(environment, "EXCHANGE_SNAPSHOT_COMMANDS", "100000"),
             every_s=60.0 * _positive(environment, "EXCHANGE_SNAPSHOT_MINUTES", "10"),
             kept=_at_most(environment, "EXCHANGE_SNAPSHOTS_KEPT", "3", MAX_SNAPSHOTS_KEPT),
         ),
-        fee_tiers=fee_tiers,
+        fee_tiers=fee_tier_schedule(listing),
+        risk=risk_policy(listing),
+        deposit_addresses=(
+            _address(environment, "EXCHANGE_DEPOSIT_ADDRESSES")
+            if environment.get("EXCHANGE_DEPOSIT_ADDRESSES")
+            else None
+        ),
+        sweeper_key=(
+            _keystore(environment, "EXCHANGE_SWEEPER_KEYSTORE", password, chain_id)
+            if environment.get("EXCHANGE_SWEEPER_KEYSTORE")
+            else None
+        ),
+        network_fee_max_atoms=network_fee_maxima(listing),
+        address_delay_s=3_600 * _whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
+        alert_url=_alert_url(environment),
     )
 
 
@@ -269,6 +365,31 @@ def _at_most(environment: Mapping[str, str], name: str, default: str, most: int)
     if number > most:
         raise SettingsInvalid(name, f"more than {most}: {number}")
     return number
+
+
+def _finality(environment: Mapping[str, str]) -> Finality:
+    try:
+        return Finality.parse(_required(environment, "EXCHANGE_CONFIRMATIONS"))
+    except (ValueError, ConfirmationsOutOfRange) as error:
+        raise SettingsInvalid("EXCHANGE_CONFIRMATIONS", str(error)) from error
+
+
+def _alert_url(environment: Mapping[str, str]) -> str | None:
+    url = environment.get("EXCHANGE_ALERT_URL")
+    if not url:
+        return None
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+        raise SettingsInvalid(
+            "EXCHANGE_ALERT_URL", "not an http(s) address"
+        )  # not shown: it may hold a secret
+    return url
+
+
+def _whole(environment: Mapping[str, str], name: str, default: str, most: int) -> int:
+    text = _required(environment, name, default)
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
+        raise SettingsInvalid(name, f"not a whole number from 0 to {most}: {text!r}")
+    return int(text)
 
 
 def _file(environment: Mapping[str, str], name: str) -> str:
@@ -347,12 +468,9 @@ def policy_settings_from_environment(environment: Mapping[str, str]) -> PolicySe
 # ---- the listing -----------------------------------------------------------------------------------------
 
 
-def _listing(
-    environment: Mapping[str, str], chain_id: int, vault: str
-) -> tuple[tuple[ListAsset | OpenMarket, ...], FeeTierSchedule | None]:
+def _listing(environment: Mapping[str, str]) -> ListingFile:
     name = "EXCHANGE_LISTING"
     try:
-        listing = msgspec.convert(tomllib.loads(_file(environment, name)), ListingFile)
-        return listing_commands(listing, chain_id, vault), fee_tier_schedule(listing)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, DecimalSyntaxError) as error:
+        return msgspec.convert(tomllib.loads(_file(environment, name)), ListingFile)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise SettingsInvalid(name, str(error)) from error

@@ -21,8 +21,10 @@ from rich.table import Table
 from exchange.chain import dev_keys
 from exchange.chain.deployment import Deployment, ensure_deployment
 from exchange.chain.devchain import Anvil, find_anvil
+from exchange.chain.finality import Finality
 from exchange.chain.rpc import Rpc
 from exchange.config import (
+    ARTIFACTS,
     REPOSITORY,
     AssetTable,
     ListingFile,
@@ -39,7 +41,6 @@ from exchange.stores.postgres import EmbeddedPostgres
 HOST = "localhost"
 CONFIRMATIONS = 3
 TABLE_WIDTH = 136
-ARTIFACTS = REPOSITORY / "build" / "contracts"
 
 MARKETS = (
     MarketTable("ETH", "USDC", tick="0.01", lot="0.0001", maker_fee_bps=10, taker_fee_bps=20),
@@ -109,9 +110,11 @@ def _settings(
         chain_id=deployment.chain_id,
         vault=deployment.vault,
         vault_block=deployment.deploy_block,
-        confirmations=CONFIRMATIONS,
+        finality=Finality(CONFIRMATIONS),
         signer=LocalKey(dev_keys.dev_key(dev_keys.SIGNER_KEY)),
         sender_key=dev_keys.dev_key(dev_keys.SENDER_KEY),
+        deposit_addresses=deployment.deposit_addresses or None,
+        sweeper_key=dev_keys.dev_key(dev_keys.SWEEPER_KEY),
         origin=f"http://{HOST}:{options.port}",
         host="127.0.0.1",
         port=options.port,

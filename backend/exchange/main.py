@@ -19,10 +19,16 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from exchange.chain.alerts import Alerts
+from exchange.chain.allow_list import AllowList
 from exchange.chain.deposits import DepositWatcher
+from exchange.chain.displacement import Safeguard
 from exchange.chain.errors import RpcUnavailable
+from exchange.chain.gas_price import GasPrices
+from exchange.chain.halts import Halts
 from exchange.chain.reconcile import Reconciler
 from exchange.chain.remote_signer import RemoteSigner
+from exchange.chain.risk import RiskStep
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner, Signer
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
@@ -43,6 +49,7 @@ from exchange.journal.recovery import recover
 from exchange.journal.snapshots import Snapshotter
 from exchange.journal.tail import Tail
 from exchange.operator.fee_tiers import FeeTierWorker
+from exchange.operator.network_fees import NetworkFeeWorker
 from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.cursor import check_cursors
@@ -169,15 +176,19 @@ async def serve(
         )
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
+        alerts = Alerts(settings.alert_url)
+        halts = Halts(pool, alerts.send)
         deposits = DepositWatcher(
             rpc,
             pool,
-            sequencer.submit,
+            sequencer.submit_batch,
             committed,
             chain_id=settings.chain_id,
             vault=settings.vault,
             deploy_block=settings.vault_block,
-            confirmations=settings.confirmations,
+            finality=settings.finality,
+            on_displaced=Safeguard(halts, alerts.send, committed, sequencer.submit),
+            alert=alerts.send,
         )
         reconciler = Reconciler(
             rpc, pool, committed, deposits, chain_id=settings.chain_id, vault=settings.vault
@@ -190,20 +201,30 @@ async def serve(
             tail,
             _signer(settings, stack),
             LocalSender(settings.sender_key, settings.chain_id),
+            RiskStep(
+                pool,
+                settings.risk,
+                AllowList(pool, settings.address_delay_s),
+                lambda asset_id: committed.assets[asset_id].symbol,
+                chain_id=settings.chain_id,
+                vault=settings.vault,
+            ),
             chain_id=settings.chain_id,
             vault=settings.vault,
             deploy_block=settings.vault_block,
-            policy=WithdrawalPolicy(confirmations=settings.confirmations),
-            may_sign=lambda: reconciler.agrees,
+            policy=WithdrawalPolicy(finality=settings.finality),
+            may_sign=lambda: reconciler.agrees and not halts.halted,
         )
+        gas_prices = GasPrices(rpc)
         app = create_app(
             Edge(
                 config=EdgeConfig(
                     chain_id=settings.chain_id,
                     vault=settings.vault,
-                    confirmations=settings.confirmations,
+                    confirmations=settings.finality.confirmations,
                     allowed_origins=frozenset({settings.origin}),
                     swagger_ui=SWAGGER_ASSETS,
+                    network_fee_max_atoms=settings.network_fee_max_atoms,
                 ),
                 submit=sequencer.submit,
                 submit_batch=sequencer.submit_batch,
@@ -221,8 +242,20 @@ async def serve(
                 sessions=Sessions(edge_pool, clock_ns=time.time_ns),
                 clock_ns=time.time_ns,
                 chain_head=lambda: deposits.head_number,
+                allow_list=AllowList(edge_pool, settings.address_delay_s),
+                risk_policy=settings.risk,
+                gas_price=lambda: gas_prices.latest,
+                withdrawals_halted=lambda: halts.halted or not reconciler.agrees,
                 health_parts=_health_parts(
-                    edge_pool, sequencer, read_tables, trades, deposits, withdrawals, reconciler, snapshots
+                    edge_pool,
+                    sequencer,
+                    read_tables,
+                    trades,
+                    deposits,
+                    withdrawals,
+                    reconciler,
+                    halts,
+                    snapshots,
                 ),
             )
         )
@@ -231,17 +264,28 @@ async def serve(
         await _list(sequencer, settings.listing)
         await _prepare(withdrawals)
         for name, work in (
+            ("alerts", alerts.run()),
+            ("halts", halts.run()),
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
             ("deposit watcher", deposits.run()),
             ("reconciler", reconciler.run()),
             ("withdrawal worker", withdrawals.run()),
+            ("gas price", gas_prices.run()),
             ("snapshots", snapshots.run()),
         ):
             await stack.enter_async_context(running(name, work))
         if settings.fee_tiers is not None:
             fee_tiers = FeeTierWorker(pool, read_tables, committed, sequencer.submit, settings.fee_tiers)
             await stack.enter_async_context(running("fee tiers", fee_tiers.run()))
+        if settings.network_fee_max_atoms:
+            network_fees = NetworkFeeWorker(
+                committed,
+                sequencer.submit,
+                lambda: gas_prices.payment_wei,
+                settings.network_fee_max_atoms,
+            )
+            await stack.enter_async_context(running("network fees", network_fees.run()))
         await stack.enter_async_context(running("API", Server(app).run_until_cancelled(sockets)))
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
@@ -355,20 +399,25 @@ def _health_parts(
     deposits: DepositWatcher,
     withdrawals: WithdrawalWorker,
     reconciler: Reconciler,
+    halts: Halts,
     snapshots: Snapshotter,
 ) -> tuple[HealthPart, ...]:
     def head_seq() -> int:
         return sequencer.committed.seq
 
-    async def crediting() -> Exception | None:
+    async def crediting() -> str | Exception | None:
         status = deposits.status()
-        return status.condition or status.fault
+        stale = None if status.stale_s is None else f"the newest block is {status.stale_s} s old"
+        return status.condition or status.fault or stale
 
     async def paying() -> str | Exception | None:
         status = withdrawals.status()
         if status.fault is not None:
             return status.fault
         return f"{len(status.conditions)} payments are stopped" if status.conditions else None
+
+    async def halted() -> str | None:
+        return halts.problem
 
     async def agreeing() -> str | None:
         status = reconciler.status()
@@ -387,6 +436,7 @@ def _health_parts(
         lag_part("trades", head_seq, lambda: trades.seq, MAX_LAG, required=False),
         HealthPart("deposits", required=False, check=crediting),
         HealthPart("withdrawals", required=False, check=paying),
+        HealthPart("halts", required=False, check=halted),
         HealthPart("books", required=False, check=agreeing),
         HealthPart("snapshots", required=False, check=snapshotting),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from exchange.chain.deployment import Deployment
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_address, dev_key
 from exchange.chain.devchain import Anvil
+from exchange.chain.displacement import DisplacedDeposits
 from exchange.chain.finality import Finality
 from exchange.chain.outbox import SendPolicy
 from exchange.chain.risk import RiskPolicy, RiskStep
@@ -29,7 +30,7 @@ from exchange.core.markets import NATIVE_TOKEN
 from exchange.core.state import State
 from exchange.journal.rows import JournalRow
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.sequencer import Outcome
+from exchange.sequencer.sequencer import MAX_GROUP, Outcome
 
 GENESIS_ID = "0x" + "ab" * 32
 CONFIRMATIONS = 3
@@ -58,6 +59,10 @@ class Exchange:
         audit(self.state)
         self._woken.set()
         return Outcome(seq, time_ns, tuple(events))
+
+    async def submit_batch(self, commands: Sequence[Command]) -> list[Outcome]:
+        assert len(commands) <= MAX_GROUP
+        return [await self.submit(command) for command in commands]
 
     async def read(self, after_seq: int, max_rows: int = 64) -> list[JournalRow]:
         return self.rows[after_seq : after_seq + max_rows]
@@ -206,6 +211,11 @@ async def exchange(deployment: Deployment) -> Exchange:
     return await open_exchange(deployment)
 
 
+async def nothing_displaced(displaced: DisplacedDeposits) -> None:
+    """For a watcher that must not find anything displaced."""
+    raise AssertionError(displaced)
+
+
 class Clock:
     """Wall clock that can be moved forward."""
 
@@ -221,6 +231,51 @@ def clock() -> Clock:
     return Clock()
 
 
+class Witness:
+    """Remembers what a watcher says is displaced, and what it alerts about."""
+
+    def __init__(self) -> None:
+        self.displaced: list[DisplacedDeposits] = []
+        self.alerts: list[tuple[str, str]] = []
+
+    async def on_displaced(self, displaced: DisplacedDeposits) -> None:
+        self.displaced.append(displaced)
+
+    def alert(self, kind: str, detail: str) -> None:
+        self.alerts.append((kind, detail))
+
+
+@pytest.fixture
+def witness() -> Witness:
+    return Witness()
+
+
+@pytest.fixture
+def watch(faulty_rpc, pool, exchange, deployment, witness) -> Callable[..., DepositWatcher]:
+    """Makes a new watcher on the same tables, as a restart does; `confirmations` None: finalized."""
+
+    def make(confirmations: int | None = CONFIRMATIONS, **changes: Any) -> DepositWatcher:
+        arguments = {
+            "chain_id": DEV_CHAIN_ID,
+            "vault": deployment.vault,
+            "deploy_block": deployment.deploy_block,
+            "finality": Finality(confirmations),
+            "on_displaced": witness.on_displaced,
+            "alert": witness.alert,
+            "poll_s": 0.01,
+        } | changes
+        return DepositWatcher(faulty_rpc, pool, exchange.submit_batch, exchange.committed, **arguments)
+
+    return make
+
+
+async def reorganize(
+    rpc: Rpc, depth: int, transactions: list[tuple[dict[str, str], int]] | None = None
+) -> None:
+    """Replaces the last `depth` blocks; the given transactions go into the new block at their index."""
+    await rpc.call("anvil_reorg", depth, transactions or [])
+
+
 @pytest.fixture
 async def funded(rpc, pool, exchange, deployment, wallet, mine) -> Any:
     """The exchange, with 10 ETH and 1000 USDC deposited by user 0."""
@@ -231,12 +286,13 @@ async def funded(rpc, pool, exchange, deployment, wallet, mine) -> Any:
     await DepositWatcher(
         rpc,
         pool,
-        exchange.submit,
+        exchange.submit_batch,
         exchange.committed,
         chain_id=DEV_CHAIN_ID,
         vault=deployment.vault,
         deploy_block=deployment.deploy_block,
-        confirmations=1,
+        finality=Finality(1),
+        on_displaced=nothing_displaced,
     ).poll()
     assert exchange.available_atoms(alice.address, "ETH") == 10 * ETHER
     return exchange

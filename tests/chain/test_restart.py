@@ -3,17 +3,18 @@
 import asyncio
 import time
 
-from tests.chain.conftest import Exchange, Wallet
+from exchange.chain.transactions import SendPolicy
+from tests.chain.conftest import Exchange, Wallet, nothing_displaced
 from tests.fixtures.anvil import ARTIFACTS, free_port
 
 from exchange.chain.deployment import deploy
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_address, dev_key
 from exchange.chain.devchain import Anvil
+from exchange.chain.finality import Finality
 from exchange.chain.reconcile import Reconciler
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner
-from exchange.chain.transactions import SendPolicy
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker, payment_status
 from exchange.core.commands import ListAsset, RequestWithdrawal
 from exchange.core.markets import NATIVE_TOKEN
@@ -33,7 +34,14 @@ async def test_both_directions_go_on_after_the_chain_was_stopped_and_started(
         await exchange.submit(ListAsset("ETH", 18, DEV_CHAIN_ID, deployment.vault, NATIVE_TOKEN))
         place = {"chain_id": DEV_CHAIN_ID, "vault": deployment.vault, "deploy_block": deployment.deploy_block}
         watcher = DepositWatcher(
-            rpc, pool, exchange.submit, exchange.committed, **place, confirmations=2, poll_s=0.1
+            rpc,
+            pool,
+            exchange.submit_batch,
+            exchange.committed,
+            **place,
+            finality=Finality(2),
+            on_displaced=nothing_displaced,
+            poll_s=0.1,
         )
         reconciler = Reconciler(
             rpc, pool, exchange.committed, watcher, chain_id=DEV_CHAIN_ID, vault=deployment.vault, poll_s=0.1

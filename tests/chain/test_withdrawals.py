@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.chain.conftest import CONFIRMATIONS, DESTINATION, ETHER, mined, token_balance
+from tests.chain.conftest import CONFIRMATIONS, DESTINATION, ETHER, mined, nothing_displaced, token_balance
 from tests.chain.paying import finish, limit_outflow, lose_payment_rows, note_of, state_of
 
 from exchange.chain.deposits import DepositWatcher
@@ -16,6 +16,7 @@ from exchange.chain.errors import (
     RpcError,
     RpcUnavailable,
 )
+from exchange.chain.finality import Finality
 from exchange.chain.payment_search import SEARCH_BLOCKS, SEARCHES_PER_PASS
 from exchange.chain.reconcile import reconcile
 from exchange.chain.vault import ACCOUNTED, OUTFLOW, PAUSE, used_call
@@ -117,12 +118,13 @@ async def test_the_books_agree_with_the_vault_at_every_stage(
     watcher = DepositWatcher(
         rpc,
         pool,
-        funded.submit,
+        funded.submit_batch,
         funded.committed,
         chain_id=DEV_CHAIN_ID,
         vault=deployment.vault,
         deploy_block=deployment.deploy_block,
-        confirmations=CONFIRMATIONS,
+        finality=Finality(CONFIRMATIONS),
+        on_displaced=nothing_displaced,
     )
 
     async def differences() -> list[tuple[int, int, int]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
+from exchange.chain.finality import Finality
 from exchange.config import LocalKey, SettingsInvalid, settings_from_environment
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import NATIVE_TOKEN
@@ -65,7 +66,7 @@ def environment(tmp_path: Path, keystore: str) -> dict[str, str]:
 def test_a_whole_environment_gives_settings(environment: dict[str, str]) -> None:
     settings = settings_from_environment(environment)
     assert (settings.origin, settings.domain) == ("https://exchange.example", "exchange.example")
-    assert (settings.host, settings.port, settings.confirmations) == ("127.0.0.1", 8000, 12)
+    assert (settings.host, settings.port, settings.finality) == ("127.0.0.1", 8000, Finality(12))
     assert settings.signer == LocalKey(b"\x07" * 32)
     assert settings.sender_key == b"\x07" * 32
     vault = "0x" + "ab" * 20
@@ -86,6 +87,17 @@ def test_snapshots_have_defaults_and_can_be_set(environment: dict[str, str]) -> 
     assert settings_from_environment(environment).snapshots == SnapshotPolicy(5_000, 120.0, 7)
 
 
+def test_the_chain_may_decide_what_is_final(environment: dict[str, str]) -> None:
+    environment["EXCHANGE_CONFIRMATIONS"] = "finalized"
+    assert settings_from_environment(environment).finality == Finality(None)
+
+
+def test_alerts_go_to_a_webhook_only_when_there_is_one(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).alert_url is None
+    environment["EXCHANGE_ALERT_URL"] = "https://chat.example/hook?key=1"
+    assert settings_from_environment(environment).alert_url == "https://chat.example/hook?key=1"
+
+
 def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
     shown = repr(settings_from_environment(environment))
     assert "07070707" not in shown
@@ -103,6 +115,8 @@ def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
         ("EXCHANGE_VAULT_BLOCK", "0"),
         ("EXCHANGE_CONFIRMATIONS", "0"),
         ("EXCHANGE_CONFIRMATIONS", "100000"),
+        ("EXCHANGE_CONFIRMATIONS", "safe"),
+        ("EXCHANGE_ALERT_URL", "alerts.example/hook"),
         ("EXCHANGE_ORIGIN", "exchange.example"),
         ("EXCHANGE_ORIGIN", "https://exchange.example/path"),
         ("EXCHANGE_PORT", "65536"),
@@ -192,3 +206,69 @@ def test_without_fee_tiers_nobody_is_moved(environment: dict[str, str]) -> None:
 def test_fee_tiers_that_make_no_sense_are_refused(environment: dict[str, str], old: str, new: str) -> None:
     with pytest.raises(SettingsInvalid):
         settings_from_environment(with_fee_tiers(environment, FEE_TIERS.replace(old, new)))
+
+
+def test_a_new_withdrawal_address_waits_a_day_unless_it_is_said_otherwise(
+    environment: dict[str, str],
+) -> None:
+    assert settings_from_environment(environment).address_delay_s == 86_400
+    for hours, seconds in (("0", 0), ("168", 604_800)):
+        environment["EXCHANGE_ADDRESS_DELAY_HOURS"] = hours
+        assert settings_from_environment(environment).address_delay_s == seconds
+
+
+@pytest.mark.parametrize("hours", ["-1", "169", "1.5", "1h", "\uff11", "9" * 5_000])
+def test_a_delay_that_makes_no_sense_is_refused(environment: dict[str, str], hours: str) -> None:
+    with pytest.raises(SettingsInvalid, match="EXCHANGE_ADDRESS_DELAY_HOURS"):
+        settings_from_environment({**environment, "EXCHANGE_ADDRESS_DELAY_HOURS": hours})
+
+
+NETWORK_FEE = LISTING.replace(
+    'withdrawal_fee = "1.5"', 'withdrawal_fee = "network"\nwithdrawal_fee_max = "25"'
+)
+
+
+def with_listing(environment: dict[str, str], listing: str) -> dict[str, str]:
+    Path(environment["EXCHANGE_LISTING"]).write_text(listing)
+    return environment
+
+
+def test_a_network_fee_has_a_maximum_at_which_it_begins(environment: dict[str, str]) -> None:
+    settings = settings_from_environment(with_listing(environment, NETWORK_FEE))
+    assert settings.network_fee_max_atoms == {"USDC": 25_000_000}
+    [_, usdc, _] = settings.listing
+    assert isinstance(usdc, ListAsset)
+    assert (usdc.withdrawal_fee_atoms, usdc.min_withdrawal_atoms) == (25_000_000, 10_000_000)
+
+
+def test_the_chains_own_coin_may_have_a_network_fee_without_any_market(environment: dict[str, str]) -> None:
+    listing = NETWORK_FEE[: NETWORK_FEE.index("[[market]]")].replace(
+        f'token = "{TOKEN}"', f'token = "{NATIVE_TOKEN}"'
+    )
+    settings = settings_from_environment(with_listing(environment, "market = []\n" + listing))
+    assert settings.network_fee_max_atoms == {"USDC": 25_000_000}
+
+
+def test_without_network_fees_no_fee_follows_anything(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).network_fee_max_atoms == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('withdrawal_fee_max = "25"', ""),
+        ('withdrawal_fee_max = "25"', 'withdrawal_fee_max = "0"'),
+        ('withdrawal_fee_max = "25"', 'withdrawal_fee_max = "2e1"'),
+        ('withdrawal_fee_max = "25"', 'withdrawal_fee_max = "0.0000001"'),
+        ('withdrawal_fee = "network"', 'withdrawal_fee = "1"'),
+        ('withdrawal_fee = "network"', 'withdrawal_fee = "Network"'),
+        ('withdrawal_fee = "network"', ""),
+        (f'token = "{NATIVE_TOKEN}"', 'token = "0x' + "ee" * 20 + '"'),
+    ],
+)
+def test_a_network_fee_that_makes_no_sense_is_refused(
+    environment: dict[str, str], old: str, new: str
+) -> None:
+    assert old in NETWORK_FEE
+    with pytest.raises(SettingsInvalid):
+        settings_from_environment(with_listing(environment, NETWORK_FEE.replace(old, new)))

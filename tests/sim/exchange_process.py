@@ -15,9 +15,13 @@ from tests.sim.loop import Host
 from tests.sim.node import SimRpc
 from tests.sim.oracle import require
 
+from exchange.chain.allow_list import AllowList
 from exchange.chain.deposits import DepositWatcher
+from exchange.chain.displacement import DisplacedDeposits
 from exchange.chain.errors import RpcUnavailable
-from exchange.chain.transactions import SendPolicy
+from exchange.chain.finality import Finality
+from exchange.chain.outbox import SendPolicy
+from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.core.commands import Command, ListAsset, OpenMarket, SetRules
 from exchange.core.state import State
@@ -124,15 +128,19 @@ class ExchangeProcess:
             clickhouse = SimClickHouse(world.clickhouse, host, world.random, world.faults)
             self.trades = ClickHouseProjection(pool, tail, clickhouse)  # type: ignore[arg-type]
             deposits = DepositWatcher(
-                rpc, pool, world.delivery(sequencer.submit), committed,  # type: ignore[arg-type]
-                chain_id=CHAIN_ID, vault=VAULT, deploy_block=DEPLOY_BLOCK, confirmations=CONFIRMATIONS,
-                poll_s=POLL_S,
+                rpc, pool, world.batch_delivery(sequencer.submit_batch), committed,  # type: ignore[arg-type]
+                chain_id=CHAIN_ID, vault=VAULT, deploy_block=DEPLOY_BLOCK, finality=Finality(CONFIRMATIONS),
+                on_displaced=self._displaced, poll_s=POLL_S, now=lambda: world.loop.wall_ns() / 1e9,
+            )  # fmt: skip
+            risk = RiskStep(
+                pool, RiskPolicy(), AllowList(pool, 0), lambda asset_id: committed.assets[asset_id].symbol,  # type: ignore[arg-type]
+                chain_id=CHAIN_ID, vault=VAULT,
             )  # fmt: skip
             withdrawals = WithdrawalWorker(
-                rpc, pool, world.delivery(sequencer.submit), committed, tail, SimSigner(), SimSender(),  # type: ignore[arg-type]
+                rpc, pool, world.delivery(sequencer.submit), committed, tail, SimSigner(), SimSender(), risk,  # type: ignore[arg-type]
                 chain_id=CHAIN_ID, vault=VAULT, deploy_block=DEPLOY_BLOCK,
                 policy=WithdrawalPolicy(
-                    confirmations=CONFIRMATIONS, deadline_room_s=5, retry_s=2.0, retry_cap_s=10.0,
+                    finality=Finality(CONFIRMATIONS), deadline_room_s=5, retry_s=2.0, retry_cap_s=10.0,
                     send=SendPolicy(rebroadcast_s=5.0, bump_after_s=15.0),
                 ),
                 may_sign=lambda: True, poll_s=POLL_S, now=lambda: world.loop.wall_ns() / 1e9,
@@ -175,6 +183,10 @@ class ExchangeProcess:
             state, committed, log, clock, on_commit=lambda seq: self._committed(tail),
             inbox_capacity=world.inbox_capacity, max_batch=world.max_batch,
         )  # fmt: skip
+
+    async def _displaced(self, displaced: DisplacedDeposits) -> None:
+        """No reorganization here is deeper than the confirmations, so no credited deposit is ever gone."""
+        self._world.promised(lambda: require(False, "what is credited stays in the chain", displaced))
 
     async def _switch_on_rules(self, sequencer: Sequencer) -> None:
         while sequencer.committed.rules_version < RULES_VERSION:

@@ -31,8 +31,10 @@ NOT_READ_TABLES = {
     "vault_deposits",
     "payment_cursors",
     "payments",
-    "payment_transactions",
-    "payment_attempts",
+    "payment_tries",
+    "sent_transactions",
+    "sent_attempts",
+    "sender_epochs",
 }
 
 DEPENDS_ON_CHUNKS = {"balances": {"updated_seq"}}

@@ -53,6 +53,7 @@ class SimRpc(Rpc):
             "eth_getLogs": self._logs,
             "eth_call": self._call,
             "eth_getTransactionCount": self._transaction_count,
+            "eth_getBalance": lambda address, which: hex(10**20),
             "eth_maxPriorityFeePerGas": lambda: hex(PRIORITY_FEE_WEI),
             "eth_getTransactionReceipt": self._receipt,
             "eth_sendRawTransaction": self._send,

@@ -17,7 +17,7 @@ from tests.sim.wire import SimWire
 from exchange.core.commands import Command, ListAsset, OpenMarket, SettleWithdrawal
 from exchange.core.state import State
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.sequencer import Outcome, Submit
+from exchange.sequencer.sequencer import Outcome, Submit, SubmitBatch
 
 MAX_S = 4 * 3600.0
 THOROUGH_CHECKS = 50
@@ -129,6 +129,28 @@ class World:
                 else:
                     await self._answered(submit, command)
             return outcome
+
+        return deliver
+
+    def batch_delivery(self, submit_batch: SubmitBatch) -> SubmitBatch:
+        """The same for several commands at once."""
+
+        async def deliver(commands: Sequence[Command]) -> list[Outcome]:
+            if self.faults.happens("delivery_late", 0.05):
+                self.faults.note("delivery_late", type(commands[0]).__name__)
+                await asyncio.sleep(self.random.random() * 5)
+            twice = self.faults.happens("delivery_doubled", 0.1)
+            outcomes = await submit_batch(commands)
+            self.answered(commands, outcomes)
+            if twice:
+                self.faults.note("delivery_doubled", type(commands[0]).__name__)
+                if self.random.random() < 0.5:
+                    await asyncio.sleep(self.random.random() * 3)
+                again = await submit_batch(commands)
+                self.answered(commands, again)
+                if self.random.random() < 0.5:
+                    return again
+            return outcomes
 
         return deliver
 

@@ -2,12 +2,12 @@
 
 Every deposit is kept for ever, so the rolling hash can always be continued from the last row. Block hashes
 are kept closely near the head and thinly further back: a rollback lands on the next lower one that is kept.
-A deposit is `displaced` while it is credited but not on the chain's present branch.
+A deposit is `displaced` while it is credited but not on the chain's present branch; it is `answered` when
+that has had its consequences (a halt, frozen accounts).
 """
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 
@@ -21,6 +21,7 @@ THIN_EVERY = 256
 _DEPOSIT_COLUMNS = (
     "number, owner, token, amount_atoms, sender, deposit_hash, tx_hash, log_index, block_number, block_hash"
 )
+_INSERTED = ("chain_id", "vault", *_DEPOSIT_COLUMNS.split(", "), "first_seen_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,25 @@ class Rolled:
 
     number: int
     deposit_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What all rows together say at one moment: all blocks to `tip` are scanned, `last` is in them.
+
+    `tip` is None before the first block.
+    """
+
+    tip: Block | None
+    last: Rolled
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """Credited deposits that are not on the present branch, and whom they were credited to."""
+
+    numbers: tuple[int, ...]
+    owners: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,16 @@ class DepositRows:
         )
         return [Block(*row) for row in rows]
 
+    async def at_or_after(self, number: int) -> Block | None:
+        """The lowest kept block that is not below a number."""
+        row = await self._pool.fetchrow(
+            "SELECT number, hash FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number >= $3"
+            " ORDER BY number LIMIT 1",
+            *self._key,
+            number,
+        )
+        return None if row is None else Block(*row)
+
     # ---- deposits
 
     async def last(self) -> Rolled:
@@ -124,6 +154,60 @@ class DepositRows:
     async def last_at(self, block_number: int) -> Rolled:
         """The newest deposit on the present branch up to a block."""
         return await self._rolled("NOT displaced AND block_number <= $3", block_number)
+
+    async def standing(self) -> Standing:
+        """Tip and newest deposit as of one moment."""
+        row = await self._pool.fetchrow(
+            """
+            SELECT
+                (SELECT number FROM chain_blocks WHERE chain_id = $1 AND vault = $2
+                 ORDER BY number DESC LIMIT 1) AS tip_number,
+                (SELECT hash FROM chain_blocks WHERE chain_id = $1 AND vault = $2
+                 ORDER BY number DESC LIMIT 1) AS tip_hash,
+                (SELECT number FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND NOT displaced
+                 ORDER BY number DESC LIMIT 1) AS last_number,
+                (SELECT deposit_hash FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND NOT displaced
+                 ORDER BY number DESC LIMIT 1) AS last_hash
+            """,
+            *self._key,
+        )
+        assert row is not None
+        tip_number, tip_hash, last_number, last_hash = row
+        return Standing(
+            None if tip_number is None else Block(tip_number, tip_hash),
+            self._origin if last_number is None else Rolled(last_number, last_hash),
+        )
+
+    async def unanswered(self) -> Displaced:
+        """The displaced deposits that have not had their consequences."""
+        rows = await self._pool.fetch(
+            "SELECT number, owner FROM vault_deposits"
+            " WHERE chain_id = $1 AND vault = $2 AND displaced AND NOT answered ORDER BY number",
+            *self._key,
+        )
+        owners = dict.fromkeys(row["owner"] for row in rows)
+        return Displaced(tuple(row["number"] for row in rows), tuple(owners))
+
+    async def credited_owners(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
+        """Whom the ledger credited these deposits to, as far as its read table has come."""
+        rows = await self._pool.fetch(
+            "SELECT owner FROM deposits WHERE chain_id = $1 AND vault = $2 AND number = ANY($3::BIGINT[])"
+            " ORDER BY number",
+            *self._key,
+            list(numbers),
+        )
+        return tuple(dict.fromkeys(row["owner"] for row in rows))
+
+    async def has_credited_after(self, block_number: int, credited: int) -> bool:
+        """Whether a credited deposit lies in a block after this one."""
+        row = await self._pool.fetchrow(
+            "SELECT number FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND block_number > $3"
+            " AND (credited OR number <= $4) ORDER BY number LIMIT 1",
+            *self._key,
+            block_number,
+            credited,
+        )
+        return row is not None
 
     async def _rolled(self, condition: str, *values: int) -> Rolled:
         row = await self._pool.fetchrow(
@@ -159,16 +243,17 @@ class DepositRows:
 
     # ---- writes
 
-    async def append(self, headers: list[Header], deposits: list[Deposit]) -> None:
+    async def append(self, headers: list[Header], new: list[Deposit], again: list[Deposit]) -> None:
         """Stores scanned blocks with the deposits in them, all or nothing.
 
-        A deposit stored before (a displaced one that is back, a rescanned one) only gets its new place.
+        `again` are stored already (displaced ones that are back, rescanned ones): they get their new place.
         """
         seen_ms = time.time_ns() // 1_000_000
-        blocks = [(*self._key, header.number, header.hash, header.parent_hash) for header in headers]
-        rows: list[tuple[Any, ...]] = [
+        key = self._key
+        blocks = [(*key, header.number, header.hash, header.parent_hash) for header in headers]
+        rows = [
             (
-                *self._key,
+                *key,
                 deposit.number,
                 deposit.owner,
                 deposit.token,
@@ -181,7 +266,7 @@ class DepositRows:
                 deposit.block_hash,
                 seen_ms,
             )
-            for deposit in deposits
+            for deposit in new
         ]
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
             await connection.executemany(
@@ -189,29 +274,42 @@ class DepositRows:
                 " VALUES ($1, $2, $3, $4, $5)",
                 blocks,
             )
-            await connection.executemany(
-                f"""
-                INSERT INTO vault_deposits (chain_id, vault, {_DEPOSIT_COLUMNS}, first_seen_ms)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-                ON CONFLICT (chain_id, vault, number) DO UPDATE SET
-                    tx_hash = EXCLUDED.tx_hash, log_index = EXCLUDED.log_index,
-                    block_number = EXCLUDED.block_number, block_hash = EXCLUDED.block_hash, displaced = FALSE
-                WHERE vault_deposits.deposit_hash = EXCLUDED.deposit_hash
-                """,  # noqa: S608
-                rows,
-            )
+            if rows:
+                await connection.copy_records_to_table("vault_deposits", columns=_INSERTED, records=rows)
+            if again:
+                await connection.executemany(
+                    "UPDATE vault_deposits SET tx_hash = $4, log_index = $5, block_number = $6,"
+                    " block_hash = $7, displaced = FALSE, answered = FALSE"
+                    " WHERE chain_id = $1 AND vault = $2 AND number = $3 AND deposit_hash = $8",
+                    [
+                        (
+                            *key,
+                            deposit.number,
+                            deposit.tx_hash,
+                            deposit.log_index,
+                            deposit.block_number,
+                            deposit.block_hash,
+                            deposit.deposit_hash,
+                        )
+                        for deposit in again
+                    ],
+                )
             last = headers[-1].number
             if len(headers) > 1 or last % THIN_EVERY == 0:
                 await connection.execute(
                     "DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number < $3"
                     " AND number % $4 <> 0",
-                    *self._key,
+                    *key,
                     last - CLOSE_BLOCKS,
                     THIN_EVERY,
                 )
 
     async def roll_back(self, to_block: int, credited: int) -> Rollback:
-        """Forgets all blocks after `to_block`. Deposits in them are dropped, credited ones displaced."""
+        """Forgets all blocks after `to_block`. Deposits in them are dropped, credited ones displaced.
+
+        Credited is what the ledger has, and what is marked so: a process that was replaced without noticing
+        knows an old ledger.
+        """
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
             await connection.execute(
                 "DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number > $3",
@@ -220,33 +318,47 @@ class DepositRows:
             )
             dropped = await connection.fetch(
                 "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND block_number > $3"
-                " AND number > $4 RETURNING number",
+                " AND number > $4 AND NOT credited RETURNING number",
                 *self._key,
                 to_block,
                 credited,
             )
             displaced = await connection.fetch(
                 "UPDATE vault_deposits SET displaced = TRUE WHERE chain_id = $1 AND vault = $2"
-                " AND block_number > $3 RETURNING number",
+                " AND block_number > $3 AND NOT displaced RETURNING number",
                 *self._key,
                 to_block,
             )
         return Rollback(len(dropped), len(displaced))
 
     async def forget_uncredited(self, credited: int) -> None:
-        """Forgets what is not credited, and all blocks from that of the last credited deposit on."""
+        """Forgets what is not credited, and all blocks from that of the last credited deposit on.
+
+        Credited deposits in those blocks count as displaced until they are seen again.
+        """
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
             await connection.execute(
-                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND number > $3",
+                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND number > $3"
+                " AND NOT credited",
                 *self._key,
                 credited,
             )
-            await connection.execute(
-                """
-                DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number >= COALESCE(
-                    (SELECT max(block_number) FROM vault_deposits WHERE chain_id = $1 AND vault = $2), 0)
-                """,
+            last = await connection.fetchval(
+                "SELECT max(block_number) FROM vault_deposits"
+                " WHERE chain_id = $1 AND vault = $2 AND NOT displaced",
                 *self._key,
+            )
+            first_forgotten = last or 0
+            await connection.execute(
+                "DELETE FROM chain_blocks WHERE chain_id = $1 AND vault = $2 AND number >= $3",
+                *self._key,
+                first_forgotten,
+            )
+            await connection.execute(
+                "UPDATE vault_deposits SET displaced = TRUE WHERE chain_id = $1 AND vault = $2"
+                " AND block_number >= $3 AND NOT displaced",
+                *self._key,
+                first_forgotten,
             )
 
     async def mark_credited(self, up_to: int) -> None:
@@ -255,4 +367,13 @@ class DepositRows:
             " WHERE chain_id = $1 AND vault = $2 AND number <= $3 AND NOT credited",
             *self._key,
             up_to,
+        )
+
+    async def mark_answered(self, numbers: tuple[int, ...]) -> None:
+        """Notes that these displaced deposits have had their consequences."""
+        await self._pool.execute(
+            "UPDATE vault_deposits SET answered = TRUE"
+            " WHERE chain_id = $1 AND vault = $2 AND displaced AND number = ANY($3::BIGINT[])",
+            *self._key,
+            list(numbers),
         )

@@ -2,51 +2,54 @@
 
 Theory of operation. Polling is the truth. Each pass
 
-1. compares the newest block it has stored (the tip) with the node's block of that number. Another hash, or
-   a successor that names another parent, means a reorganization: everything after the newest block that
-   both still share is forgotten, at whatever depth that lies;
-2. scans from there to the head. Near the head every block's hash is stored and must name its predecessor's;
-   further back only the last block of each range. Every log must carry the hash of its block on the same
-   branch. Numbers must follow each other without gap, and each rolling hash must be what we compute;
-3. at the newest block with enough confirmations asks the vault itself, by block hash, for its number of
-   deposits and rolling hash. Only when both equal ours are the deposits up to there credited, in order.
+1. finds where the stored blocks and the node's part, at whatever depth, and forgets what lies after
+   (`branch`);
+2. scans from there to the head. Near the head every block's hash is stored and must name its predecessor's,
+   and every log must carry the hash of its block; further back only the last block of each range. Numbers
+   must follow each other without gap, and each rolling hash must be what we compute (`deposit_sequence`);
+3. compares with the ledger: is a credited deposit not in the chain any more, nothing is credited
+   (ReorgedAfterCredit), and `on_displaced` is told, which halts and freezes (`displacement`). It heals by
+   itself only when the chain holds the very same deposit again; halt and frost stay;
+4. at the newest block that counts as final (`finality`) asks the vault itself, by block hash, for its
+   number of deposits and rolling hash. Only when both equal ours are the deposits up to there credited
+   (`crediting`).
 
 So a node that drops, invents or alters a log stops the crediting (a DepositCondition, visible in `status`
-until a pass succeeds), but can not cause a wrong credit. A reorganization deeper than the confirmations may
-remove a deposit that is credited: it is marked displaced, and nothing is credited while there is one
-(ReorgedAfterCredit). It heals by itself only when the chain holds the very same deposit again.
+until a pass succeeds), but can not cause a wrong credit: what is credited is what the vault says that it
+has. The chain's id is asked for at the start, after every fault and now and then, for another node may
+answer by then; the rolling hash begins with it, so logs of another chain never fit.
 
-The core's own rule, one number after another per vault, makes crediting idempotent; where to go on after a
-restart comes from the ledger, never from this module's tables.
+What a single node can do is to serve a branch of its own, vault included, that is deep enough: then it is
+not lying about the chain, it is on another one. Run more than one node where that matters.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import asyncpg
 import structlog
 
 from exchange.chain.backoff import repeat
-from exchange.chain.deposit_rows import (
-    CLOSE_BLOCKS,
-    Block,
-    DepositRows,
-    PendingDeposit,
-    Rolled,
-    pending_deposits,
-)
+from exchange.chain.branch import Branch
+from exchange.chain.crediting import MAX_TOLD, Crediting
+from exchange.chain.deposit_rows import Block, DepositRows, PendingDeposit, Rolled, pending_deposits
+from exchange.chain.deposit_sequence import Continued, continued, stored_range
+from exchange.chain.displacement import DisplacedDeposits, OnDisplaced
 from exchange.chain.errors import (
     ChainMoved,
-    ConfirmationsOutOfRange,
-    CreditRefused,
     DepositCondition,
     DepositGap,
-    DepositHashMismatch,
     DepositsDisagree,
+    FinalizedWentBack,
+    LogNotAsked,
     ReorgedAfterCredit,
     RpcError,
     RpcUnavailable,
 )
+from exchange.chain.finality import MAX_CONFIRMATIONS, Finality
+from exchange.chain.halts import Alert, only_logged
 from exchange.chain.rpc import Header, Log, Rpc, together
 from exchange.chain.vault import (
     DEPOSIT_COUNT_CALL,
@@ -55,20 +58,17 @@ from exchange.chain.vault import (
     Deposit,
     decode_deposit,
     decode_word,
-    next_deposit_hash,
 )
-from exchange.core.commands import CreditDeposit
-from exchange.core.events import Rejected
-from exchange.core.rejects import RejectReason
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.sequencer import Submit
+from exchange.sequencer.sequencer import SubmitBatch
 
-__all__ = ["MAX_CONFIRMATIONS", "DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposits"]
+__all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposits"]
 
 CLOSE_RANGE_BLOCKS = 64
 MAX_RANGE_BLOCKS = 5_000
-MAX_CONFIRMATIONS = CLOSE_BLOCKS // 2
-"""Hashes of all blocks are kept for twice as many."""
+CHECK_CHAIN_S = 60.0
+STALE_HEAD_S = 300.0
+"""Age of the newest block from which on the node is said to be behind, or its chain to stand still."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,56 +78,69 @@ class WatcherStatus:
     """Where the watcher stands. `condition` is why nothing is credited, `fault` what went wrong last.
 
     Both are None when the last pass succeeded. `caught_up`: it had scanned all blocks that there were.
+    `stale_s`: the age of the newest block when that is too high, else None; crediting goes on all the same.
     """
 
     head_number: int
     scanned_number: int
-    confirmations: int
+    finality: Finality
     caught_up: bool
     condition: DepositCondition | None
     fault: Exception | None
+    stale_s: int | None
 
 
 class DepositWatcher:
     """Watches one vault. One `run` task per vault and deployment.
 
-    A deposit is credited when it has `confirmations` (1: as soon as it is in the newest block), at most
-    MAX_CONFIRMATIONS. Raises ConfirmationsOutOfRange.
+    `on_displaced` is told of credited deposits that the chain no longer has; while it raises, it is told
+    again.
     """
 
     def __init__(
         self,
         rpc: Rpc,
         pool: asyncpg.Pool,
-        submit: Submit,
+        submit_batch: SubmitBatch,
         committed: CommittedView,
         *,
         chain_id: int,
         vault: str,
         deploy_block: int,
-        confirmations: int,
+        finality: Finality,
+        on_displaced: OnDisplaced,
+        alert: Alert = only_logged,
         poll_s: float = 1.0,
+        stale_head_s: float = STALE_HEAD_S,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        if not 1 <= confirmations <= MAX_CONFIRMATIONS:
-            raise ConfirmationsOutOfRange(confirmations, MAX_CONFIRMATIONS)
-        assert deploy_block >= 1
         self._rpc = rpc
         self._rows = DepositRows(pool, chain_id, vault)
-        self._submit = submit
-        self._committed = committed
+        self._branch = Branch(
+            rpc, self._rows, chain_id=chain_id, deploy_block=deploy_block, look_again_s=poll_s
+        )
+        self._crediting = Crediting(self._rows, submit_batch, committed, chain_id, vault)
         self._chain_id = chain_id
         self._vault = vault
         self._deploy_block = deploy_block
-        self._confirmations = confirmations
+        self._finality = finality
+        self._on_displaced = on_displaced
+        self._alert = alert
         self._poll_s = poll_s
+        self._stale_head_s = stale_head_s
+        self._now = now
         self._range_blocks = MAX_RANGE_BLOCKS
-        self._checked_chain = False
+        self._check_chain_next = True
+        self._chain_checked_at_s = 0.0
+        self._finalized: Block | None = None
+        self._told_lost: tuple[tuple[int, ...], tuple[str, ...]] | None = None
         self._caught_up = False
         self._checked_horizon: str | None = None
         self._head_number = 0
         self._scanned_number = 0
         self._condition: DepositCondition | None = None
         self._fault: Exception | None = None
+        self._stale_s: int | None = None
 
     @property
     def head_number(self) -> int:
@@ -138,10 +151,11 @@ class DepositWatcher:
         return WatcherStatus(
             self._head_number,
             self._scanned_number,
-            self._confirmations,
+            self._finality,
             self._caught_up,
             self._condition,
             self._fault,
+            self._stale_s,
         )
 
     async def run(self) -> None:
@@ -160,7 +174,10 @@ class DepositWatcher:
             await self._step()
 
     async def _step(self) -> None:
+        check_chain, self._check_chain_next = self._check_chain_next, True  # after a fault, again
+        await self._check_chain(at_once=check_chain)
         self._caught_up = await self._pass()
+        self._check_chain_next = False
 
     async def _pause(self) -> None:
         if self._caught_up:
@@ -168,128 +185,107 @@ class DepositWatcher:
 
     async def _pass(self) -> bool:
         """One range of blocks, or the credits when all blocks are scanned. Whether it caught up."""
-        if not self._checked_chain:
-            await self._rpc.check_chain(self._chain_id)
-            self._checked_chain = True
         head = await self._rpc.head()
+        finalized = await self._rpc.finalized() if self._finality.is_finalized else None
+        confirmed_number = self._finality.newest_confirmed(head, finalized)
         self._head_number = head.number
+        self._note_age(head)
         tip = await self._shared_tip(head)
         if tip is None:
             return True
         if tip.number < head.number:
             try:
-                tip = await self._scan(tip, head)
+                tip = await self._scan(tip, head, confirmed_number)
             except RpcUnavailable:
                 self._range_blocks = max(1, min(self._range_blocks, head.number - tip.number) // 2)
                 raise
         if tip.number < head.number:
             return False
-        await self._credit(tip)
+        await self._compare_with_ledger(tip)
+        if finalized is not None:
+            await self._note_finalized(finalized)
+        await self._credit(confirmed_number)
         self._condition = None
         self._fault = None
         return True
 
+    # ------------------------------------------------------------------------------- the node's health
+
+    async def _check_chain(self, *, at_once: bool) -> None:
+        """At once, or now and then: another node may answer by now. Raises WrongChain."""
+        now_s = asyncio.get_running_loop().time()
+        if at_once or now_s - self._chain_checked_at_s >= CHECK_CHAIN_S:
+            await self._rpc.check_chain(self._chain_id)
+            self._chain_checked_at_s = now_s
+
+    def _note_age(self, head: Header) -> None:
+        age_s = int(self._now() - head.time_s)
+        was_stale = self._stale_s is not None
+        self._stale_s = age_s if age_s > self._stale_head_s else None
+        if self._stale_s is not None and not was_stale:
+            self._alert("chain_stale", f"the newest block, {head.number}, is {age_s} s old")
+
     def _note_fault(self, error: Exception) -> None:
         self._fault = error
         if isinstance(error, DepositCondition):
-            self._condition = error
-            log.error("crediting_stopped", condition=str(error), kind=type(error).__name__)
+            before, self._condition = self._condition, error
+            if type(before) is not type(error):
+                self._alert("crediting_stopped", str(error))
 
-    @property
-    def _credited(self) -> int:
-        return self._committed.last_deposit(self._chain_id, self._vault)
-
-    # ---------------------------------------------------------------------------- 1. the branch
+    # ---------------------------------------------------------------------------------- 1. the branch
 
     async def _shared_tip(self, head: Header) -> Block | None:
-        """The newest stored block on the node's branch, rolled back to if needed; None to wait.
-
-        A node that is behind what we know of the same branch merely lags.
-        """
+        """The newest stored block on the node's branch, rolled back to if needed; None to wait."""
         tip = await self._rows.tip()
         if tip is None:
-            return await self._before_deployment()
-        if head.number < tip.number:
-            stored = await self._rows.block(head.number)
-            if stored is not None and stored.hash == head.hash:
-                return None
-        elif head.number == tip.number:
-            if head.hash == tip.hash:
-                return tip
-        elif head.number == tip.number + 1:
-            if head.parent_hash == tip.hash:
-                return tip
-        elif await self._is_shared(tip):
-            return tip
-        return await self._roll_back(await self._rows.blocks(min(tip.number, head.number)))
+            return await self._branch.before_deployment()
+        parts = await self._branch.parts_from(tip, head)
+        if parts is None:
+            return None
+        if parts:
+            self._caught_up = False  # whoever compares books must not do so with half a branch
+            self._checked_horizon = None
+            tip = await self._branch.roll_back(tip, head, self._crediting.last)
+        return tip
 
-    async def _before_deployment(self) -> Block:
-        header = await self._rpc.header(self._deploy_block - 1)
-        if header is None:
-            raise ChainMoved(self._deploy_block - 1)
-        return Block(header.number, header.hash)
+    # ------------------------------------------------------------------------------------ 2. the scan
 
-    async def _is_shared(self, block: Block) -> bool:
-        header = await self._rpc.header(block.number)
-        return header is not None and header.hash == block.hash
-
-    async def _roll_back(self, stored: list[Block]) -> Block:
-        low, high = 0, len(stored)  # the first `low` are shared, those from `high` on are not
-        while low < high:
-            middle = (low + high) // 2
-            if await self._is_shared(stored[middle]):
-                low = middle + 1
-            else:
-                high = middle
-        ancestor = stored[low - 1] if low else await self._before_deployment()
-        result = await self._rows.roll_back(ancestor.number, self._credited)
-        self._checked_horizon = None
-        log.warning(
-            "chain_reorganized", ancestor=ancestor.number, dropped=result.dropped, displaced=result.displaced
-        )
-        return ancestor
-
-    # ------------------------------------------------------------------------------ 2. the scan
-
-    async def _scan(self, tip: Block, head: Header) -> Block:
+    async def _scan(self, tip: Block, head: Header, confirmed_number: int) -> Block:
         """Stores the next range of blocks with its deposits; answers with the new tip."""
         first = tip.number + 1
-        close_from = head.number - self._confirmations - CLOSE_RANGE_BLOCKS
+        unconfirmed = min(head.number - confirmed_number, MAX_CONFIRMATIONS)
+        close_from = head.number - unconfirmed - CLOSE_RANGE_BLOCKS
         close = first >= close_from
         if close:
             last = min(head.number, first + min(self._range_blocks, CLOSE_RANGE_BLOCKS) - 1)
         else:
             last = min(close_from - 1, first + self._range_blocks - 1)
         logs, last = await self._logs(first, last)
-        wanted = set(range(first, last + 1)) if close else {last, *(entry.block_number for entry in logs)}
-        headers: dict[int, Header] = {}
-        for number, header in sorted((await self._rpc.headers(wanted)).items()):
-            if header is None or header.number != number:
-                raise ChainMoved(number)
-            headers[number] = header
-        hashes = {tip.number: tip.hash} | {number: header.hash for number, header in headers.items()}
-        for number, header in headers.items():
-            if header.parent_hash != hashes.get(number - 1, header.parent_hash):
-                raise ChainMoved(number)
-        for entry in logs:
-            if entry.block_hash != hashes[entry.block_number]:
+        headers = await self._headers(tip, range(first, last + 1) if close else range(last, last + 1))
+        hashes = {number: header.hash for number, header in headers.items()}
+        for entry in logs:  # further back at least those of one block must agree
+            if hashes.setdefault(entry.block_number, entry.block_hash) != entry.block_hash:
                 raise ChainMoved(entry.block_number)
-        deposits = [decode_deposit(entry) for entry in logs]
-        await self._check_sequence(deposits)
-        kept = list(headers.values()) if close else [headers[last]]
-        await self._rows.append(kept, deposits)
+        new_tip = Block(last, headers[last].hash)
+        found = await self._check_sequence([decode_deposit(entry) for entry in logs], new_tip)
+        await self._rows.append(list(headers.values()), found.new, found.again)
         self._range_blocks = min(MAX_RANGE_BLOCKS, self._range_blocks + self._range_blocks // 8 + 1)
         self._scanned_number = last
-        for deposit in deposits:
-            log.info(
-                "deposit_seen",
-                number=deposit.number,
-                owner=deposit.owner,
-                token=deposit.token,
-                amount_atoms=deposit.amount_atoms,
-                block=deposit.block_number,
-            )
-        return Block(last, headers[last].hash)
+        _tell_seen(found.new)
+        return new_tip
+
+    async def _headers(self, tip: Block, numbers: range) -> dict[int, Header]:
+        """Headers in a row, each of which must name its predecessor as far as that is known."""
+        headers: dict[int, Header] = {}
+        before = tip
+        for number, header in (await self._rpc.headers(numbers)).items():
+            if header is None or header.number != number:
+                raise ChainMoved(number)
+            if before.number == number - 1 and header.parent_hash != before.hash:
+                raise ChainMoved(number)
+            headers[number] = header
+            before = Block(number, header.hash)
+        return headers
 
     async def _logs(self, first: int, last: int) -> tuple[list[Log], int]:
         """Logs from `first` on, and up to which block: `last`, or less when the node refuses so many."""
@@ -304,59 +300,109 @@ class DepositWatcher:
             else:
                 break
         for entry in found:
-            if entry.address != self._vault or not first <= entry.block_number <= last:
-                raise ChainMoved(entry.block_number)
+            is_deposit = entry.topics[:1] == (DEPOSITED,)
+            if entry.address != self._vault or not is_deposit or not first <= entry.block_number <= last:
+                raise LogNotAsked(entry.address, entry.block_number)
         return found, last
 
-    async def _check_sequence(self, deposits: list[Deposit]) -> None:
+    async def _check_sequence(self, deposits: list[Deposit], new_tip: Block) -> Continued:
         """The deposits must continue the stored ones, number by number and hash by hash."""
+        last = await self._rows.last()
         if not deposits:
-            return
-        last = await self._rows.last()
-        known = await self._rows.hashes(deposits[0].number, deposits[-1].number)
-        for deposit in deposits:
-            stored_hash = known.get(deposit.number)
-            if stored_hash is not None and stored_hash != deposit.deposit_hash:
-                raise ReorgedAfterCredit(deposit.number)  # uncredited rows went with their blocks
-            if deposit.number <= last.number:
-                continue  # scanned once more
-            if deposit.number != last.number + 1:
-                # A log is kept from us, now or in blocks that count as scanned: ask for all of them again.
-                await self._rows.forget_uncredited(self._credited)
-                raise DepositGap(last.number + 1, deposit.number)
-            expected = next_deposit_hash(
-                last.deposit_hash, deposit.number, deposit.owner, deposit.token, deposit.amount_atoms
-            )
-            if expected != deposit.deposit_hash:
-                raise DepositHashMismatch(deposit.number, expected, deposit.deposit_hash)
-            last = Rolled(deposit.number, expected)
+            return Continued([], [], last, replaced=None)
+        stored = await self._rows.hashes(*stored_range(last, deposits))
+        try:
+            found = continued(last, stored, deposits)
+        except DepositGap:
+            # A log is kept from us, now or in blocks that count as scanned: ask for all of them again.
+            await self._rows.forget_uncredited(self._crediting.last)
+            raise
+        if found.replaced is not None:
+            await self._compare_with_vault(new_tip, found.last)
+            await self._tell_displaced(after=self._crediting.last)
+            raise ReorgedAfterCredit(found.replaced)
+        return found
 
-    # ---------------------------------------------------------------------------- 3. the credit
+    # ---------------------------------------------------------------------------------- 3. the ledger
 
-    async def _credit(self, tip: Block) -> None:
-        last = await self._rows.last()
-        if last.number < self._credited:
-            raise ReorgedAfterCredit(last.number + 1)
+    async def _compare_with_ledger(self, tip: Block) -> None:
+        """The chain must have all that is credited. Raises ReorgedAfterCredit, DepositsDisagree,
+        ChainMoved."""
+        standing = await self._rows.standing()
+        if standing.tip != tip and tip.number >= self._deploy_block:
+            raise ChainMoved(tip.number)  # another process scans too; one of them will be ended soon
         self._scanned_number = tip.number
-        horizon_number = tip.number - self._confirmations + 1
-        if horizon_number < self._deploy_block:
+        if standing.last.number >= self._crediting.last:
+            self._told_lost = None
             return
-        horizon = await self._rows.block(horizon_number)
-        if horizon is None:  # the head leapt while a long scan ran: the next pass stores it
-            raise ChainMoved(horizon_number)
+        await self._compare_with_vault(tip, standing.last)  # perhaps its logs are only kept from us
+        await self._tell_displaced(after=standing.last.number)
+        raise ReorgedAfterCredit(standing.last.number + 1)
+
+    async def _tell_displaced(self, *, after: int) -> None:
+        """Tells of what is displaced, once; and of what the ledger has after a number and the tables have
+        lost.
+
+        Of the latter there are no rows to note in that it was told, so a restart tells of it again.
+        """
+        displaced = await self._rows.unanswered()
+        numbers = range(after + 1, self._crediting.last + 1)
+        stored = await self._rows.hashes(numbers.start, numbers.stop - 1)
+        lost = tuple(number for number in numbers if number not in stored)
+        owners = await self._rows.credited_owners(lost)
+        if not displaced.numbers and (not lost or self._told_lost == (lost, owners)):
+            return
+        await self._on_displaced(
+            DisplacedDeposits(
+                self._chain_id,
+                self._vault,
+                tuple(sorted({*displaced.numbers, *lost})),
+                tuple(dict.fromkeys((*displaced.owners, *owners))),
+            )
+        )
+        await self._rows.mark_answered(displaced.numbers)
+        self._told_lost = (lost, owners)
+
+    # ---------------------------------------------------------------------------------- 4. the credit
+
+    async def _note_finalized(self, finalized: Header) -> None:
+        """What is finalized once must stay so. Raises FinalizedWentBack."""
+        before = self._finalized
+        if before is not None and before.hash != finalized.hash:
+            if finalized.number <= before.number:
+                raise FinalizedWentBack(before.number, finalized.number)
+            header = await self._rpc.header(before.number)
+            if header is None or header.hash != before.hash:
+                raise FinalizedWentBack(before.number, finalized.number)
+        self._finalized = Block(finalized.number, finalized.hash)
+
+    async def _credit(self, confirmed_number: int) -> None:
+        if confirmed_number < self._deploy_block:
+            return
+        horizon = await self._horizon(confirmed_number)
         if horizon.hash == self._checked_horizon:
             return
         confirmed = await self._rows.last_at(horizon.number)
         await self._compare_with_vault(horizon, confirmed)
-        await self._rows.mark_credited(self._credited)
-        while self._credited < confirmed.number:
-            deposits = await self._rows.between(self._credited, confirmed.number)
-            if not deposits:  # somebody took them away since they were counted
-                raise ChainMoved(horizon.number)
-            for deposit in deposits:
-                await self._credit_one(deposit)
-            await self._rows.mark_credited(self._credited)
+        await self._crediting.up_to(confirmed.number)
         self._checked_horizon = horizon.hash
+
+    async def _horizon(self, number: int) -> Block:
+        """The block up to which is credited; asked for when it was not kept. Raises ChainMoved.
+
+        What it holds is compared with the vault in any case; here, that it is an ancestor of what is stored.
+        """
+        stored = await self._rows.at_or_after(number)
+        if stored is None:
+            raise ChainMoved(number)
+        if stored.number > number:
+            first, last = await together(self._rpc.header(number), self._rpc.header(stored.number))
+            if first is None or last is None or last.hash != stored.hash:
+                raise ChainMoved(number)
+            stored = Block(first.number, first.hash)
+        if self._finality.is_finalized and self._finalized is not None and stored != self._finalized:
+            raise ChainMoved(number)
+        return stored
 
     async def _compare_with_vault(self, horizon: Block, confirmed: Rolled) -> None:
         count, rolled = await together(
@@ -368,24 +414,20 @@ class DepositWatcher:
         if ours == vaults:
             return
         # The node kept a log from us: the next pass asks again for everything that is not credited.
-        await self._rows.forget_uncredited(self._credited)
+        await self._rows.forget_uncredited(self._crediting.last)
         raise DepositsDisagree(horizon.number, ours, vaults)
 
-    async def _credit_one(self, deposit: Deposit) -> None:
-        outcome = await self._submit(
-            CreditDeposit(
-                chain_id=self._chain_id,
-                vault=self._vault,
-                number=deposit.number,
-                owner=deposit.owner,
-                token=deposit.token,
-                amount_atoms=deposit.amount_atoms,
-                tx_hash=deposit.tx_hash,
-                log_index=deposit.log_index,
-                block_number=deposit.block_number,
-            )
+
+def _tell_seen(deposits: list[Deposit]) -> None:
+    if len(deposits) > MAX_TOLD:
+        log.info("deposits_seen", first=deposits[0].number, last=deposits[-1].number)
+        return
+    for deposit in deposits:
+        log.info(
+            "deposit_seen",
+            number=deposit.number,
+            owner=deposit.owner,
+            token=deposit.token,
+            amount_atoms=deposit.amount_atoms,
+            block=deposit.block_number,
         )
-        refusal = next((event for event in outcome.events if isinstance(event, Rejected)), None)
-        if refusal is not None and refusal.reason is not RejectReason.DEPOSIT_ALREADY_CREDITED:
-            raise CreditRefused(deposit.number, refusal.reason)
-        log.info("deposit_credited", number=deposit.number, seq=outcome.seq, again=refusal is not None)

@@ -5,6 +5,7 @@ Rolling hash of deposits: `hash(0) = keccak(abi.encode(chain id, vault))`, and e
 Source: contracts/src/interfaces/IVault.sol, EIP-712.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -61,6 +62,11 @@ _PAYMENT_TYPE = keccak(
     text="Payment(bytes32 id,address account,address token,uint256 amount,"
     "address destination,uint256 deadline)"
 )
+
+
+_ADDRESS_PADDING = bytes(12)
+_is_word = re.compile("0x[0-9a-f]{64}", re.ASCII).fullmatch
+_is_address_word = re.compile("0x0{24}[0-9a-f]{40}", re.ASCII).fullmatch
 
 
 class SkipReason(IntEnum):
@@ -144,24 +150,38 @@ def deposit_hash_origin(chain_id: int, vault: str) -> bytes:
 
 def next_deposit_hash(previous: bytes, number: int, account: str, token: str, amount_atoms: int) -> bytes:
     """The rolling hash after one more deposit."""
-    types = ["bytes32", "uint256", "address", "address", "uint256"]
-    return keccak(encode(types, [previous, number, account, token, amount_atoms]))
+    # As abi.encode has it; written out, because it runs for every deposit there ever was.
+    return keccak(
+        previous
+        + number.to_bytes(32)
+        + _ADDRESS_PADDING
+        + bytes.fromhex(account[2:])
+        + _ADDRESS_PADDING
+        + bytes.fromhex(token[2:])
+        + amount_atoms.to_bytes(32)
+    )
 
 
 def decode_deposit(log: Log) -> Deposit:
     """Raises LogInvalid."""
-    (number, owner, token), (amount, sender, rolled) = log_fields(
-        log, DEPOSITED, ["uint256", "address", "address"], ["uint256", "address", "bytes32"]
-    )
+    topics, data = log.topics, log.data
+    if len(topics) != 4 or topics[0] != DEPOSITED or len(data) != 96:
+        raise LogInvalid(log.tx_hash, log.log_index, "wrong number of topics or of data bytes")
+    _, number, owner, token = topics
+    if not (_is_word(number) and _is_address_word(owner) and _is_address_word(token)):
+        raise LogInvalid(log.tx_hash, log.log_index, "its topics are not a number and two addresses")
+    amount = int.from_bytes(data[:32])
     if amount > MAX_ATOMS:
         raise LogInvalid(log.tx_hash, log.log_index, f"amount {amount} does not fit in 128 bits")
+    if data[32:44] != _ADDRESS_PADDING:
+        raise LogInvalid(log.tx_hash, log.log_index, "no address in the second word")
     return Deposit(
-        number=number,
-        owner=owner,
-        token=token,
+        number=int(number, 16),
+        owner="0x" + owner[26:],
+        token="0x" + token[26:],
         amount_atoms=amount,
-        sender=sender,
-        deposit_hash=rolled,
+        sender="0x" + data[44:64].hex(),
+        deposit_hash=data[64:],
         tx_hash=log.tx_hash,
         log_index=log.log_index,
         block_number=log.block_number,

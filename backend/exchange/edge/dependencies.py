@@ -8,6 +8,7 @@ import asyncpg
 from starlette.requests import Request
 
 from exchange.chain.allow_list import AllowList
+from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
 from exchange.chain.risk import RiskPolicy
 from exchange.gateway.sessions import Sessions
@@ -26,7 +27,8 @@ class EdgeConfig:
 
     chain_id: int
     vault: str
-    confirmations: int
+    confirmations: int | None
+    """None: a block counts when the chain calls it finalized."""
     allowed_origins: frozenset[str]
     swagger_ui: Path
     read_wait_s: float = 2.0
@@ -62,6 +64,14 @@ class MarketData:
 
 
 @dataclass(frozen=True, slots=True)
+class DepositAddressing:
+    """Personal deposit addresses: where they are, and the least amount by token that is swept."""
+
+    forwarders: Forwarders
+    minima: Callable[[], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """The edge's dependencies, wired in main."""
 
@@ -83,6 +93,8 @@ class Edge:
     gas_price: Callable[[], GasPrice | None]
     """None while it is not known."""
     withdrawals_halted: Callable[[], bool]
+    deposit_addressing: DepositAddressing | None = None
+    """None when the deployment has no personal deposit addresses."""
     health_parts: tuple[HealthPart, ...] = field(default=())
 
     @property

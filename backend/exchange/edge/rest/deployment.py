@@ -26,8 +26,15 @@ class DeploymentAnswer(SeqAnswer):
     genesis_id: Hash
     chain_id: int = Field(examples=[31337])
     vault: AddressText
-    confirmations: int = Field(
-        description="Blocks, its own included, until a deposit is credited.", examples=[3]
+    confirmations: int | None = Field(
+        description="Blocks, its own included, until a deposit is credited; "
+        "null: when the chain calls its block finalized.",
+        examples=[3],
+    )
+    withdrawals_halted: bool = Field(
+        description="Withdrawals are taken, but nothing is paid until an operator or the next comparison of "
+        "the books says so. One that is not paid before its deadline is refunded.",
+        examples=[False],
     )
     withdrawal_typed_data: dict[str, Any]
     withdrawal_address_typed_data: dict[str, Any]
@@ -52,6 +59,7 @@ async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()])
         chain_id=edge.config.chain_id,
         vault=checksummed(edge.config.vault),
         confirmations=edge.config.confirmations,
+        withdrawals_halted=edge.withdrawals_halted(),
         withdrawal_typed_data=domain.as_typed_data(),
         withdrawal_address_typed_data=domain.address_typed_data(),
     )

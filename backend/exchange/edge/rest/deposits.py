@@ -27,7 +27,9 @@ class DepositItem(BaseModel):
     amount: AmountText
     status: Literal["pending", "credited"] = Field(examples=["credited"])
     confirmations: int = Field(description="Blocks so far, its own included.", examples=[3])
-    required_confirmations: int = Field(examples=[3])
+    required_confirmations: int | None = Field(
+        description="Null: it counts when the chain calls its block finalized.", examples=[3]
+    )
     tx_hash: Hash
     log_index: int = Field(examples=[0])
     block_number: int = Field(examples=[120])
@@ -91,7 +93,7 @@ def _credited(edge: Edge, row: DepositRow) -> DepositItem:
         asset=asset.symbol,
         amount=format_atoms(row.amount_atoms, asset.decimals),
         status="credited",
-        confirmations=max(required, edge.chain_head() - row.block_number + 1),
+        confirmations=max(required or 1, edge.chain_head() - row.block_number + 1),
         required_confirmations=required,
         tx_hash=row.tx_hash,
         log_index=row.log_index,

@@ -84,7 +84,10 @@ class WithdrawalQuoteAnswer(SeqAnswer):
         examples=[["insufficient_funds"]],
     )
     network: NetworkCost | None = Field(description="Null while the chain's fees are not known.")
-    confirmations: int = Field(description="Blocks, its own included, until it is settled.", examples=[3])
+    confirmations: int | None = Field(
+        description="Blocks, its own included, until it is settled; null: when the chain calls it finalized.",
+        examples=[3],
+    )
     reviewed: bool = Field(description="Whether a person looks at it before it is paid.", examples=[False])
     review_reason: str | None = Field(description="Why, if so.", examples=[None])
     halted: bool = Field(
