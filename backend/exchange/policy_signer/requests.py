@@ -65,6 +65,8 @@ def parse_request(raw: bytes) -> SigningRequest:
         body = msgspec.convert(_decode(raw), _Body)
     except msgspec.ValidationError as error:
         raise Refused(RefusalCode.FIELD_INVALID, str(error)) from error
+    except UnicodeEncodeError as error:
+        raise Refused(RefusalCode.MALFORMED_JSON, "a \\u escape is half of a surrogate pair") from error
     message = body.withdrawal
     if not 1 <= body.journal_seq <= MAX_SEQ:
         raise Refused(RefusalCode.FIELD_INVALID, f"journal_seq must be 1 to {MAX_SEQ}")
