@@ -19,25 +19,17 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from exchange.chain.alerts import Alerts
 from exchange.chain.allow_list import AllowList
-from exchange.chain.deposits import DepositWatcher
-from exchange.chain.displacement import Safeguard
 from exchange.chain.errors import RpcUnavailable
-from exchange.chain.gas_price import GasPrices
-from exchange.chain.halts import Halts
-from exchange.chain.reconcile import Reconciler
-from exchange.chain.remote_signer import RemoteSigner
-from exchange.chain.risk import RiskStep
 from exchange.chain.rpc import Rpc
-from exchange.chain.signer import LocalSender, LocalSigner, Signer
-from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
-from exchange.config import SWAGGER_ASSETS, LocalKey, Settings
+from exchange.chain.withdrawals import WithdrawalWorker
+from exchange.config import SWAGGER_ASSETS, Settings
 from exchange.core.commands import ListAsset, OpenMarket, SetRules
 from exchange.core.events import Rejected
 from exchange.core.markets import Asset, Market
 from exchange.core.rejects import RejectReason
 from exchange.core.terms import RULES_VERSION
+from exchange.custody import make_custody
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
@@ -176,46 +168,7 @@ async def serve(
         )
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
-        alerts = Alerts(settings.alert_url)
-        halts = Halts(pool, alerts.send)
-        deposits = DepositWatcher(
-            rpc,
-            pool,
-            sequencer.submit_batch,
-            committed,
-            chain_id=settings.chain_id,
-            vault=settings.vault,
-            deploy_block=settings.vault_block,
-            finality=settings.finality,
-            on_displaced=Safeguard(halts, alerts.send, committed, sequencer.submit),
-            alert=alerts.send,
-        )
-        reconciler = Reconciler(
-            rpc, pool, committed, deposits, chain_id=settings.chain_id, vault=settings.vault
-        )
-        withdrawals = WithdrawalWorker(
-            rpc,
-            pool,
-            sequencer.submit,
-            committed,
-            tail,
-            _signer(settings, stack),
-            LocalSender(settings.sender_key, settings.chain_id),
-            RiskStep(
-                pool,
-                settings.risk,
-                AllowList(pool, settings.address_delay_s),
-                lambda asset_id: committed.assets[asset_id].symbol,
-                chain_id=settings.chain_id,
-                vault=settings.vault,
-            ),
-            chain_id=settings.chain_id,
-            vault=settings.vault,
-            deploy_block=settings.vault_block,
-            policy=WithdrawalPolicy(finality=settings.finality),
-            may_sign=lambda: reconciler.agrees and not halts.halted,
-        )
-        gas_prices = GasPrices(rpc)
+        custody = make_custody(settings, stack, rpc, pool, sequencer, tail)
         app = create_app(
             Edge(
                 config=EdgeConfig(
@@ -241,37 +194,26 @@ async def serve(
                 ),
                 sessions=Sessions(edge_pool, clock_ns=time.time_ns),
                 clock_ns=time.time_ns,
-                chain_head=lambda: deposits.head_number,
+                chain_head=lambda: custody.deposits.head_number,
                 allow_list=AllowList(edge_pool, settings.address_delay_s),
                 risk_policy=settings.risk,
-                gas_price=lambda: gas_prices.latest,
-                withdrawals_halted=lambda: halts.halted or not reconciler.agrees,
-                health_parts=_health_parts(
-                    edge_pool,
-                    sequencer,
-                    read_tables,
-                    trades,
-                    deposits,
-                    withdrawals,
-                    reconciler,
-                    halts,
-                    snapshots,
+                gas_price=lambda: custody.gas_prices.latest,
+                withdrawals_halted=custody.withdrawals_halted,
+                deposit_addressing=custody.deposit_addressing,
+                health_parts=(
+                    *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
+                    *custody.health_parts(),
                 ),
             )
         )
         await stack.enter_async_context(running("engine", sequencer.run()))
         await _switch_on_rules(sequencer)
         await _list(sequencer, settings.listing)
-        await _prepare(withdrawals)
+        await _prepare(custody.withdrawals)
         for name, work in (
-            ("alerts", alerts.run()),
-            ("halts", halts.run()),
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
-            ("deposit watcher", deposits.run()),
-            ("reconciler", reconciler.run()),
-            ("withdrawal worker", withdrawals.run()),
-            ("gas price", gas_prices.run()),
+            *custody.works(),
             ("snapshots", snapshots.run()),
         ):
             await stack.enter_async_context(running(name, work))
@@ -282,7 +224,7 @@ async def serve(
             network_fees = NetworkFeeWorker(
                 committed,
                 sequencer.submit,
-                lambda: gas_prices.payment_wei,
+                lambda: custody.gas_prices.payment_wei,
                 settings.network_fee_max_atoms,
             )
             await stack.enter_async_context(running("network fees", network_fees.run()))
@@ -342,15 +284,6 @@ async def _prepare(withdrawals: WithdrawalWorker) -> None:
         logger.warning("chain_unavailable", error=str(error))
 
 
-def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> Signer:
-    """The key in this process, or the client of a policy signer, closed with the stack."""
-    if isinstance(settings.signer, LocalKey):
-        return LocalSigner(settings.signer.key, settings.chain_id, settings.vault)
-    signer = RemoteSigner(settings.signer, settings.chain_id, settings.vault)
-    stack.push_async_callback(signer.close)
-    return signer
-
-
 async def _open_clickhouse(where: str) -> ClickHouse:
     if where.startswith(("http://", "https://")):
         return await ClickHouse.open(url=where)
@@ -396,35 +329,10 @@ def _health_parts(
     sequencer: Sequencer,
     read_tables: PostgresProjection,
     trades: ClickHouseProjection,
-    deposits: DepositWatcher,
-    withdrawals: WithdrawalWorker,
-    reconciler: Reconciler,
-    halts: Halts,
     snapshots: Snapshotter,
 ) -> tuple[HealthPart, ...]:
     def head_seq() -> int:
         return sequencer.committed.seq
-
-    async def crediting() -> str | Exception | None:
-        status = deposits.status()
-        stale = None if status.stale_s is None else f"the newest block is {status.stale_s} s old"
-        return status.condition or status.fault or stale
-
-    async def paying() -> str | Exception | None:
-        status = withdrawals.status()
-        if status.fault is not None:
-            return status.fault
-        return f"{len(status.conditions)} payments are stopped" if status.conditions else None
-
-    async def halted() -> str | None:
-        return halts.problem
-
-    async def agreeing() -> str | None:
-        status = reconciler.status()
-        if status.agrees:
-            return None
-        differing = ", ".join(position.symbol for position in status.mismatches)
-        return f"vault and ledger differ in {differing}" if differing else "not compared yet"
 
     async def snapshotting() -> Exception | None:
         return snapshots.fault
@@ -434,10 +342,6 @@ def _health_parts(
         postgres_part(pool),
         lag_part("read tables", head_seq, lambda: read_tables.seq, MAX_LAG, required=True),
         lag_part("trades", head_seq, lambda: trades.seq, MAX_LAG, required=False),
-        HealthPart("deposits", required=False, check=crediting),
-        HealthPart("withdrawals", required=False, check=paying),
-        HealthPart("halts", required=False, check=halted),
-        HealthPart("books", required=False, check=agreeing),
         HealthPart("snapshots", required=False, check=snapshotting),
     )
 

@@ -18,12 +18,13 @@ from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
 from exchange.chain.allow_list import AllowList
+from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
 from exchange.chain.risk import AssetLimits, RiskPolicy
 from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket, SetRules
 from exchange.core.state import State
 from exchange.edge.app import create_app
-from exchange.edge.dependencies import Edge, EdgeConfig, MarketData
+from exchange.edge.dependencies import DepositAddressing, Edge, EdgeConfig, MarketData
 from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
 from exchange.gateway.sessions import Sessions
@@ -45,6 +46,12 @@ ETH = "0x" + "00" * 20
 USDC = "0x" + "0c" * 20
 WBTC = "0x" + "0b" * 20
 RISK_POLICY = RiskPolicy({"WBTC": AssetLimits(review_above_atoms=10**8)})
+REGISTRY = "0x" + "de" * 20
+FORWARDERS = Forwarders.load(
+    Path(__file__).parents[2] / "build" / "contracts", registry=REGISTRY, vault=VAULT
+)
+MINIMA = {ETH: 10**16, USDC: 10**6}
+DEPOSIT_ADDRESSING = DepositAddressing(FORWARDERS, lambda: MINIMA)
 SWAGGER_UI = Path(__file__).parents[2] / "node_modules" / "swagger-ui-dist"
 
 LISTING: list[Command] = [
@@ -226,6 +233,7 @@ async def running_exchange(
     clickhouse: ClickHouse | None = None,
     *,
     address_delay_s: int = 0,
+    deposit_addressing: DepositAddressing | None = DEPOSIT_ADDRESSING,
 ) -> AsyncIterator[Exchange]:
     """Engine, journal, projections and app on an empty migrated database."""
     log = await JournalLog.claim(database_url)
@@ -277,6 +285,7 @@ async def running_exchange(
         risk_policy=RISK_POLICY,
         gas_price=lambda: faults.gas_price,
         withdrawals_halted=lambda: faults.withdrawals_halted,
+        deposit_addressing=deposit_addressing,
         health_parts=(
             engine_part(lambda: sequencer.running),
             postgres_part(pool),

@@ -81,7 +81,7 @@ class ArrivalWatcher:
     ) -> None:
         self._rpc = rpc
         self._rows = ArrivalRows(pool, chain_id, forwarders.registry)
-        self._forwarders = forwarders
+        self.forwarders = forwarders
         self._tokens = tokens
         self._outbox = outbox
         self._chain_id = chain_id
@@ -123,7 +123,7 @@ class ArrivalWatcher:
         """One pass. Raises ChainError."""
         if not self._started:
             await self._rpc.check_chain(self._chain_id)
-            await self._forwarders.check(self._rpc)
+            await self.forwarders.check(self._rpc)
             if self._outbox is not None:
                 await self._outbox.prepare()
             self._started = True
@@ -140,7 +140,7 @@ class ArrivalWatcher:
     # ---- 1. what lies there
 
     async def _read_minima(self, tokens: list[str]) -> None:
-        registry = self._forwarders.registry
+        registry = self.forwarders.registry
         answers = await together(*(self._rpc.view(registry, minimum_of_call(token)) for token in tokens))
         self._minima = {
             token: minimum
@@ -154,7 +154,7 @@ class ArrivalWatcher:
             owners = await self._rows.owners(self._after, OWNERS_PER_CALL)
             if owners:
                 answer = await self._rpc.view(
-                    self._forwarders.registry, balances_call(owners, tokens), head.hash
+                    self.forwarders.registry, balances_call(owners, tokens), head.hash
                 )
                 found = {
                     (owner, token): atoms
@@ -193,7 +193,7 @@ class ArrivalWatcher:
         if not chosen:
             return
         gas = BATCH_GAS + ITEM_GAS * len(chosen)
-        call = Call(Purpose.SWEEP, self._forwarders.registry, sweep_batch_call(chosen), gas)
+        call = Call(Purpose.SWEEP, self.forwarders.registry, sweep_batch_call(chosen), gas)
         for key in chosen:
             self._postpone(key)  # should it be skipped on the chain, it is not sent again and again
         try:
@@ -208,7 +208,7 @@ class ArrivalWatcher:
     async def _would_work(self, arrival: Arrival, sender: str) -> bool:
         try:
             await self._rpc.view(
-                self._forwarders.registry, sweep_call(arrival.owner, arrival.token), sender=sender
+                self.forwarders.registry, sweep_call(arrival.owner, arrival.token), sender=sender
             )
         except RpcError as error:
             self._postpone(_key(arrival))

@@ -34,17 +34,12 @@ from exchange.chain.backoff import repeat
 from exchange.chain.batches import BatchMaker
 from exchange.chain.errors import (
     CursorAheadOfJournal,
-    LogInvalid,
-    PaymentCondition,
     PaymentDiffersFromLedger,
     PaymentRefused,
-    RpcAnswerInvalid,
-    RpcError,
 )
 from exchange.chain.finality import Finality
 from exchange.chain.life_cycle import UNDER_WAY, PaymentState
-from exchange.chain.nonces import OpenTransaction
-from exchange.chain.outbox import Fate, GasStatus, Outbox, SendPolicy, Watched
+from exchange.chain.outbox import GasStatus, Outbox, SendPolicy
 from exchange.chain.outcomes import MADE, NEVER_PAYABLE, outcome_of
 from exchange.chain.payment_orders import PaymentOrder, owner_request
 from exchange.chain.payment_rows import (
@@ -55,6 +50,7 @@ from exchange.chain.payment_rows import (
     payment_status,
 )
 from exchange.chain.payment_search import PaymentSearch
+from exchange.chain.payment_transactions import OF_ONE_PAYMENT, PaymentTransactions
 from exchange.chain.risk import RiskStep, Verdict
 from exchange.chain.rpc import Header, Receipt, Rpc
 from exchange.chain.signer import Sender, Signer
@@ -78,9 +74,6 @@ __all__ = [
 
 JOURNAL_ROWS_PER_READ = 64
 
-_OF_ONE_PAYMENT = (PaymentCondition, LogInvalid, RpcError, RpcAnswerInvalid)
-"""What stops one payment, while those behind it go on. A node that does not answer stops the pass."""
-
 _BEFORE_SIGNED = (
     PaymentState.REQUESTED,
     PaymentState.REVIEW,
@@ -95,8 +88,8 @@ log = structlog.get_logger(__name__)
 class WithdrawalPolicy:
     """When to sign, settle and try again. `deadline_room_s`: nothing is signed closer to its deadline.
 
-    `finality` says when a payment counts as made. Where the chain's own word is waited for, nonces that a
-    stranger used count as lost after `send.confirmations` all the same: that decides about bytes of ours only.
+    `finality` says when a payment counts as made. Where the chain's own word is waited for, a nonce that a
+    stranger used counts as lost after `send.confirmations` all the same: that decides about our bytes only.
     """
 
     finality: Finality
@@ -146,10 +139,9 @@ class WithdrawalWorker:
     ) -> None:
         self._rpc = rpc
         self._rows = PaymentRows(pool, chain_id, vault)
-        send = replace(
-            policy.send, confirmations=policy.finality.confirmations or policy.send.confirmations
-        )
+        send = replace(policy.send, confirmations=policy.finality.confirmations or policy.send.confirmations)
         self._outbox = Outbox(rpc, pool, sender, chain_id=chain_id, policy=send, now=now)
+        self._transactions = PaymentTransactions(self._outbox, self._rows, vault)
         self._batches = BatchMaker(rpc, vault, sender.address, self._signature)
         self._search = PaymentSearch(rpc, vault, deploy_block)
         self._risk = risk
@@ -171,7 +163,6 @@ class WithdrawalWorker:
         self._fault: Exception | None = None
         self._retries: dict[str, int] = {}
         self._checked_s: dict[str, float] = {}
-        self._receipts: dict[str, Receipt | None] = {}
         self._newest_confirmed = 0
 
     def status(self) -> WithdrawalsStatus:
@@ -204,18 +195,20 @@ class WithdrawalWorker:
             await self.prepare()
         await self._read_journal()
         head = await self._rpc.head()
-        finalized = await self._rpc.finalized()
-        self._newest_confirmed = self._policy.finality.newest_confirmed(head, finalized)
-        self._receipts.clear()
+        finality = self._policy.finality
+        finalized = await self._rpc.finalized() if finality.is_finalized else None
+        self._newest_confirmed = finality.newest_confirmed(head, finalized)
         conditions: dict[str, Exception] = {}
-        await self._look_after_transactions(head, conditions)
+        await self._transactions.look_after(head, self._is_confirmed, conditions)
         payments = await self._rows.open()
+        if payments and finalized is None:
+            finalized = await self._rpc.finalized()
         ready: list[StoredPayment] = []
         for payment in payments:
             try:
                 if await self._advance(payment, head, finalized):
                     ready.append(payment)
-            except _OF_ONE_PAYMENT as condition:
+            except OF_ONE_PAYMENT as condition:
                 conditions[payment.withdrawal_id] = condition
         await self._send_out(ready, head, conditions)
         self._open_payments = len(payments)
@@ -247,78 +240,6 @@ class WithdrawalWorker:
         while rows := await self._tail.read(self._cursor, JOURNAL_ROWS_PER_READ):
             await self._rows.take_in(rows)
             self._cursor = rows[-1].seq_last
-
-    # ------------------------------------------------------------------------------- transactions
-
-    async def _look_after_transactions(self, head: Header, conditions: dict[str, Exception]) -> None:
-        transactions = await self._outbox.rows.open()
-        if not transactions:
-            return
-        next_nonce = await self._outbox.next_nonce()
-        for transaction in transactions:
-            payments = await self._rows.of_nonce(self._outbox.address, transaction.nonce)
-            try:
-                await self._look_after(transaction, payments, head, next_nonce, conditions)
-            except _OF_ONE_PAYMENT as condition:
-                conditions |= {payment.withdrawal_id: condition for payment in payments}
-
-    async def _look_after(
-        self,
-        transaction: OpenTransaction,
-        payments: list[StoredPayment],
-        head: Header,
-        next_nonce: int,
-        conditions: dict[str, Exception],
-    ) -> None:
-        # a settled payment is not: if its block was reorganized away, its bytes are what still pays it
-        useless = all(
-            payment.state is PaymentState.REFUNDED or head.time_s > payment.deadline_s for payment in payments
-        )
-        watched = await self._outbox.look_after(transaction, head, next_nonce, useless=useless)
-        if watched.fate is Fate.LOST:
-            await self._start_again(payments, transaction)
-            await self._outbox.close(transaction.nonce)
-        elif watched.receipt is not None:
-            await self._look_at_receipt(watched, watched.receipt, payments, conditions)
-        elif watched.is_broadcast:
-            await self._rows.broadcast([payment.withdrawal_id for payment in payments])
-
-    async def _look_at_receipt(
-        self,
-        watched: Watched,
-        receipt: Receipt,
-        payments: list[StoredPayment],
-        conditions: dict[str, Exception],
-    ) -> None:
-        """Stores what a mined transaction did; it stays open until all of that is stored and confirmed."""
-        assert watched.attempt is not None
-        confirmed = self._is_confirmed(receipt)
-        if watched.attempt.cancels:
-            if confirmed:
-                await self._start_again(payments, watched.transaction)
-                await self._outbox.close(watched.transaction.nonce)
-            return
-        complete = True
-        for payment in payments:
-            if payment.state not in UNDER_WAY:
-                continue
-            try:
-                await self._mined(payment, receipt)
-            except _OF_ONE_PAYMENT as condition:
-                conditions[payment.withdrawal_id] = condition
-                complete = False
-        if complete and confirmed:
-            await self._outbox.close(watched.transaction.nonce)
-
-    async def _start_again(self, payments: list[StoredPayment], transaction: OpenTransaction) -> None:
-        """Nothing of this transaction can pay them any more. Later tries of theirs are left alone."""
-        this_try = (self._outbox.address, transaction.nonce)
-        ids = [
-            payment.withdrawal_id
-            for payment in payments
-            if payment.state in UNDER_WAY and await self._rows.last_try(payment.withdrawal_id) == this_try
-        ]
-        await self._rows.unsign(ids)
 
     # ----------------------------------------------------------------------------------- payments
 
@@ -406,7 +327,7 @@ class WithdrawalWorker:
 
             try:
                 submitted = await self._outbox.submit(self._batches.call(batch), head, sign)
-            except _OF_ONE_PAYMENT as condition:
+            except OF_ONE_PAYMENT as condition:
                 conditions |= dict.fromkeys(ids, condition)
                 continue
             if submitted is not None:
@@ -428,41 +349,21 @@ class WithdrawalWorker:
     async def _find_on_chain(self, payment: StoredPayment, head: Header) -> None:
         """The id is used, though no transaction of ours is known to have done it: follow the one that did."""
         for tx_hash in await self._search.transactions(payment.withdrawal_id, head):
-            receipt = await self._receipt(tx_hash)
+            receipt = await self._transactions.receipt(tx_hash)
             if receipt is not None:
                 log.warning("payment_found", withdrawal=payment.withdrawal_id, tx_hash=tx_hash)
-                await self._mined(payment, receipt)
+                await self._transactions.mined(payment, receipt)
                 return
-
-    async def _receipt(self, tx_hash: str) -> Receipt | None:
-        """A receipt on the present branch, asked for once a pass: the payments of a batch share it."""
-        if tx_hash not in self._receipts:
-            self._receipts[tx_hash] = await self._outbox.receipt(tx_hash)
-        return self._receipts[tx_hash]
-
-    async def _mined(self, payment: StoredPayment, receipt: Receipt) -> None:
-        outcome, reason = outcome_of(payment, self._vault, receipt)
-        await self._rows.mined(
-            payment.withdrawal_id, receipt.tx_hash, receipt.block_number, receipt.block_hash, outcome
-        )
-        log.info(
-            "payment_mined",
-            withdrawal=payment.withdrawal_id,
-            tx_hash=receipt.tx_hash,
-            block=receipt.block_number,
-            outcome=outcome,
-            reason=reason,
-        )
 
     async def _confirm(self, payment: StoredPayment) -> None:
         assert payment.tx_hash is not None
-        receipt = await self._receipt(payment.tx_hash)
+        receipt = await self._transactions.receipt(payment.tx_hash)
         if receipt is None:
-            await self._reorganized(payment)
+            await self._transactions.reorganized(payment)
             return
         outcome, reason = outcome_of(payment, self._vault, receipt)
         if (receipt.block_hash, outcome) != (payment.block_hash, payment.outcome):
-            await self._mined(payment, receipt)
+            await self._transactions.mined(payment, receipt)
         if not self._is_confirmed(receipt):
             return
         if outcome in MADE:
@@ -473,14 +374,6 @@ class WithdrawalWorker:
             )
         else:
             await self._try_later(payment, f"{outcome}, reason {reason}")
-
-    async def _reorganized(self, payment: StoredPayment) -> None:
-        """The receipt is gone: what we sent is sent again."""
-        log.warning("payment_reorganized", withdrawal=payment.withdrawal_id, tx_hash=payment.tx_hash)
-        last_try = await self._rows.last_try(payment.withdrawal_id)
-        if last_try is not None and last_try[0] == self._outbox.address:
-            await self._outbox.rows.reopen(last_try[1])
-        await self._rows.unmined(payment.withdrawal_id, is_ours=last_try is not None)
 
     async def _try_later(self, payment: StoredPayment, note: str) -> None:
         retry = self._retries.get(payment.withdrawal_id, 0)

@@ -19,6 +19,7 @@ from exchange.edge.rest import (
     auth,
     cancel_all_after,
     deployment,
+    deposit_address,
     deposits,
     fills,
     health,
@@ -28,6 +29,7 @@ from exchange.edge.rest import (
     me,
     order_entry,
     orders,
+    proof,
     transfers,
     withdrawal_addresses,
     withdrawal_quote,
@@ -74,10 +76,12 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         fills,
         transfers,
         deposits,
+        deposit_address,
         withdrawal_addresses,
         withdrawal_quote,  # before `/v1/withdrawals/{withdrawal_id}`, which would take it for an id
         withdrawals,
         ledger,
+        proof,
     ):
         app.include_router(noun.router)
     app.openapi = _documented(app)  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from exchange.chain.allow_list import AllowList
 from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
+from exchange.chain.reconcile import FinalizedComparison
 from exchange.chain.risk import RiskPolicy
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
@@ -95,6 +96,8 @@ class Edge:
     withdrawals_halted: Callable[[], bool]
     deposit_addressing: DepositAddressing | None = None
     """None when the deployment has no personal deposit addresses."""
+    solvency: Callable[[], FinalizedComparison | None] = lambda: None
+    """The last comparison of vault and ledger at a finalized block; None before the first."""
     health_parts: tuple[HealthPart, ...] = field(default=())
 
     @property

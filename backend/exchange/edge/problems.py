@@ -33,7 +33,12 @@ class EdgeCode(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BAD_REQUEST = "bad_request"
+    NO_DEPOSIT_ADDRESSES = "no_deposit_addresses"
     NOT_YET = "not_yet"
+    NOT_COMPARED_YET = "not_compared_yet"
+    NO_PROOF_YET = "no_proof_yet"
+    PROOF_NOT_FOUND = "proof_not_found"
+    NOT_IN_PROOF = "not_in_proof"
     OVERLOADED = "overloaded"
     OUTCOME_UNKNOWN = "outcome_unknown"
     UNAVAILABLE = "unavailable"
@@ -53,7 +58,12 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.CURSOR_INVALID: (422, "The cursor is not one that this listing gave out."),
     EdgeCode.NOT_FOUND: (404, "There is nothing at this address."),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "This address does not take this method."),
+    EdgeCode.NO_DEPOSIT_ADDRESSES: (404, "This deployment has no personal deposit addresses."),
     EdgeCode.NOT_YET: (503, "The data is not as new as this needs yet."),
+    EdgeCode.NOT_COMPARED_YET: (503, "Vault and ledger were not compared at a finalized block yet."),
+    EdgeCode.NO_PROOF_YET: (404, "No proof of balances was made yet."),
+    EdgeCode.PROOF_NOT_FOUND: (404, "There is no such proof of balances."),
+    EdgeCode.NOT_IN_PROOF: (404, "The account is not in this proof: it was owed nothing then."),
     EdgeCode.OVERLOADED: (503, "The engine has too much to do; the request was not taken in."),
     EdgeCode.OUTCOME_UNKNOWN: (503, "The engine stopped; whether the request took effect is not known yet."),
     EdgeCode.UNAVAILABLE: (503, "Something that this answer needs is not available."),

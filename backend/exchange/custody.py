@@ -1,0 +1,211 @@
+"""Wiring of everything that touches the chain: one vault's workers, and what they say of themselves.
+
+Nothing here decides anything. The workers' tasks are started by `exchange.main`, in the order of `works`.
+"""
+
+import contextlib
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from exchange.chain.alerts import Alerts
+from exchange.chain.allow_list import AllowList
+from exchange.chain.arrivals import ArrivalWatcher
+from exchange.chain.deposits import DepositWatcher
+from exchange.chain.displacement import Safeguard
+from exchange.chain.forwarders import Forwarders
+from exchange.chain.gas_price import GasPrices
+from exchange.chain.halts import Halts
+from exchange.chain.outbox import Outbox, SendPolicy
+from exchange.chain.reconcile import Reconciler
+from exchange.chain.remote_signer import RemoteSigner
+from exchange.chain.risk import RiskStep
+from exchange.chain.rpc import Rpc
+from exchange.chain.signer import LocalSender, LocalSigner, Signer
+from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
+from exchange.config import ARTIFACTS, LocalKey, Settings
+from exchange.edge.dependencies import DepositAddressing, HealthPart
+from exchange.journal.tail import Tail
+from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.sequencer import Sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """The workers of one vault."""
+
+    alerts: Alerts
+    halts: Halts
+    deposits: DepositWatcher
+    reconciler: Reconciler
+    withdrawals: WithdrawalWorker
+    gas_prices: GasPrices
+    arrivals: ArrivalWatcher | None
+    """None when the deployment has no personal deposit addresses."""
+
+    @property
+    def deposit_addressing(self) -> DepositAddressing | None:
+        """What the API needs of the personal deposit addresses."""
+        arrivals = self.arrivals
+        if arrivals is None:
+            return None
+        return DepositAddressing(arrivals.forwarders, lambda: arrivals.minima)
+
+    def withdrawals_halted(self) -> bool:
+        """Whether nothing is signed at present."""
+        return self.halts.halted or not self.reconciler.agrees
+
+    def works(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """What runs as long as the exchange does, by name."""
+        works = [
+            ("alerts", self.alerts.run()),
+            ("halts", self.halts.run()),
+            ("deposit watcher", self.deposits.run()),
+            ("reconciler", self.reconciler.run()),
+            ("withdrawal worker", self.withdrawals.run()),
+            ("gas price", self.gas_prices.run()),
+        ]
+        if self.arrivals is not None:
+            works.append(("deposit addresses", self.arrivals.run()))
+        return works
+
+    def health_parts(self) -> tuple[HealthPart, ...]:
+        """What each worker says of itself; trading goes on without all of them."""
+        parts = [
+            HealthPart("deposits", required=False, check=self._crediting),
+            HealthPart("withdrawals", required=False, check=self._paying),
+            HealthPart("sender gas", required=False, check=self._fuelled),
+            HealthPart("halts", required=False, check=self._halted),
+            HealthPart("books", required=False, check=self._agreeing),
+        ]
+        if self.arrivals is not None:
+            parts.append(HealthPart("deposit addresses", required=False, check=self._sweeping))
+        return tuple(parts)
+
+    async def _crediting(self) -> str | Exception | None:
+        status = self.deposits.status()
+        stale = None if status.stale_s is None else f"the newest block is {status.stale_s} s old"
+        return status.condition or status.fault or stale
+
+    async def _paying(self) -> str | Exception | None:
+        status = self.withdrawals.status()
+        if status.fault is not None:
+            return status.fault
+        return f"{len(status.conditions)} payments are stopped" if status.conditions else None
+
+    async def _fuelled(self) -> str | None:
+        gas = self.withdrawals.status().gas
+        return "low: send it native coins" if gas is not None and gas.is_low else None
+
+    async def _halted(self) -> str | None:
+        return self.halts.problem
+
+    async def _agreeing(self) -> str | None:
+        status = self.reconciler.status()
+        if status.agrees:
+            return None
+        differing = ", ".join(position.symbol for position in status.mismatches)
+        return f"vault and ledger differ in {differing}" if differing else "not compared yet"
+
+    async def _sweeping(self) -> str | Exception | None:
+        assert self.arrivals is not None
+        status = self.arrivals.status()
+        if status.fault is not None:
+            return status.fault
+        if status.condition is not None:
+            return f"{status.waiting} arrivals wait: nothing can be sent"
+        return "sweeper gas is low: send it native coins" if status.gas and status.gas.is_low else None
+
+
+def make_custody(
+    settings: Settings,
+    stack: contextlib.AsyncExitStack,
+    rpc: Rpc,
+    pool: asyncpg.Pool,
+    sequencer: Sequencer,
+    tail: Tail,
+) -> Custody:
+    """The workers, none of them started. What must be closed is closed with the stack."""
+    committed = sequencer.committed
+    alerts = Alerts(settings.alert_url)
+    halts = Halts(pool, alerts.send)
+    deposits = DepositWatcher(
+        rpc,
+        pool,
+        sequencer.submit_batch,
+        committed,
+        chain_id=settings.chain_id,
+        vault=settings.vault,
+        deploy_block=settings.vault_block,
+        finality=settings.finality,
+        on_displaced=Safeguard(halts, alerts.send, committed, sequencer.submit),
+        alert=alerts.send,
+    )
+    reconciler = Reconciler(rpc, pool, committed, deposits, chain_id=settings.chain_id, vault=settings.vault)
+    withdrawals = WithdrawalWorker(
+        rpc,
+        pool,
+        sequencer.submit,
+        committed,
+        tail,
+        _signer(settings, stack),
+        LocalSender(settings.sender_key, settings.chain_id),
+        RiskStep(
+            pool,
+            settings.risk,
+            AllowList(pool, settings.address_delay_s),
+            lambda asset_id: committed.assets[asset_id].symbol,
+            chain_id=settings.chain_id,
+            vault=settings.vault,
+        ),
+        chain_id=settings.chain_id,
+        vault=settings.vault,
+        deploy_block=settings.vault_block,
+        policy=WithdrawalPolicy(finality=settings.finality),
+        may_sign=lambda: reconciler.agrees and not halts.halted,
+    )
+    return Custody(
+        alerts=alerts,
+        halts=halts,
+        deposits=deposits,
+        reconciler=reconciler,
+        withdrawals=withdrawals,
+        gas_prices=GasPrices(rpc),
+        arrivals=_arrivals(settings, rpc, pool, committed),
+    )
+
+
+def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> Signer:
+    """The key in this process, or the client of a policy signer, closed with the stack."""
+    if isinstance(settings.signer, LocalKey):
+        return LocalSigner(settings.signer.key, settings.chain_id, settings.vault)
+    signer = RemoteSigner(settings.signer, settings.chain_id, settings.vault)
+    stack.push_async_callback(signer.close)
+    return signer
+
+
+def _arrivals(
+    settings: Settings, rpc: Rpc, pool: asyncpg.Pool, committed: CommittedView
+) -> ArrivalWatcher | None:
+    """The watcher of personal deposit addresses; without a sweeper's key it only watches."""
+    if settings.deposit_addresses is None:
+        return None
+    outbox = None
+    if settings.sweeper_key is not None:
+        sweeper = LocalSender(settings.sweeper_key, settings.chain_id)
+        outbox = Outbox(rpc, pool, sweeper, chain_id=settings.chain_id, policy=SendPolicy())
+    route = (settings.chain_id, settings.vault)
+    return ArrivalWatcher(
+        rpc,
+        pool,
+        Forwarders.load(ARTIFACTS, registry=settings.deposit_addresses, vault=settings.vault),
+        lambda: [
+            asset.token
+            for asset in committed.assets.values()
+            if asset.listed and (asset.chain_id, asset.vault) == route
+        ],
+        outbox,
+        chain_id=settings.chain_id,
+    )
