@@ -76,13 +76,14 @@ class Halts:
         *,
         poll_s: float = POLL_S,
         max_age_s: float = MAX_AGE_S,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._alert = alert
         self._poll_s = poll_s
         self._max_age_s = max_age_s
         self._reading = asyncio.Lock()
-        self._now_s = asyncio.get_running_loop().time
+        self._now_s = now_s
         self._open: tuple[Halt, ...] = ()
         self._read_at_s: float | None = None
         self._unstored: set[tuple[HaltKind, int, str]] = set()

@@ -1,0 +1,393 @@
+"""A credited deposit that the chain takes back: everything halts, its owner is frozen, people are told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.chain.conftest import CONFIRMATIONS, reorganize
+
+from exchange.chain.deposits import DepositWatcher
+from exchange.chain.dev_keys import dev_address
+from exchange.chain.displacement import DisplacedDeposits, Safeguard
+from exchange.chain.errors import DepositsDisagree, FreezeRefused, ReorgedAfterCredit
+from exchange.chain.halts import HaltKind, Halts
+from exchange.core.commands import CreditDeposit, OpenAccount, SetAccountState
+from exchange.core.words import AccountState
+from exchange.projections.postgres import PostgresProjection
+
+
+class Venue:
+    """An exchange with its halts, and watchers that use them."""
+
+    def __init__(self, pool: Any, exchange: Any, witness: Any, watch: Callable[..., DepositWatcher]) -> None:
+        self.pool = pool
+        self.exchange = exchange
+        self.witness = witness
+        self.halts = Halts(pool, witness.alert)
+        self._watch = watch
+
+    def watcher(self) -> DepositWatcher:
+        """A new one, as after a restart."""
+        self.halts = Halts(self.pool, self.witness.alert)
+        safeguard = Safeguard(self.halts, self.witness.alert, self.exchange.committed, self.exchange.submit)
+        return self._watch(on_displaced=safeguard)
+
+    async def open_halts(self) -> list[HaltKind]:
+        return [halt.kind for halt in await self.halts.open()]
+
+    def states(self, owner: str) -> list[AccountState]:
+        """Of all accounts of an owner, the main one first."""
+        committed = self.exchange.committed
+        return [committed.account_state(account_id) for _, account_id in committed.sub_accounts(owner)]
+
+    async def activate(self, owner: str) -> None:
+        for _, account_id in self.exchange.committed.sub_accounts(owner):
+            await self.exchange.submit(SetAccountState(account_id, AccountState.ACTIVE))
+
+    @property
+    def alerts(self) -> list[str]:
+        return [kind for kind, _ in self.witness.alerts]
+
+
+@pytest.fixture
+def venue(pool, exchange, witness, watch) -> Venue:
+    return Venue(pool, exchange, witness, watch)
+
+
+@pytest.fixture
+def displace(venue, rpc, wallet, mine) -> Callable[..., Awaitable[None]]:
+    """Alice's deposit is credited, and then the chain is as if she had never made it."""
+
+    async def one(atoms: int = 8) -> None:
+        snapshot = await rpc.call("evm_snapshot")
+        await wallet(0).deposit_native(atoms)
+        await mine(CONFIRMATIONS)
+        await venue.watcher().poll()
+        assert venue.exchange.available_atoms(dev_address(0), "ETH") == atoms
+        await rpc.call("evm_revert", snapshot)
+        await mine(CONFIRMATIONS + 3)
+
+    return one
+
+
+async def test_it_halts_withdrawals_freezes_all_accounts_of_the_owner_and_alerts(venue, displace):
+    alice, bob = dev_address(0), dev_address(1)
+    await venue.exchange.submit(OpenAccount(alice, 1))
+    await displace()
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert venue.halts.halted
+    assert venue.halts.problem == "withdrawals halted: reorged_after_credit"
+    assert venue.states(alice) == [AccountState.FROZEN] * 2
+    assert venue.states(bob) == [AccountState.ACTIVE]
+    assert venue.alerts == ["withdrawals_halted", "accounts_frozen"]
+    assert "deposits 1;" in venue.witness.alerts[1][1]
+
+
+async def test_it_is_done_once_for_each_deposit_however_often_it_is_looked_at(venue, displace):
+    await displace()
+    for _ in range(3):
+        watcher = venue.watcher()
+        for _ in range(2):
+            with pytest.raises(ReorgedAfterCredit):
+                await watcher.poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert len(venue.exchange.submitted(SetAccountState)) == 1
+    assert venue.alerts.count("accounts_frozen") == 1
+
+
+async def test_when_the_same_deposit_comes_back_crediting_goes_on_but_halt_and_frost_stay(
+    venue, displace, wallet, mine
+):
+    await displace()
+    watcher = venue.watcher()
+    with pytest.raises(ReorgedAfterCredit):
+        await watcher.poll()
+    await wallet(0).deposit_native(8)
+    await wallet(1).deposit_native(5)
+    await mine(CONFIRMATIONS)
+    await watcher.poll()
+    assert watcher.status().condition is None
+    assert venue.exchange.available_atoms(dev_address(0), "ETH") == 8
+    assert venue.exchange.available_atoms(dev_address(1), "ETH") == 5
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+
+
+async def test_what_an_operator_undoes_stays_undone_while_the_deposit_is_still_gone(venue, displace):
+    await displace()
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    [halt] = await venue.halts.open()
+    await venue.halts.lift(halt.id, "operator", "covered from our own funds")
+    await venue.activate(dev_address(0))
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == []
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+
+
+async def test_a_deposit_that_came_back_and_goes_again_is_answered_again(venue, displace, rpc, wallet, mine):
+    await displace()
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    snapshot = await rpc.call("evm_snapshot")
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    [halt] = await venue.halts.open()
+    await venue.halts.lift(halt.id, "operator", "it is back")
+    await venue.activate(dev_address(0))
+    await rpc.call("evm_revert", snapshot)
+    await mine(CONFIRMATIONS + 3)
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+
+
+async def test_when_another_deposit_has_taken_its_number_only_the_first_owner_is_frozen(
+    venue, displace, wallet, mine
+):
+    await displace()
+    await wallet(1).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+    assert venue.states(dev_address(1)) == [AccountState.ACTIVE]
+    assert len(venue.exchange.submitted(CreditDeposit)) == 1
+
+
+async def test_a_deposit_that_only_moved_is_neither_credited_again_nor_answered(venue, rpc, wallet, mine):
+    alice = wallet(0)
+    made = await rpc.call("eth_getTransactionByHash", await alice.deposit_native(8))
+    again = {name: made[name] for name in ("from", "to", "value", "gas", "input")}
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await reorganize(rpc, CONFIRMATIONS + 1, [(again, 1)])
+    await mine(CONFIRMATIONS + 1)
+    await venue.watcher().poll()
+    assert await venue.pool.fetchval("SELECT count(*) FROM vault_deposits WHERE NOT displaced") == 1
+    assert venue.exchange.available_atoms(alice.address, "ETH") == 8
+    assert len(venue.exchange.submitted(CreditDeposit)) == 1
+    assert await venue.open_halts() == []
+    assert venue.states(alice.address) == [AccountState.ACTIVE]
+
+
+async def test_only_the_deposits_above_the_fork_are_answered(venue, rpc, wallet, mine):
+    await wallet(1).deposit_native(1)
+    snapshot = await rpc.call("evm_snapshot")
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await rpc.call("evm_revert", snapshot)
+    await mine(CONFIRMATIONS + 3)
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+    assert venue.states(dev_address(1)) == [AccountState.ACTIVE]
+    [halt] = await venue.halts.open()
+    assert halt.detail == "credited but not in the chain any more: deposits 2"
+
+
+# ------------------------------------------------------------------------------------ crashes
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("step", ["raise_", "submit", "alert", "mark_answered"])
+async def test_whoever_is_killed_between_two_steps_finishes_after_the_restart(
+    venue, displace, monkeypatch, step, before
+):
+    await displace()
+    dying = venue.watcher()
+    safeguard = dying._on_displaced
+
+    def deadly(function: Any) -> Any:
+        if not asyncio.iscoroutinefunction(function):
+
+            def die(*arguments: Any) -> None:
+                if not before:
+                    function(*arguments)
+                raise Crash
+
+            return die
+
+        async def die_waiting(*arguments: Any) -> None:
+            if not before:
+                await function(*arguments)
+            raise Crash
+
+        return die_waiting
+
+    owner, name = {
+        "raise_": (safeguard._halts, "raise_"),
+        "submit": (safeguard, "_submit"),
+        "alert": (safeguard, "_alert"),
+        "mark_answered": (dying._rows, "mark_answered"),
+    }[step]
+    monkeypatch.setattr(owner, name, deadly(getattr(owner, name)))
+    with pytest.raises(Crash):
+        await dying.poll()
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+    assert "accounts_frozen" in venue.alerts
+    assert await venue.pool.fetchval("SELECT bool_and(answered) FROM vault_deposits WHERE displaced")
+
+
+async def test_while_the_database_fails_the_halt_holds_in_memory_and_is_tried_again(
+    venue, displace, eventually
+):
+    await displace()
+    await venue.pool.execute("ALTER TABLE halts RENAME TO elsewhere")
+    watcher = venue.watcher()
+    task = asyncio.create_task(watcher.run())
+    await eventually(lambda: venue.halts.problem == "withdrawals halted: reorged_after_credit")
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+    await venue.pool.execute("ALTER TABLE elsewhere RENAME TO halts")
+    await eventually(lambda: venue.states(dev_address(0)) == [AccountState.FROZEN])
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    task.cancel()
+
+
+async def test_an_account_that_the_ledger_does_not_know_can_not_be_frozen(venue):
+    safeguard = Safeguard(venue.halts, venue.witness.alert, venue.exchange.committed, venue.exchange.submit)
+
+    class Inventive:
+        def sub_accounts(self, owner: str) -> list[tuple[int, int]]:
+            return [(0, 999)]
+
+        def account_state(self, account_id: int) -> AccountState:
+            return AccountState.ACTIVE
+
+    safeguard._committed = Inventive()
+    with pytest.raises(FreezeRefused):
+        await safeguard(DisplacedDeposits(31337, "0x" + "fa" * 20, (1,), (dev_address(0),)))
+    assert venue.halts.halted
+
+
+# --------------------------------------------------------------------------------- lost tables
+
+
+async def test_with_lost_tables_the_owners_are_found_in_the_ledgers_own(venue, displace, eventually):
+    await displace()
+    await venue.pool.execute("TRUNCATE chain_blocks, vault_deposits")
+    projection = PostgresProjection(venue.pool, venue.exchange)
+    following = asyncio.create_task(projection.run())
+    assert await projection.reached(venue.exchange.committed.seq, 10)
+    following.cancel()
+    watcher = venue.watcher()
+    for _ in range(2):
+        with pytest.raises(ReorgedAfterCredit):
+            await watcher.poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+    assert venue.alerts.count("accounts_frozen") == 1
+
+
+async def test_with_all_tables_lost_the_halt_alone_stands(venue, displace):
+    await displace()
+    await venue.pool.execute("TRUNCATE chain_blocks, vault_deposits")
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+
+
+async def test_with_lost_tables_a_log_that_is_kept_from_us_is_no_reason_to_halt(
+    venue, wallet, mine, faulty_rpc
+):
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await venue.pool.execute("TRUNCATE chain_blocks, vault_deposits")
+    faulty_rpc.after = lambda method, params, answer: [] if method == "eth_getLogs" else answer
+    for _ in range(2):
+        with pytest.raises(DepositsDisagree):
+            await venue.watcher().poll()
+    assert await venue.open_halts() == []
+    faulty_rpc.heal()
+    await venue.watcher().poll()
+    assert venue.exchange.available_atoms(dev_address(0), "ETH") == 8
+
+
+async def test_after_a_reorganization_a_log_that_is_kept_from_us_is_no_reason_to_halt(
+    venue, displace, wallet, mine, faulty_rpc
+):
+    await displace()
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    faulty_rpc.after = lambda method, params, answer: [] if method == "eth_getLogs" else answer
+    with pytest.raises(DepositsDisagree):
+        await venue.watcher().poll()
+    faulty_rpc.heal()
+    await venue.watcher().poll()
+    assert await venue.open_halts() == []
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+
+
+async def test_after_a_reorganization_an_invented_deposit_under_its_number_is_no_reason_to_halt(
+    venue, displace, wallet, mine, faulty_rpc, deployment
+):
+    from exchange.chain.dev_keys import DEV_CHAIN_ID
+    from exchange.chain.vault import deposit_hash_origin, next_deposit_hash
+
+    await displace()
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    origin = deposit_hash_origin(DEV_CHAIN_ID, deployment.vault)
+    forged = next_deposit_hash(origin, 1, dev_address(0), "0x" + "00" * 20, 9)
+
+    def lie(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        if method == "eth_getLogs":
+            return [
+                entry | {"data": "0x" + (9).to_bytes(32).hex() + entry["data"][66:130] + forged.hex()}
+                for entry in answer
+            ]
+        return answer
+
+    faulty_rpc.after = lie
+    with pytest.raises(DepositsDisagree):
+        await venue.watcher().poll()
+    faulty_rpc.heal()
+    await venue.watcher().poll()
+    assert await venue.open_halts() == []
+
+
+async def test_without_a_second_look_that_agrees_nothing_is_displaced(venue, wallet, mine, rpc, faulty_rpc):
+    """A node of another branch answers for a moment: nobody is frozen for that."""
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    watcher = venue.watcher()
+    await watcher.poll()
+    head = await rpc.head()
+    switched = 0
+
+    def other_branch(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        nonlocal switched
+        if method == "eth_chainId" and switched:
+            faulty_rpc.heal()
+        if method != "eth_getBlockByNumber":
+            return answer
+        switched += 1
+        number = int(answer["number"], 16)
+        shared = head.number - CONFIRMATIONS - 3
+        if number <= shared:
+            return answer
+        return answer | {"hash": f"0x{number:064x}", "parentHash": f"0x{number - 1:064x}"}
+
+    faulty_rpc.after = other_branch
+    with pytest.raises(Exception, match="changed at block"):
+        await watcher.poll()
+    assert switched > 2
+    assert await venue.pool.fetchval("SELECT count(*) FROM vault_deposits WHERE displaced") == 0
+    await watcher.poll()
+    assert await venue.open_halts() == []
