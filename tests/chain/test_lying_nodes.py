@@ -1,6 +1,5 @@
-"""The deposit watcher and nodes that fail, lag and lie: a credit may come late, but never wrong."""
+"""The deposit watcher and nodes that lie about logs and blocks: nothing is credited that is not so."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +8,13 @@ from tests.chain.conftest import CONFIRMATIONS
 
 from exchange.chain.dev_keys import DEV_CHAIN_ID, dev_address
 from exchange.chain.errors import (
+    ChainMoved,
     DepositGap,
     DepositHashMismatch,
     DepositsDisagree,
-    RpcUnavailable,
-    WrongChain,
+    LogInvalid,
+    LogNotAsked,
 )
-from exchange.chain.vault import DEPOSITED
 from exchange.core.commands import CreditDeposit
 
 # ------------------------------------------------------------------------------- lying nodes
@@ -143,86 +142,126 @@ async def test_a_log_of_another_branch_is_not_stored(watch, wallet, pool, faulty
     assert await pool.fetchval("SELECT count(*) FROM vault_deposits") == 0
 
 
-# ------------------------------------------------------------------------------- faults of the node
+def replacing(number: int, /, **changes: Any) -> Callable[[str, tuple[Any, ...], Any], Any]:
+    """Alters the header of one block, when it is asked for by its number."""
+
+    def lie(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        if method == "eth_getBlockByNumber" and params[0] == hex(number):
+            return answer | changes
+        return answer
+
+    return lie
 
 
-async def test_faults_of_the_node_delay_but_do_not_change_the_result(
-    watch, wallet, exchange, mine, faulty_rpc, eventually
+@pytest.mark.parametrize(
+    "changes", [{"parentHash": "0x" + "77" * 32}, {"hash": "0x" + "77" * 32}, {"number": "0x7"}]
+)
+async def test_a_header_that_does_not_link_to_its_neighbours_ends_the_pass(
+    watch, wallet, exchange, mine, rpc, faulty_rpc, pool, changes
 ):
-    count = 0
-
-    def sometimes(method: str, params: tuple[Any, ...]) -> None:
-        nonlocal count
-        count += 1
-        if count % 6 == 0:
-            raise RpcUnavailable(method, "test")
-
-    watcher = watch()
-    await watcher.poll()
-    faulty_rpc.before = sometimes
-    task = asyncio.create_task(watcher.run())
-    for _ in range(5):
-        await wallet(0).deposit_native(1)
-        await mine(1)
-    await mine(CONFIRMATIONS)
-    await eventually(lambda: exchange.available_atoms(dev_address(0), "ETH") == 5)
-    task.cancel()
-    assert [command.number for command in exchange.submitted(CreditDeposit)] == [1, 2, 3, 4, 5]
-
-
-async def test_a_node_that_refuses_large_ranges_is_asked_for_smaller_ones(
-    watch, wallet, exchange, mine, faulty_rpc, eventually
-):
-    from exchange.chain.errors import RpcError
-
     await wallet(0).deposit_native(1)
-    await mine(400)
-
-    def refuse(method: str, params: tuple[Any, ...]) -> None:
-        if method == "eth_getLogs" and int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) > 100:
-            raise RpcError(method, -32005, "query returned more than 10000 results")
-
-    faulty_rpc.before = refuse
-    task = asyncio.create_task(watch().run())
-    await eventually(lambda: exchange.available_atoms(dev_address(0), "ETH") == 1)
-    task.cancel()
-
-
-async def test_a_node_of_another_chain_is_refused(watch):
-    with pytest.raises(WrongChain):
-        await watch(chain_id=1).poll()
-
-
-async def test_logs_of_others_with_the_same_topic_are_not_asked_for(watch, faulty_rpc, deployment):
-    asked: list[Any] = []
-    faulty_rpc.before = lambda method, params: asked.append((method, params))
-    await watch().poll()
-    queries = [params[0] for method, params in asked if method == "eth_getLogs"]
-    assert all(query["address"] == deployment.vault and query["topics"] == [DEPOSITED] for query in queries)
-    assert queries
-
-
-async def test_a_deposit_of_an_unlisted_token_goes_to_suspense_and_does_not_stop_the_others(
-    watch, wallet, exchange, mine, rpc, deployment
-):
-    from tests.fixtures.anvil import ARTIFACTS
-
-    from exchange.chain.deployment import _Batch, _bytecode
-    from exchange.chain.dev_keys import DEPLOYER_KEY
-    from exchange.core.accounts import SUSPENSE_ACCOUNT
-
-    deployer = dev_address(DEPLOYER_KEY)
-    batch = _Batch(deployer, await rpc.transaction_count(deployer))
-    unlisted = batch.create("unlisted", _bytecode(ARTIFACTS, "TestWBTC"), [], [])
-    batch.call("mint", unlisted, "mint(address,uint256)", ["address", "uint256"], [dev_address(0), 50])
-    await batch.send(rpc)
-    alice = wallet(0)
-    alice.tokens["OTHER"] = unlisted
-    await alice.approve("OTHER")
-    await alice.deposit_token("OTHER", 50)
-    await alice.deposit_native(2)
     await mine(CONFIRMATIONS)
+    faulty_rpc.after = replacing((await rpc.head()).number - 1, **changes)
+    watcher = watch()
+    with pytest.raises(ChainMoved):
+        await watcher.poll()
+    assert await pool.fetchval("SELECT count(*) FROM vault_deposits") == 0
+    faulty_rpc.heal()
+    await watcher.poll()
+    assert exchange.available_atoms(dev_address(0), "ETH") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"address": "0x" + "77" * 20},
+        {"topics": ["0x" + "77" * 32]},
+        {"topics": []},
+        {"blockNumber": "0xffffff"},
+        {"blockNumber": "0x0"},
+    ],
+    ids=["another contract", "another event", "no event", "a block to come", "a block before"],
+)
+async def test_a_log_that_was_not_asked_for_is_not_stored(
+    watch, wallet, exchange, mine, faulty_rpc, pool, change
+):
+    await wallet(0).deposit_native(1)
+    await mine(CONFIRMATIONS)
+
+    def lie(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        return [entry | change for entry in answer] if method == "eth_getLogs" else answer
+
+    faulty_rpc.after = lie
+    watcher = watch()
+    with pytest.raises(LogNotAsked):
+        await watcher.poll()
+    assert await pool.fetchval("SELECT count(*) FROM vault_deposits") == 0
+    faulty_rpc.heal()
+    await watcher.poll()
+    assert exchange.available_atoms(dev_address(0), "ETH") == 1
+
+
+async def test_a_log_that_can_not_be_decoded_stops_crediting(watch, wallet, exchange, mine, faulty_rpc):
+    await wallet(0).deposit_native(1)
+    await mine(CONFIRMATIONS)
+
+    def lie(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        return [entry | {"data": "0x00"} for entry in answer] if method == "eth_getLogs" else answer
+
+    faulty_rpc.after = lie
+    with pytest.raises(LogInvalid):
+        await watch().poll()
+    assert exchange.submitted(CreditDeposit) == []
+
+
+async def test_a_deposit_said_to_be_in_an_earlier_block_is_not_credited_before_its_time(
+    watch, wallet, exchange, mine, rpc, faulty_rpc
+):
+    await mine(10)
+    await wallet(0).deposit_native(1)
+    head = await rpc.head()
+    earlier = await rpc.header(head.number - CONFIRMATIONS)
+
+    def lie(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        if method == "eth_getLogs":
+            place = {"blockNumber": hex(earlier.number), "blockHash": earlier.hash}
+            return [entry | place for entry in answer]
+        return answer
+
+    faulty_rpc.after = lie
+    watcher = watch()
+    with pytest.raises(DepositsDisagree):
+        await watcher.poll()
+    assert exchange.submitted(CreditDeposit) == []
+    faulty_rpc.heal()
+    await mine(CONFIRMATIONS - 1)
+    await watcher.poll()
+    assert exchange.available_atoms(dev_address(0), "ETH") == 1
+
+
+async def test_a_log_that_is_repeated_in_an_answer_is_credited_once(
+    watch, wallet, exchange, mine, faulty_rpc
+):
+    for amount in (1, 2, 4):
+        await wallet(0).deposit_native(amount)
+    await mine(CONFIRMATIONS)
+    faulty_rpc.after = lambda method, params, answer: 3 * answer if method == "eth_getLogs" else answer
     await watch().poll()
-    assert exchange.available_atoms(alice.address, "ETH") == 2
-    [asset] = [asset for asset in exchange.committed.assets.values() if asset.token == unlisted]
-    assert exchange.committed.balance(SUSPENSE_ACCOUNT, asset.asset_id).available_atoms == 50
+    assert exchange.available_atoms(dev_address(0), "ETH") == 7
+    assert [command.number for command in exchange.submitted(CreditDeposit)] == [1, 2, 3]
+
+
+async def test_a_log_left_out_of_a_long_history_is_found_missing_at_its_end(
+    watch, wallet, exchange, mine, faulty_rpc
+):
+    for amount in (1, 2):
+        await wallet(0).deposit_native(amount)
+        await mine(200)
+    faulty_rpc.after = hiding(2)
+    watcher = watch()
+    with pytest.raises(DepositsDisagree):
+        await watcher.poll()
+    assert exchange.submitted(CreditDeposit) == []
+    faulty_rpc.heal()
+    await watcher.poll()
+    assert exchange.available_atoms(dev_address(0), "ETH") == 3
