@@ -37,6 +37,10 @@ CONTRACT = {
     "/v1/withdrawals/quote": {"get"},
     "/v1/withdrawals/{withdrawal_id}": {"get"},
     "/v1/ledger": {"get"},
+    "/v1/deposit-address": {"get"},
+    "/v1/proof/solvency": {"get"},
+    "/v1/proof/roots": {"get"},
+    "/v1/proof/balance": {"get"},
 }
 
 

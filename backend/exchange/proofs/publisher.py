@@ -1,0 +1,318 @@
+"""Once a day: builds a proof of what is owed, and puts its root on the chain.
+
+A proof is due when a UTC day (or whatever `every_s` says) has begun since the last one, something happened
+since, and vault and ledger agreed at a finalized block: that block is the proof's. It is built by a process
+of its own (`build_process`) and stored whole. What nobody can be told to trust is not published: a build that
+finds sums or vault to differ fails, alerts, and is tried again.
+
+A root is on its way to the chain as a table:
+
+    built           no transaction with it yet
+    sent            one is signed, stored with its nonce, and looked after by the outbox    (from built)
+    published       the contract has it, `confirmations` deep                               (from built, sent)
+    unpublishable   the contract has another root of its seq, or one of a later seq         (from built, sent)
+
+and back from sent to built when its transaction is final and has not published it. Every pass looks at the
+contract first, so a lost answer, a crash, a restored database or a second sender publish nothing twice: the
+contract takes no seq that is not higher than its last. Roots go out in their order, one at a time.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+import msgspec
+import structlog
+
+from exchange.chain.backoff import repeat
+from exchange.chain.balance_roots import publish_call
+from exchange.chain.errors import RpcError
+from exchange.chain.halts import Alert, only_logged
+from exchange.chain.nonces import Call, Purpose
+from exchange.chain.outbox import Outbox
+from exchange.chain.reconcile import FinalizedComparison
+from exchange.chain.rpc import Header, Rpc
+from exchange.journal.child import ChildFailed, ask
+from exchange.proofs.build import BuildAnswer, BuildRequest, ProofBuilt
+from exchange.proofs.build_process import ChildRequest
+from exchange.proofs.errors import (
+    BuildFailed,
+    ProofError,
+    ProofsLost,
+    PublishRefused,
+    RootDiffers,
+    RootsAhead,
+)
+from exchange.proofs.roots import PlacedRoot, first_root_from, newest_root, root_at
+from exchange.proofs.rows import (
+    ProofState,
+    StoredProof,
+    attempts_of,
+    mark_published,
+    mark_sent,
+    mark_unpublishable,
+    mark_unsent,
+    newest_proof,
+    oldest_waiting,
+)
+
+PROCESS = (sys.executable, "-m", "exchange.proofs.build_process")
+BUILD_TIMEOUT_S = 3_600.0
+FIRST_RETRY_S = 30.0
+LAST_RETRY_S = 1_800.0
+PUBLISH_GAS = 250_000
+DAY_S = 86_400
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPolicy:
+    """How often a proof is made, of how many the trees are kept, and how deep its root must lie."""
+
+    every_s: int = DAY_S
+    kept: int = 31
+    confirmations: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ProofSource:
+    """What a proof is of, and where its process finds database and node. Not printable: it may hold keys."""
+
+    database_url: str
+    rpc_url: str
+    genesis_id: str
+    chain_id: int
+    vault: str
+
+    def __repr__(self) -> str:
+        return f"ProofSource(chain_id={self.chain_id}, vault={self.vault!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class RootContract:
+    """The contract that roots are put into, and the sender who may."""
+
+    address: str
+    outbox: Outbox
+
+
+class ProofPublisher:
+    """Makes proofs and publishes them. One `run` task per deployment.
+
+    `comparison` is the last one at a finalized block, and `agrees` whether vault and ledger do now. Without
+    a contract proofs are made and served, and stay unpublished.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        pool: asyncpg.Pool,
+        source: ProofSource,
+        contract: RootContract | None,
+        *,
+        comparison: Callable[[], FinalizedComparison | None],
+        agrees: Callable[[], bool],
+        policy: ProofPolicy | None = None,
+        alert: Alert = only_logged,
+        poll_s: float = 10.0,
+        process: tuple[str, ...] = PROCESS,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._rpc = rpc
+        self._pool = pool
+        self._source = source
+        self._contract = contract
+        self._comparison = comparison
+        self._agrees = agrees
+        self._policy = policy or ProofPolicy()
+        self._alert = alert
+        self._poll_s = poll_s
+        self._process = process
+        self._now_s = now_s
+        self._not_before_s = 0.0
+        self._retry_s = FIRST_RETRY_S
+        self._is_prepared = False
+        self._build_fault: BuildFailed | None = None
+        self._root_fault: ProofError | None = None
+        self._fault: Exception | None = None
+
+    @property
+    def problem(self) -> Exception | None:
+        """What is wrong; None when all is well."""
+        return self._build_fault or self._root_fault or self._fault
+
+    async def run(self) -> None:
+        """Makes and publishes proofs until cancelled."""
+        await repeat(
+            "proofs", self.poll, self._pause, first_fault_pause_s=self._poll_s, on_fault=self._note_fault
+        )
+
+    async def poll(self) -> None:
+        """One pass: a proof if it is due, and the next step of the oldest that is not on the chain.
+
+        Raises ChainError, ProofError (but BuildFailed, which is told by `problem`), the database's errors.
+        """
+        await self._build_if_due()
+        if self._contract is not None:
+            await self._publish(self._contract)
+        self._fault = None
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._poll_s)
+
+    def _note_fault(self, error: Exception) -> None:
+        self._fault = error
+
+    # ---- building
+
+    async def _build_if_due(self) -> None:
+        request = await self._due()
+        if request is None:
+            return
+        try:
+            built = await self._build(request)
+        except BuildFailed as error:
+            if self._build_fault is None or self._build_fault.problem != error.problem:
+                self._alert("proof_not_built", error.problem)
+            self._build_fault = error
+            self._not_before_s = self._now_s() + self._retry_s
+            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
+            return
+        self._build_fault = None
+        self._retry_s = FIRST_RETRY_S
+        if isinstance(built, ProofBuilt):
+            log.info(
+                "proof_built",
+                number=built.number,
+                seq=built.seq,
+                root=built.root,
+                leaves=built.leaves,
+                seconds=round(built.seconds, 3),
+            )
+
+    async def _due(self) -> BuildRequest | None:
+        """What to build now, if anything."""
+        now_s = self._now_s()
+        found = self._comparison()
+        if now_s < self._not_before_s or found is None or not self._agrees():
+            return None
+        at = found.reconciliation
+        newest = await newest_proof(self._pool)
+        if newest is not None:
+            is_of_this_period = (
+                newest.built_ms // 1_000 // self._policy.every_s == now_s // self._policy.every_s
+            )
+            if is_of_this_period or at.seq <= newest.seq:
+                return None
+        if at.mismatches or not any(position.in_custody_atoms for position in at.positions):
+            return None
+        return BuildRequest(
+            genesis_id=self._source.genesis_id,
+            chain_id=self._source.chain_id,
+            vault=self._source.vault,
+            block_number=at.block_number,
+            block_hash=at.block_hash,
+            block_time_s=found.block_time_s,
+            kept=self._policy.kept,
+        )
+
+    async def _build(self, request: BuildRequest) -> BuildAnswer:
+        sent = ChildRequest(self._source.database_url, self._source.rpc_url, request)
+        try:
+            answered = await ask(self._process, msgspec.json.encode(sent) + b"\n", BUILD_TIMEOUT_S)
+        except ChildFailed as error:
+            raise BuildFailed(error.problem) from error
+        try:
+            built: BuildAnswer = msgspec.json.decode(answered.answer, type=BuildAnswer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BuildFailed(f"its process gave no answer: {error}") from error
+        if answered.said:
+            log.warning("proof_process_warns", said=answered.said)
+        return built
+
+    # ---- publishing
+
+    async def _publish(self, contract: RootContract) -> None:
+        if not self._is_prepared:
+            await contract.outbox.prepare()
+            await self._compare_with_chain(contract)
+            self._is_prepared = True
+        head = await self._rpc.head()
+        await contract.outbox.tend(head)
+        proof = await oldest_waiting(self._pool)
+        if proof is None:
+            return
+        confirmed = await self._confirmed(head)
+        found = None
+        if confirmed is not None:
+            found = await first_root_from(self._rpc, contract.address, proof.seq, confirmed.hash)
+        if found is not None:
+            await self._settle(contract, proof, found)
+        elif await first_root_from(self._rpc, contract.address, proof.seq, None) is not None:
+            return  # not deep enough yet, whoever sent it
+        elif proof.state is ProofState.BUILT:
+            await self._send(contract, proof, head)
+        elif proof.nonce not in {transaction.nonce for transaction in await contract.outbox.rows.open()}:
+            log.warning("root_not_published", number=proof.number, nonce=proof.nonce)
+            await mark_unsent(self._pool, proof.number)
+
+    async def _compare_with_chain(self, contract: RootContract) -> None:
+        """At the start: whether the chain knows more roots than we do, or others."""
+        newest = await newest_proof(self._pool)
+        on_chain = await newest_root(self._rpc, contract.address)
+        self._root_fault = None
+        if on_chain is not None and (newest is None or on_chain.seq > newest.seq):
+            self._complain(ProofsLost(0 if newest is None else newest.seq, on_chain.seq))
+        elif newest is not None and newest.chain_index is not None and newest.contract == contract.address:
+            published = await root_at(self._rpc, contract.address, newest.chain_index)
+            if published is None or published.root != newest.root:
+                self._complain(RootDiffers(newest.number, newest.chain_index))
+
+    async def _confirmed(self, head: Header) -> Header | None:
+        """The newest block that is deep enough."""
+        number = head.number - self._policy.confirmations + 1
+        return None if number < 0 else await self._rpc.header(number)
+
+    async def _settle(self, contract: RootContract, proof: StoredProof, found: PlacedRoot) -> None:
+        """The contract's list has come to this seq: with this root, or for ever without it."""
+        if found.published.seq == proof.seq and found.published.root == proof.root:
+            tx_hash = await self._transaction_of(proof)
+            await mark_published(self._pool, proof.number, contract.address, found.index, tx_hash)
+            log.info("root_published", number=proof.number, index=found.index, tx_hash=tx_hash)
+            self._root_fault = None
+            return
+        if found.published.seq == proof.seq:
+            self._complain(RootDiffers(proof.number, found.index))
+        else:
+            self._complain(RootsAhead(proof.number, proof.seq, found.published.seq))
+        await mark_unpublishable(self._pool, proof.number)
+
+    async def _send(self, contract: RootContract, proof: StoredProof, head: Header) -> None:
+        data = publish_call(proof.root, proof.seq, proof.block_number)
+        outbox = contract.outbox
+        try:  # rather than pay for a transaction that fails
+            await self._rpc.view(contract.address, data, sender=outbox.address)
+        except RpcError as error:
+            raise PublishRefused(proof.number, error.message) from error
+        if await outbox.has_room():
+            await outbox.submit(
+                Call(Purpose.BALANCE_ROOT, contract.address, data, PUBLISH_GAS),
+                head,
+                lambda connection, nonce: mark_sent(connection, proof.number, outbox.address, nonce),
+            )
+
+    async def _transaction_of(self, proof: StoredProof) -> str | None:
+        """The transaction that published it; None when somebody else's did, or its record is lost."""
+        for tx_hash in await attempts_of(self._pool, proof):
+            receipt = await self._rpc.receipt(tx_hash)
+            if receipt is not None and receipt.succeeded and receipt.logs:
+                return tx_hash
+        return None
+
+    def _complain(self, error: ProofError) -> None:
+        self._root_fault = error
+        self._alert("balance_roots", str(error))
