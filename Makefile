@@ -7,27 +7,27 @@ FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check demo sim crash bench-core bench-journal mutants format lint types imports openapi \
-	contracts-test python-test clean lock
+	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/.compiled build/contracts/.ready ## Start the exchange on a local devnet (ARGS="--fresh" starts over)
+run: core build/contracts/.ready ## Start the exchange on a local devnet (ARGS="--fresh" starts over)
 	@exec $(BIN)/exchange devnet $(ARGS)
 
-demo: .venv/.compiled build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
+demo: core build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
 	@exec $(BIN)/python scripts/demo.py $(ARGS)
 
-sim: .venv/.compiled ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
+sim: core ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, COMMANDS=300
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEED),1..200) --commands $(or $(COMMANDS),300) $(ARGS)
 
-crash: .venv/.compiled build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
+crash: core build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
 	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench-core: .venv/.compiled ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
+bench-core: core ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
 	@exec $(BIN)/python -m scripts.bench.core $(ARGS)
 
-bench-journal: .venv/.compiled ## Durable commands a second through sequencer and journal, beside raw commits
+bench-journal: core ## Durable commands a second through sequencer and journal, beside raw commits
 	@exec $(BIN)/python -m scripts.bench.journal $(ARGS)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
@@ -42,7 +42,33 @@ contracts-test: build/contracts/.ready
 	@$(FORGE) fmt --check
 	@$(FORGE) test
 
-python-test: .venv/.compiled build/contracts/.ready
+contracts-ci: build/contracts/.ready contracts-gas contracts-coverage ## The contracts as CI tests them: long, gas, coverage
+	@echo "== contracts, 10,000 runs of each fuzz test"
+	@$(FORGE) fmt --check
+	@FOUNDRY_PROFILE=ci $(FORGE) test
+
+contracts-gas: build/contracts/.ready
+	@echo "== gas of the main paths, beside .gas-snapshot"
+	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test --isolate --match-contract GasTest
+
+contracts-gas-write: build/contracts/.ready
+	@FORGE_SNAPSHOT_EMIT=true $(FORGE) test --isolate --match-contract GasTest
+
+# Compiled for itself, without the optimizer. It must not need luck: the fuzz tests get few runs.
+contracts-coverage: build/contracts/.ready
+	@echo "== coverage of contracts/src: every line and branch"
+	@mkdir -p build/coverage
+	@FOUNDRY_OUT=build/coverage/out FOUNDRY_CACHE_PATH=build/coverage/cache FOUNDRY_FUZZ_RUNS=16 \
+		$(FORGE) coverage --no-match-contract 'Invariants|GasTest' --report lcov --report-file build/coverage/lcov.info \
+		> build/coverage/log || { cat build/coverage/log; exit 1; }
+	@$(PYTHON) scripts/contract_coverage.py build/coverage/lcov.info
+
+# Compiled for itself too: the analyser begins with cleaning up.
+slither: node_modules/.ready .venv-slither/.ready ## Static analysis of the contracts: fails on a finding without an answer
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache \
+		.venv-slither/bin/slither . --config-file contracts/slither.config.json
+
+python-test: core build/contracts/.ready
 	@echo "== backend"
 	@$(BIN)/pytest -n $(JOBS) -q
 	@echo "== the core once more, interpreted"
@@ -69,9 +95,11 @@ openapi: .venv/.ready ## Write docs/api/openapi.json again after a change of the
 lock: ## Resolve the Python dependencies again (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 --no-header -o requirements.lock
+	echo slither-analyzer | uv pip compile - --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 --no-header --no-annotate -o requirements-slither.lock
 
 clean: ## Remove everything that was built; keeps .data
-	rm -rf .venv node_modules build backend/exchange/core/compiled
+	rm -rf .venv .venv-slither node_modules build backend/exchange/core/compiled backend/exchange/core/compiled.*
 
 # ---- set-up ----------------------------------------------------------------------------------------
 
@@ -79,26 +107,29 @@ clean: ## Remove everything that was built; keeps .data
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version): set PYTHON=/path/to/python3"; exit 1; }
-	@echo "== set-up 1/4: Python packages into .venv (about two minutes the first time)"
+	@echo "== set-up 1/3: Python packages into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.compiled: .venv/.ready scripts/compile_core.py backend/exchange/compiled.py $(wildcard backend/exchange/core/*.py)
-	@echo "== set-up 2/4: the engine's core, compiled (half a minute)"
+core: .venv/.ready # always asked: only what is there, not when it was made, tells whether it fits
 	@$(BIN)/python scripts/compile_core.py
+
+.venv-slither/.ready: requirements-slither.lock
+	@$(PYTHON) -m venv .venv-slither
+	@.venv-slither/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-slither.lock
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed: https://nodejs.org"; exit 1; }
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || \
 		{ echo "Node.js 20 or newer is needed, this is $$(node --version)"; exit 1; }
-	@echo "== set-up 3/4: contract toolchain into node_modules"
+	@echo "== set-up 2/3: contract toolchain into node_modules"
 	@npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 build/contracts/.ready: node_modules/.ready foundry.toml bin/solc $(shell find contracts -name '*.sol')
-	@echo "== set-up 4/4: contracts"
+	@echo "== set-up 3/3: contracts"
 	@$(FORGE) build --quiet
 	@touch $@

@@ -19,6 +19,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from exchange import compiled
 from exchange.chain.allow_list import AllowList
 from exchange.chain.errors import RpcUnavailable
 from exchange.chain.rpc import Rpc
@@ -41,6 +42,7 @@ from exchange.journal.recovery import recover
 from exchange.journal.snapshots import Snapshotter
 from exchange.journal.tail import Tail
 from exchange.operator.fee_tiers import FeeTierWorker
+from exchange.operator.inbox import OperatorInbox
 from exchange.operator.network_fees import NetworkFeeWorker
 from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
@@ -214,6 +216,7 @@ async def serve(
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
             *custody.works(),
+            ("operator requests", OperatorInbox(pool, sequencer.submit).run()),
             ("snapshots", snapshots.run()),
         ):
             await stack.enter_async_context(running(name, work))
@@ -231,7 +234,8 @@ async def serve(
         await stack.enter_async_context(running("API", Server(app).run_until_cancelled(sockets)))
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
-        logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin)
+        core = "compiled" if compiled.is_in_use() else "interpreted"
+        logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin, core=core)
         await asyncio.to_thread(load_package)  # last of all: only logins wait for it, trading does not
         await asyncio.Event().wait()
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from scripts import compile_core
 
 from exchange import compiled
 
@@ -16,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 needs_compiled = pytest.mark.skipif(
-    not compiled.fits(), reason="no compiled core: this machine has no C compiler (scripts/compile_core.py)"
+    not compiled.fits(),
+    reason=f"no compiled core: {compile_core.what_is_missing() or 'see the test that fails'}",
 )
 
 
@@ -39,10 +41,12 @@ WHERE = "import exchange.core.matching as m, exchange.core.ledger as l; print(m.
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the package, compiled core included."""
-    copy = tmp_path / "exchange"
-    shutil.copytree(ROOT / "backend/exchange", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    """A copy of the package, compiled core included, and of what compiles it."""
+    ignored = shutil.ignore_patterns("__pycache__", "compiled.new", "compiled.old")
+    shutil.copytree(ROOT / "backend/exchange", tmp_path / "backend/exchange", ignore=ignored)
+    (tmp_path / "scripts").mkdir()
+    shutil.copy2(ROOT / compiled.SCRIPT, tmp_path / "scripts")
+    return tmp_path / "backend"
 
 
 def are_compiled(files: str, package: Path) -> bool:
@@ -52,6 +56,14 @@ def are_compiled(files: str, package: Path) -> bool:
 
 def source_files(package: Path) -> str:
     return f"{package}/exchange/core/matching.py {package}/exchange/core/ledger.py"
+
+
+def test_where_the_core_can_be_compiled_it_is() -> None:
+    """Else a core that mypyc does not take would go unnoticed, and its tests would be skipped."""
+    missing = compile_core.what_is_missing()
+    if missing:
+        pytest.skip(missing)
+    assert compiled.fits(), f"run {compiled.SCRIPT}, and see why"
 
 
 @needs_compiled

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exchange import compiled
+
 EXCHANGE = str(Path(sys.executable).with_name("exchange"))
 START_S = 90
 STOP_S = 40
@@ -126,6 +128,7 @@ def test_a_newcomer_sees_everything_in_one_table_and_ctrl_c_stops_every_child(de
     for shown in (devnet.url, f"{devnet.url}/docs", "31337", deployment["vault"], "tick 0.01, lot 0.0001"):
         assert shown in output
     assert "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80" in output
+    assert f"core={'compiled' if compiled.is_in_use() else 'interpreted'}" in output
     assert "Traceback" not in output
 
 
