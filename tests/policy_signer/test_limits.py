@@ -1,6 +1,7 @@
 """The signer's own limits: per payment and per window, counted once per id, over restarts and all at once."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,25 @@ def test_what_was_refused_is_not_counted(state: StateFile) -> None:
         with pytest.raises(Refused):
             record(signed, number, NOW_S, 1_001)
     assert record(signed, 1, NOW_S, 1_000)
+
+
+def test_a_disk_that_is_full_signs_nothing_and_changes_nothing(state: StateFile) -> None:
+    signed = SignedPayments(state)
+    [(pages,)] = state.connection.execute("PRAGMA page_count").fetchall()
+    state.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def fill() -> None:
+        for number in itertools.count(1):
+            record(signed, number, NOW_S, 1)
+
+    with pytest.raises(Refused) as refusal:
+        fill()
+    assert refusal.value.code == "state_unavailable"
+
+    [(recorded,)] = state.connection.execute("SELECT count(*) FROM signed").fetchall()
+    state.connection.execute("PRAGMA max_page_count = 1000000")
+    assert record(signed, recorded + 1, NOW_S, 1)
+    assert not record(signed, 1, NOW_S, 1)
 
 
 # ---- the file --------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ The token is compared before a byte of the body is read. A 500 is a bug.
 import asyncio
 import hmac
 import json
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,7 @@ def create_app(policy: Policy, journal: JournalWatch, token: str) -> Starlette:
             Refused: _refusal,
             HTTPException: _http_exception,
             ClientDisconnect: _gone,
+            sqlite3.Error: _state_unavailable,
             Exception: _bug,
         },
     )
@@ -115,6 +117,10 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _OF_STARLETTE.get(error.status_code, RefusalCode.FIELD_INVALID)
     return _json(error.status_code, {"code": code, "detail": error.detail})
+
+
+async def _state_unavailable(request: Request, error: Exception) -> Response:
+    return await _refusal(request, Refused(RefusalCode.STATE_UNAVAILABLE, str(error)))
 
 
 async def _gone(request: Request, error: Exception) -> Response:

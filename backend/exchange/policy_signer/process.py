@@ -71,10 +71,16 @@ class _Server(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens already. Raises CannotListen."""
+    # The protocol has to be named: without it asyncio leaves Nagle's algorithm on, 40 ms an answer.
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), family=socket.AF_INET)
+        opened.bind((host, port))
+        opened.listen(MAX_CONNECTIONS)
     except OSError as error:
+        opened.close()
         raise CannotListen(host, port, error.strerror or str(error)) from error
+    return opened
 
 
 async def run_policy_signer(
