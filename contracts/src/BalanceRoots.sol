@@ -70,7 +70,7 @@ contract BalanceRoots is AccessManaged {
     /// @return publishedAt Block time of the publication, in seconds.
     function latest() external view returns (bytes32 root, uint64 seq, uint64 blockNumber, uint64 publishedAt) {
         uint256 length = _entries.length;
-        return rootAt(length == 0 ? 0 : length - 1);
+        return rootAt(length > 0 ? length - 1 : 0);
     }
 
     /// @notice The root at a place of the list, in the order of publication from 0. Reverts with `NoSuchRoot`.

@@ -42,10 +42,12 @@ contract DepositAddresses is IDepositAddresses, AccessManaged, ReentrancyGuardTr
     }
 
     /// @inheritdoc IDepositAddresses
+    // slither-disable-next-line reentrancy-events
     function sweepBatch(Sweep[] calldata sweeps) external {
         for (uint256 i = 0; i < sweeps.length; ++i) {
             BoundedTransfer.requireGas(SWEEP_GAS);
             // Called from outside, so that whatever fails takes nothing else with it, in gas or in state.
+            // slither-disable-next-line unused-return
             try this.sweep{gas: SWEEP_GAS}(sweeps[i].account, sweeps[i].token) {}
             catch {
                 emit SweepSkipped(sweeps[i].account, sweeps[i].token);
@@ -60,9 +62,8 @@ contract DepositAddresses is IDepositAddresses, AccessManaged, ReentrancyGuardTr
         address forwarder = _addressOf(account, _initCode());
         uint256 amount = token == address(0) ? forwarder.balance : IERC20(token).balanceOf(forwarder);
         // The account could deposit any amount at the vault, so no minimum, however high, can keep it from its funds.
-        if (amount == 0 || (amount < minimum && msg.sender != account)) {
-            revert BelowMinimum(account, token, amount, minimum);
-        }
+        uint256 needed = msg.sender == account ? 1 : minimum;
+        if (amount < needed) revert BelowMinimum(account, token, amount, needed);
         _deployUnlessDeployed(account, forwarder);
         number = DepositForwarder(payable(forwarder)).forward(token, amount);
         emit Swept(account, token, amount, number);
@@ -104,6 +105,7 @@ contract DepositAddresses is IDepositAddresses, AccessManaged, ReentrancyGuardTr
 
     /// @dev What creates a forwarder; the account, which is its last word, is still open.
     function _initCode() private view returns (bytes memory) {
+        // slither-disable-next-line too-many-digits
         return abi.encodePacked(type(DepositForwarder).creationCode, abi.encode(vault, address(0)));
     }
 

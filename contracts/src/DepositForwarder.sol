@@ -32,6 +32,7 @@ contract DepositForwarder {
     constructor(IVault vault_, address account_) {
         factory = IDepositAddresses(msg.sender);
         vault = vault_;
+        // slither-disable-next-line missing-zero-check
         account = account_;
     }
 

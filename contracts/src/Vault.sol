@@ -71,6 +71,7 @@ contract Vault is VaultLedger, ExpiringPause, SettlementSeat, EIP712 {
     }
 
     /// @inheritdoc IVault
+    // slither-disable-next-line reentrancy-benign
     function depositWithPermit(
         address account,
         address token,
@@ -87,6 +88,7 @@ contract Vault is VaultLedger, ExpiringPause, SettlementSeat, EIP712 {
     }
 
     /// @inheritdoc IVault
+    // slither-disable-next-line reentrancy-benign
     function depositWithAuthorization(
         address account,
         address token,
@@ -217,6 +219,7 @@ contract Vault is VaultLedger, ExpiringPause, SettlementSeat, EIP712 {
     }
 
     function _signedByOperator(Payment calldata payment, bytes calldata signature) private view returns (bool) {
+        // slither-disable-next-line unused-return
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(paymentDigest(payment), signature);
         if (failure != ECDSA.RecoverError.NoError) return false;
         (bool isMember, uint32 executionDelay) = AccessManager(authority()).hasRole(SIGNER_ROLE, signer);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {VaultFixture} from "./VaultFixture.sol";
+import {PlainToken} from "./mocks/OddTokens.sol";
 import {MoodyReceiver, ReentrantReceiver} from "./mocks/Receivers.sol";
 import {ScriptedModule} from "./mocks/SettlementModules.sol";
 import {IVault} from "contracts/src/interfaces/IVault.sol";
@@ -234,6 +235,23 @@ contract SettlementSeatTest is VaultFixture {
         module.exit(vault, address(0), NATIVE, 1);
         vm.expectRevert(abi.encodeWithSelector(IVault.InvalidAccount.selector, address(vault)));
         module.exit(vault, address(vault), NATIVE, 1);
+    }
+
+    function test_RejectsExitWhenLifetimePaymentsWouldExceed128Bits() public {
+        PlainToken token = new PlainToken();
+        uint256 most = type(uint128).max;
+        token.mint(bob, most + 10);
+        vm.startPrank(bob);
+        token.approve(address(vault), type(uint256).max);
+        vault.deposit(bob, address(token), most);
+        vault.deposit(alice, address(token), 10);
+        vm.stopPrank();
+        _withdraw(_payment(1, address(token), most));
+        _seat();
+        vm.expectRevert(abi.encodeWithSelector(IVault.AmountTooLarge.selector, 1));
+        module.exit(vault, alice, address(token), 1);
+        module.exit(vault, bob, address(token), 1);
+        assertEq(token.balanceOf(bob), 1);
     }
 
     function test_ExitCannotBeReenteredByItsReceiver() public {

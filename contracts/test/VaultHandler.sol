@@ -21,8 +21,8 @@ contract VaultHandler is VaultFixture {
     MoodyReceiver private moody;
     ScriptedModule private module;
 
-    address[] private _accounts;
-    address[] private _tokens;
+    address[] internal _accounts;
+    address[] internal _tokens;
     Credit[] private _credits;
     bytes32[] private _ids;
     mapping(bytes32 id => uint256) public timesRun;
@@ -30,7 +30,7 @@ contract VaultHandler is VaultFixture {
     mapping(address token => uint256) public sentOut;
     mapping(address token => uint256) public broughtIn;
 
-    function setUp() public override {
+    function setUp() public virtual override {
         super.setUp();
         picky = new PickyToken();
         feeToken = new FeeToken();
@@ -64,22 +64,20 @@ contract VaultHandler is VaultFixture {
     // ----------------------------------------------------------------- actions
 
     function deposit(uint256 who, uint256 which, uint256 amount) external {
-        if (block.timestamp < vault.pausedUntil()) return;
+        if (!_isOpen()) return;
         address account = _account(who);
         address token = _token(which);
         amount = bound(amount, 1, 1e24);
-        uint256 before = _holds(token);
+        uint256 before = _holds(token, address(vault));
         vm.prank(_account(who / 7));
         if (token == NATIVE) vault.depositNative{value: amount}(account);
         else vault.deposit(account, token, amount);
-        uint256 received = _holds(token) - before;
-        broughtIn[token] += received;
-        _credits.push(Credit(account, token, received));
+        _recordDeposit(account, token, _holds(token, address(vault)) - before);
     }
 
     /// @dev A batch of up to four items: good ones and uncovered, expired, badly signed, repeated or refused ones.
     function withdraw(uint256 seed) external {
-        if (block.timestamp < vault.pausedUntil()) return;
+        if (!_isOpen()) return;
         IVault.Payment[] memory payments = new IVault.Payment[](1 + seed % 4);
         bytes[] memory signatures = new bytes[](payments.length);
         for (uint256 i = 0; i < payments.length; ++i) {
@@ -137,6 +135,11 @@ contract VaultHandler is VaultFixture {
         skip(bound(time, 1, 2 days));
     }
 
+    /// @dev For ever, so seldom.
+    function freeze(uint256 seed) external {
+        if (seed % 64 == 0 && !vault.frozen()) module.freeze(vault);
+    }
+
     function changeMoods(bool accepts, bool answersFalse, uint256 answer) external {
         moody.setAccepts(accepts);
         picky.setAnswersFalse(answersFalse);
@@ -148,8 +151,8 @@ contract VaultHandler is VaultFixture {
     function checkOwesNoMoreThanItHolds() external view {
         for (uint256 t = 0; t < _tokens.length; ++t) {
             uint256 owes = vault.accounted(_tokens[t]) + vault.claimableTotal(_tokens[t]);
-            assertLe(owes, _holds(_tokens[t]), "owes more than it holds");
-            assertEq(owes + donated[_tokens[t]], _holds(_tokens[t]), "surplus is what was forced in");
+            assertLe(owes, _holds(_tokens[t], address(vault)), "owes more than it holds");
+            assertEq(owes + donated[_tokens[t]], _holds(_tokens[t], address(vault)), "surplus is what was forced in");
             assertEq(owes, broughtIn[_tokens[t]] - sentOut[_tokens[t]], "owes what came in and did not go out");
         }
     }
@@ -215,15 +218,24 @@ contract VaultHandler is VaultFixture {
         }
     }
 
-    function _account(uint256 seed) private view returns (address) {
+    function _recordDeposit(address account, address token, uint256 received) internal {
+        broughtIn[token] += received;
+        _credits.push(Credit(account, token, received));
+    }
+
+    function _isOpen() internal view returns (bool) {
+        return block.timestamp >= vault.pausedUntil() && !vault.frozen();
+    }
+
+    function _account(uint256 seed) internal view returns (address) {
         return _accounts[seed % _accounts.length];
     }
 
-    function _token(uint256 seed) private view returns (address) {
+    function _token(uint256 seed) internal view returns (address) {
         return _tokens[seed % _tokens.length];
     }
 
-    function _holds(address token) private view returns (uint256) {
-        return token == NATIVE ? address(vault).balance : PickyToken(token).balanceOf(address(vault));
+    function _holds(address token, address holder) internal view returns (uint256) {
+        return token == NATIVE ? holder.balance : PickyToken(token).balanceOf(holder);
     }
 }

@@ -29,7 +29,7 @@ interface IDepositAddresses {
     error InvalidVault(address vault);
     /// @notice Only listed tokens are swept. The account itself can take others out at its forwarder.
     error TokenNotListed(address token);
-    /// @notice There is too little to sweep; or, for the account itself, nothing.
+    /// @notice There is less than may be swept: than the token's minimum or, for the account itself, 1.
     error BelowMinimum(address account, address token, uint256 amount, uint256 minimum);
 
     /// @notice Lists a token with the least amount worth sweeping, or with 0 unlists it. Restricted.
