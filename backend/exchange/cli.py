@@ -17,17 +17,15 @@ import typer
 from rich.console import Console
 
 from exchange.chain.errors import ChainError
-from exchange.config import (
-    SettingsInvalid,
-    policy_settings_from_environment,
-    settings_from_environment,
-)
+from exchange.config import settings_from_environment
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
+from exchange.environment import SettingsInvalid
 from exchange.examine import BooksDiffer, CannotExamine, run_audit, run_replay
 from exchange.journal.errors import JournalError
 from exchange.main import configure_logging, serve
 from exchange.parts import CannotRun
+from exchange.policy_config import policy_settings_from_environment
 from exchange.policy_signer.process import run_policy_signer
 from exchange.policy_signer.refusals import PolicySignerError
 from exchange.sequencer.clock import ClockStepped

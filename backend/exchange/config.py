@@ -1,4 +1,4 @@
-"""Settings of one exchange process. The only module that reads the environment's meaning.
+"""Settings of one exchange process. With policy_config the only module that reads the environment.
 
 `exchange devnet` builds its Settings itself; `exchange serve` takes them from EXCHANGE_* variables:
 
@@ -26,20 +26,8 @@
     EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
     EXCHANGE_ALERT_URL          webhook that alerts are posted to; without it they are only logged
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
-
-and `exchange policy-signer`, which is best given nothing but these:
-
-    EXCHANGE_POLICY_DATABASE_URL   postgresql://... of the journal or a replica, as a role that can only read
-    EXCHANGE_POLICY_GENESIS_ID     genesis id of the one exchange that is signed for (GET /v1/deployment)
-    EXCHANGE_POLICY_CHAIN_ID, EXCHANGE_POLICY_VAULT  its chain and vault
-    EXCHANGE_POLICY_KEYSTORE, EXCHANGE_POLICY_PASSWORD_FILE  the key of the vault's signer role
-    EXCHANGE_POLICY_LIMITS         TOML file with a [[token]] table for each token that may be paid
-    EXCHANGE_POLICY_STATE          file in which it keeps what it has seen and signed
-    EXCHANGE_POLICY_TOKEN_FILE     file with the token that the exchange must show, 32 characters or more
-    EXCHANGE_POLICY_HOST, EXCHANGE_POLICY_PORT  where to listen; 127.0.0.1 and 8100
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,19 +36,27 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from exchange.chain.errors import ConfirmationsOutOfRange, DevKeyRefused, KeystoreInvalid
+from exchange.chain.errors import ConfirmationsOutOfRange
 from exchange.chain.finality import Finality
-from exchange.chain.keystores import open_keystore
 from exchange.chain.remote_signer import PolicySignerAt
 from exchange.chain.risk import AssetLimits, RiskPolicy
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import MAX_FEE_TIERS, NATIVE_TOKEN
 from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
+from exchange.environment import (
+    SettingsInvalid,
+    address,
+    at_most,
+    file_text,
+    is_address,
+    keystore,
+    positive,
+    required,
+    shared_token,
+    whole,
+)
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
-from exchange.policy_signer.limits import parse_limits
-from exchange.policy_signer.refusals import LimitsInvalid
-from exchange.policy_signer.settings import Identity, PolicySettings
 
 REPOSITORY = Path(__file__).parents[2]
 ARTIFACTS = REPOSITORY / "build" / "contracts"
@@ -72,18 +68,7 @@ MAX_SNAPSHOTS_KEPT = 100
 MAX_DELAY_HOURS = 168
 NETWORK_FEE = "network"
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
-_GENESIS_ID = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
-_SHARED_TOKEN = re.compile(r"[!-~]{32,256}", re.ASCII)
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class SettingsInvalid(Exception):
-    """A setting is missing or makes no sense."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        self.name = name
-        super().__init__(f"{name}: {problem}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -182,7 +167,7 @@ def listing_commands(listing: ListingFile, chain_id: int, vault: str) -> tuple[L
     decimals: dict[str, int] = {}
     network_fee_max_atoms = network_fee_maxima(listing)
     for asset in listing.asset:
-        if _ADDRESS.fullmatch(asset.token) is None:
+        if not is_address(asset.token):
             raise SettingsInvalid(f"asset {asset.symbol}", f"its token is no address: {asset.token!r}")
         decimals[asset.symbol] = asset.decimals
         fee_atoms = network_fee_max_atoms.get(asset.symbol)  # until the chain's fees are known
@@ -298,78 +283,57 @@ def _decimal(name: str, text: str) -> tuple[int, int]:
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     """Settings for `exchange serve`. Raises SettingsInvalid naming the first variable that is wrong."""
-    chain_id = _positive(environment, "EXCHANGE_CHAIN_ID")
-    vault = _address(environment, "EXCHANGE_VAULT")
-    origin = _required(environment, "EXCHANGE_ORIGIN").rstrip("/")
+    chain_id = positive(environment, "EXCHANGE_CHAIN_ID")
+    vault = address(environment, "EXCHANGE_VAULT")
+    origin = required(environment, "EXCHANGE_ORIGIN").rstrip("/")
     if (
         urlsplit(origin).scheme not in {"http", "https"}
         or not urlsplit(origin).netloc
         or urlsplit(origin).path
     ):
         raise SettingsInvalid("EXCHANGE_ORIGIN", f"not an origin like https://exchange.example: {origin!r}")
-    password = _file(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
+    password = file_text(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
     listing = _listing(environment)
     return Settings(
-        database_url=_required(environment, "EXCHANGE_DATABASE_URL"),
-        clickhouse=_required(environment, "EXCHANGE_CLICKHOUSE"),
-        rpc_url=_required(environment, "EXCHANGE_RPC_URL"),
+        database_url=required(environment, "EXCHANGE_DATABASE_URL"),
+        clickhouse=required(environment, "EXCHANGE_CLICKHOUSE"),
+        rpc_url=required(environment, "EXCHANGE_RPC_URL"),
         chain_id=chain_id,
         vault=vault,
-        vault_block=_positive(environment, "EXCHANGE_VAULT_BLOCK"),
+        vault_block=positive(environment, "EXCHANGE_VAULT_BLOCK"),
         finality=_finality(environment),
         signer=_signer(environment, password, chain_id),
-        sender_key=_keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password, chain_id),
+        sender_key=keystore(environment, "EXCHANGE_SENDER_KEYSTORE", password, chain_id),
         origin=origin,
         host=environment.get("EXCHANGE_HOST", "127.0.0.1"),
-        port=_at_most(environment, "EXCHANGE_PORT", "8000", 65_535),
+        port=at_most(environment, "EXCHANGE_PORT", "8000", 65_535),
         listing=listing_commands(listing, chain_id, vault),
         snapshots=SnapshotPolicy(
-            every_commands=_positive(environment, "EXCHANGE_SNAPSHOT_COMMANDS", "100000"),
-            every_s=60.0 * _positive(environment, "EXCHANGE_SNAPSHOT_MINUTES", "10"),
-            kept=_at_most(environment, "EXCHANGE_SNAPSHOTS_KEPT", "3", MAX_SNAPSHOTS_KEPT),
+            every_commands=positive(environment, "EXCHANGE_SNAPSHOT_COMMANDS", "100000"),
+            every_s=60.0 * positive(environment, "EXCHANGE_SNAPSHOT_MINUTES", "10"),
+            kept=at_most(environment, "EXCHANGE_SNAPSHOTS_KEPT", "3", MAX_SNAPSHOTS_KEPT),
         ),
         fee_tiers=fee_tier_schedule(listing),
         risk=risk_policy(listing),
         deposit_addresses=(
-            _address(environment, "EXCHANGE_DEPOSIT_ADDRESSES")
+            address(environment, "EXCHANGE_DEPOSIT_ADDRESSES")
             if environment.get("EXCHANGE_DEPOSIT_ADDRESSES")
             else None
         ),
         sweeper_key=(
-            _keystore(environment, "EXCHANGE_SWEEPER_KEYSTORE", password, chain_id)
+            keystore(environment, "EXCHANGE_SWEEPER_KEYSTORE", password, chain_id)
             if environment.get("EXCHANGE_SWEEPER_KEYSTORE")
             else None
         ),
         network_fee_max_atoms=network_fee_maxima(listing),
-        address_delay_s=3_600 * _whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
+        address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
         alert_url=_alert_url(environment),
     )
 
 
-def _required(environment: Mapping[str, str], name: str, default: str = "") -> str:
-    value = environment.get(name, default)
-    if not value:
-        raise SettingsInvalid(name, "is not set (docs/runbook.md lists every variable)")
-    return value
-
-
-def _positive(environment: Mapping[str, str], name: str, default: str = "") -> int:
-    text = _required(environment, name, default)
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise SettingsInvalid(name, f"not a positive whole number: {text!r}")
-    return int(text)
-
-
-def _at_most(environment: Mapping[str, str], name: str, default: str, most: int) -> int:
-    number = _positive(environment, name, default)
-    if number > most:
-        raise SettingsInvalid(name, f"more than {most}: {number}")
-    return number
-
-
 def _finality(environment: Mapping[str, str]) -> Finality:
     try:
-        return Finality.parse(_required(environment, "EXCHANGE_CONFIRMATIONS"))
+        return Finality.parse(required(environment, "EXCHANGE_CONFIRMATIONS"))
     except (ValueError, ConfirmationsOutOfRange) as error:
         raise SettingsInvalid("EXCHANGE_CONFIRMATIONS", str(error)) from error
 
@@ -385,35 +349,7 @@ def _alert_url(environment: Mapping[str, str]) -> str | None:
     return url
 
 
-def _whole(environment: Mapping[str, str], name: str, default: str, most: int) -> int:
-    text = _required(environment, name, default)
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
-        raise SettingsInvalid(name, f"not a whole number from 0 to {most}: {text!r}")
-    return int(text)
-
-
-def _file(environment: Mapping[str, str], name: str) -> str:
-    try:
-        return Path(_required(environment, name)).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(name, f"can not be read: {error}") from error
-
-
-def _address(environment: Mapping[str, str], name: str) -> str:
-    address = _required(environment, name)
-    if _ADDRESS.fullmatch(address) is None:
-        raise SettingsInvalid(name, f"not an address: {address!r}")
-    return address.lower()
-
-
 # ---- keys ------------------------------------------------------------------------------------------------
-
-
-def _keystore(environment: Mapping[str, str], name: str, password: str, chain_id: int) -> bytes:
-    try:
-        return open_keystore(_file(environment, name), password, chain_id)
-    except (KeystoreInvalid, DevKeyRefused) as error:
-        raise SettingsInvalid(name, str(error)) from error
 
 
 def _signer(environment: Mapping[str, str], password: str, chain_id: int) -> LocalKey | PolicySignerAt:
@@ -421,7 +357,7 @@ def _signer(environment: Mapping[str, str], password: str, chain_id: int) -> Loc
     if is_local == bool(environment.get("EXCHANGE_SIGNER_URL")):
         raise SettingsInvalid("EXCHANGE_SIGNER_KEYSTORE", "set either this or EXCHANGE_SIGNER_URL")
     if is_local:
-        return LocalKey(_keystore(environment, "EXCHANGE_SIGNER_KEYSTORE", password, chain_id))
+        return LocalKey(keystore(environment, "EXCHANGE_SIGNER_KEYSTORE", password, chain_id))
     url = environment["EXCHANGE_SIGNER_URL"]
     parts = urlsplit(url)
     if parts.scheme != "https" and (parts.scheme, parts.hostname in _THIS_MACHINE) != ("http", True):
@@ -430,38 +366,8 @@ def _signer(environment: Mapping[str, str], password: str, chain_id: int) -> Loc
         raise SettingsInvalid("EXCHANGE_SIGNER_URL", "only a host, and perhaps a port and a path, are taken")
     return PolicySignerAt(
         url=url,
-        token=_shared_token(environment, "EXCHANGE_SIGNER_TOKEN_FILE"),
-        address=_address(environment, "EXCHANGE_SIGNER_ADDRESS"),
-    )
-
-
-def _shared_token(environment: Mapping[str, str], name: str) -> str:
-    token = _file(environment, name).strip()
-    if _SHARED_TOKEN.fullmatch(token) is None:
-        raise SettingsInvalid(name, "a token has 32 to 256 visible ASCII characters, and no spaces")
-    return token
-
-
-def policy_settings_from_environment(environment: Mapping[str, str]) -> PolicySettings:
-    """Settings for `exchange policy-signer`. Raises SettingsInvalid naming the first that is wrong."""
-    genesis_id = _required(environment, "EXCHANGE_POLICY_GENESIS_ID").lower()
-    if _GENESIS_ID.fullmatch(genesis_id) is None:
-        raise SettingsInvalid("EXCHANGE_POLICY_GENESIS_ID", "not 0x and 64 hexadecimal digits")
-    chain_id = _positive(environment, "EXCHANGE_POLICY_CHAIN_ID")
-    password = _file(environment, "EXCHANGE_POLICY_PASSWORD_FILE").strip()
-    try:
-        limits = parse_limits(_file(environment, "EXCHANGE_POLICY_LIMITS"))
-    except LimitsInvalid as error:
-        raise SettingsInvalid("EXCHANGE_POLICY_LIMITS", str(error)) from error
-    return PolicySettings(
-        identity=Identity(genesis_id, chain_id, _address(environment, "EXCHANGE_POLICY_VAULT")),
-        database_url=_required(environment, "EXCHANGE_POLICY_DATABASE_URL"),
-        key=_keystore(environment, "EXCHANGE_POLICY_KEYSTORE", password, chain_id),
-        token=_shared_token(environment, "EXCHANGE_POLICY_TOKEN_FILE"),
-        limits=limits,
-        state_file=Path(_required(environment, "EXCHANGE_POLICY_STATE")),
-        host=environment.get("EXCHANGE_POLICY_HOST", "127.0.0.1"),
-        port=_at_most(environment, "EXCHANGE_POLICY_PORT", "8100", 65_535),
+        token=shared_token(environment, "EXCHANGE_SIGNER_TOKEN_FILE"),
+        address=address(environment, "EXCHANGE_SIGNER_ADDRESS"),
     )
 
 
@@ -471,6 +377,6 @@ def policy_settings_from_environment(environment: Mapping[str, str]) -> PolicySe
 def _listing(environment: Mapping[str, str]) -> ListingFile:
     name = "EXCHANGE_LISTING"
     try:
-        return msgspec.convert(tomllib.loads(_file(environment, name)), ListingFile)
+        return msgspec.convert(tomllib.loads(file_text(environment, name)), ListingFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise SettingsInvalid(name, str(error)) from error

@@ -7,9 +7,10 @@ import pytest
 from eth_account import Account
 
 from exchange.chain.finality import Finality
-from exchange.config import LocalKey, SettingsInvalid, settings_from_environment
+from exchange.config import LocalKey, settings_from_environment
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import NATIVE_TOKEN
+from exchange.environment import SettingsInvalid
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
 

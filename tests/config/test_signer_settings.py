@@ -9,12 +9,10 @@ from tests.config.test_settings import environment, keystore  # noqa: F401 - fix
 
 from exchange.chain.dev_keys import SIGNER_KEY, dev_key
 from exchange.chain.remote_signer import PolicySignerAt
-from exchange.config import (
-    SettingsInvalid,
-    policy_settings_from_environment,
-    settings_from_environment,
-)
+from exchange.config import settings_from_environment
 from exchange.core.markets import NATIVE_TOKEN
+from exchange.environment import SettingsInvalid
+from exchange.policy_config import policy_settings_from_environment
 from exchange.policy_signer.limits import TokenLimits
 from exchange.policy_signer.settings import Identity
 
