@@ -18,6 +18,9 @@
     EXCHANGE_SENDER_KEYSTORE    encrypted key of the vault's sender role
     EXCHANGE_DEPOSIT_ADDRESSES  registry of personal deposit addresses; without it there are none
     EXCHANGE_SWEEPER_KEYSTORE   key that pays for sweeping them; without it they are only watched
+    EXCHANGE_BALANCE_ROOTS      contract that roots of balances are published in; without it they are not
+    EXCHANGE_PUBLISHER_KEYSTORE  encrypted key of its publisher role
+    EXCHANGE_PROOF_HOURS        hours between proofs of balances; 24
     EXCHANGE_KEY_PASSWORD_FILE  file with the password of the keystores
     EXCHANGE_ADDRESS_DELAY_HOURS  hours that a new withdrawal address waits, 0 to 168 (0: any destination); 24
     EXCHANGE_HOST, EXCHANGE_PORT  where to listen; 127.0.0.1 and 8000
@@ -57,6 +60,7 @@ from exchange.environment import (
 )
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
+from exchange.proofs.publisher import ProofPolicy
 
 REPOSITORY = Path(__file__).parents[2]
 ARTIFACTS = REPOSITORY / "build" / "contracts"
@@ -65,6 +69,7 @@ SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
 """Where the API's documentation page finds its script and style."""
 
 MAX_SNAPSHOTS_KEPT = 100
+MAX_PROOF_HOURS = 168
 MAX_DELAY_HOURS = 168
 NETWORK_FEE = "network"
 
@@ -102,6 +107,9 @@ class Settings:
     deposit_addresses: str | None = None
     """The registry of personal deposit addresses."""
     sweeper_key: bytes | None = None
+    balance_roots: str | None = None
+    publisher_key: bytes | None = None
+    proofs: ProofPolicy = field(default_factory=ProofPolicy)
     address_delay_s: int = 0
     """How long a new withdrawal address waits; 0: every destination is allowed."""
     alert_url: str | None = None
@@ -294,6 +302,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         raise SettingsInvalid("EXCHANGE_ORIGIN", f"not an origin like https://exchange.example: {origin!r}")
     password = file_text(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
     listing = _listing(environment)
+    balance_roots, publisher_key = _publishing(environment, password, chain_id)
     return Settings(
         database_url=required(environment, "EXCHANGE_DATABASE_URL"),
         clickhouse=required(environment, "EXCHANGE_CLICKHOUSE"),
@@ -325,6 +334,9 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
             if environment.get("EXCHANGE_SWEEPER_KEYSTORE")
             else None
         ),
+        balance_roots=balance_roots,
+        publisher_key=publisher_key,
+        proofs=ProofPolicy(3_600 * at_most(environment, "EXCHANGE_PROOF_HOURS", "24", MAX_PROOF_HOURS)),
         network_fee_max_atoms=network_fee_maxima(listing),
         address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
         alert_url=_alert_url(environment),
@@ -350,6 +362,15 @@ def _alert_url(environment: Mapping[str, str]) -> str | None:
 
 
 # ---- keys ------------------------------------------------------------------------------------------------
+
+
+def _publishing(
+    environment: Mapping[str, str], password: str, chain_id: int
+) -> tuple[str | None, bytes | None]:
+    contract, key_file = "EXCHANGE_BALANCE_ROOTS", "EXCHANGE_PUBLISHER_KEYSTORE"
+    if not environment.get(contract) and not environment.get(key_file):
+        return None, None
+    return address(environment, contract), keystore(environment, key_file, password, chain_id)
 
 
 def _signer(environment: Mapping[str, str], password: str, chain_id: int) -> LocalKey | PolicySignerAt:

@@ -5,7 +5,7 @@ Nothing here decides anything. The workers' tasks are started by `exchange.main`
 
 import contextlib
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -13,11 +13,12 @@ import asyncpg
 from exchange.chain.alerts import Alerts
 from exchange.chain.allow_list import AllowList
 from exchange.chain.arrivals import ArrivalWatcher
+from exchange.chain.books import Reconciliation
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.displacement import Safeguard
 from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrices
-from exchange.chain.halts import Halts
+from exchange.chain.halts import HaltKind, Halts
 from exchange.chain.outbox import Outbox, SendPolicy
 from exchange.chain.reconcile import Reconciler
 from exchange.chain.remote_signer import RemoteSigner
@@ -28,6 +29,7 @@ from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.config import ARTIFACTS, LocalKey, Settings
 from exchange.edge.dependencies import DepositAddressing, HealthPart
 from exchange.journal.tail import Tail
+from exchange.proofs.publisher import ProofPublisher, ProofSource, RootContract
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Sequencer
 
@@ -42,6 +44,7 @@ class Custody:
     reconciler: Reconciler
     withdrawals: WithdrawalWorker
     gas_prices: GasPrices
+    proofs: ProofPublisher
     arrivals: ArrivalWatcher | None
     """None when the deployment has no personal deposit addresses."""
 
@@ -66,6 +69,7 @@ class Custody:
             ("reconciler", self.reconciler.run()),
             ("withdrawal worker", self.withdrawals.run()),
             ("gas price", self.gas_prices.run()),
+            ("proofs", self.proofs.run()),
         ]
         if self.arrivals is not None:
             works.append(("deposit addresses", self.arrivals.run()))
@@ -79,6 +83,7 @@ class Custody:
             HealthPart("sender gas", required=False, check=self._fuelled),
             HealthPart("halts", required=False, check=self._halted),
             HealthPart("books", required=False, check=self._agreeing),
+            HealthPart("proofs", required=False, check=self._proving),
         ]
         if self.arrivals is not None:
             parts.append(HealthPart("deposit addresses", required=False, check=self._sweeping))
@@ -108,6 +113,9 @@ class Custody:
             return None
         differing = ", ".join(position.symbol for position in status.mismatches)
         return f"vault and ledger differ in {differing}" if differing else "not compared yet"
+
+    async def _proving(self) -> Exception | None:
+        return self.proofs.problem
 
     async def _sweeping(self) -> str | Exception | None:
         assert self.arrivals is not None
@@ -143,7 +151,21 @@ def make_custody(
         on_displaced=Safeguard(halts, alerts.send, committed, sequencer.submit),
         alert=alerts.send,
     )
-    reconciler = Reconciler(rpc, pool, committed, deposits, chain_id=settings.chain_id, vault=settings.vault)
+
+    async def halt(found: Reconciliation) -> None:
+        detail = f"at block {found.block_number}: {'; '.join(map(str, found.mismatches))}"
+        await halts.raise_(HaltKind.BOOKS_DIFFER, detail, settings.chain_id, settings.vault)
+
+    reconciler = Reconciler(
+        rpc,
+        pool,
+        committed,
+        deposits,
+        chain_id=settings.chain_id,
+        vault=settings.vault,
+        deploy_block=settings.vault_block,
+        on_mismatch=halt,
+    )
     withdrawals = WithdrawalWorker(
         rpc,
         pool,
@@ -173,6 +195,7 @@ def make_custody(
         reconciler=reconciler,
         withdrawals=withdrawals,
         gas_prices=GasPrices(rpc),
+        proofs=_proofs(settings, rpc, pool, committed, reconciler, alerts),
         arrivals=_arrivals(settings, rpc, pool, committed),
     )
 
@@ -184,6 +207,38 @@ def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> Signer:
     signer = RemoteSigner(settings.signer, settings.chain_id, settings.vault)
     stack.push_async_callback(signer.close)
     return signer
+
+
+def _proofs(
+    settings: Settings,
+    rpc: Rpc,
+    pool: asyncpg.Pool,
+    committed: CommittedView,
+    reconciler: Reconciler,
+    alerts: Alerts,
+) -> ProofPublisher:
+    """The maker of proofs of balances; without a contract they are served and not published."""
+    contract = None
+    if settings.balance_roots is not None and settings.publisher_key is not None:
+        sender = LocalSender(settings.publisher_key, settings.chain_id)
+        outbox = Outbox(rpc, pool, sender, chain_id=settings.chain_id, policy=SendPolicy())
+        contract = RootContract(settings.balance_roots, outbox)
+    return ProofPublisher(
+        rpc,
+        pool,
+        ProofSource(
+            settings.database_url,
+            settings.rpc_url,
+            committed.genesis_id,
+            settings.chain_id,
+            settings.vault,
+        ),
+        contract,
+        comparison=lambda: reconciler.finalized,
+        agrees=lambda: reconciler.agrees,
+        policy=replace(settings.proofs, finality=settings.finality),
+        alert=alerts.send,
+    )
 
 
 def _arrivals(

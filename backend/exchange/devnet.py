@@ -115,6 +115,8 @@ def _settings(
         sender_key=dev_keys.dev_key(dev_keys.SENDER_KEY),
         deposit_addresses=deployment.deposit_addresses or None,
         sweeper_key=dev_keys.dev_key(dev_keys.SWEEPER_KEY),
+        balance_roots=deployment.balance_roots or None,
+        publisher_key=dev_keys.dev_key(dev_keys.PUBLISHER_KEY),
         origin=f"http://{HOST}:{options.port}",
         host="127.0.0.1",
         port=options.port,

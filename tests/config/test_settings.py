@@ -273,3 +273,39 @@ def test_a_network_fee_that_makes_no_sense_is_refused(
     assert old in NETWORK_FEE
     with pytest.raises(SettingsInvalid):
         settings_from_environment(with_listing(environment, NETWORK_FEE.replace(old, new)))
+
+
+def test_without_a_contract_of_roots_proofs_are_not_published(environment):
+    settings = settings_from_environment(environment)
+    assert (settings.balance_roots, settings.publisher_key) == (None, None)
+    assert settings.proofs.every_s == 24 * 3_600
+
+
+def test_roots_are_published_with_contract_and_key(environment):
+    settings = settings_from_environment(
+        environment
+        | {
+            "EXCHANGE_BALANCE_ROOTS": "0x" + "Cd" * 20,
+            "EXCHANGE_PUBLISHER_KEYSTORE": environment["EXCHANGE_SENDER_KEYSTORE"],
+            "EXCHANGE_PROOF_HOURS": "6",
+        }
+    )
+    assert settings.balance_roots == "0x" + "cd" * 20
+    assert settings.publisher_key == b"\x07" * 32
+    assert settings.proofs.every_s == 6 * 3_600
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"EXCHANGE_BALANCE_ROOTS": "0x" + "cd" * 20}, "EXCHANGE_PUBLISHER_KEYSTORE"),
+        ({"EXCHANGE_PUBLISHER_KEYSTORE": "/nowhere"}, "EXCHANGE_BALANCE_ROOTS"),
+        ({"EXCHANGE_BALANCE_ROOTS": "nowhere"}, "EXCHANGE_BALANCE_ROOTS"),
+        ({"EXCHANGE_PROOF_HOURS": "0"}, "EXCHANGE_PROOF_HOURS"),
+        ({"EXCHANGE_PROOF_HOURS": "169"}, "EXCHANGE_PROOF_HOURS"),
+    ],
+)
+def test_settings_of_proofs_that_do_not_go_together_are_named(environment, changes, named):
+    with pytest.raises(SettingsInvalid) as caught:
+        settings_from_environment(environment | changes)
+    assert caught.value.name == named

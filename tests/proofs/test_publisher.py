@@ -11,6 +11,7 @@ from tests.proofs.venue import Venue
 from exchange.chain.balance_roots import COUNT_CALL, publish_call
 from exchange.chain.dev_keys import PUBLISHER_KEY, SENDER_KEY, dev_address
 from exchange.chain.errors import RpcUnavailable, SenderTaken
+from exchange.chain.finality import Finality
 from exchange.chain.vault import accounted_call, decode_word
 from exchange.core.words import Side
 from exchange.proofs.errors import BuildFailed, ProofsLost, PublishRefused, RootDiffers, RootsAhead
@@ -62,7 +63,7 @@ def publish(venue, database_url, anvil, clock, alerts) -> Publish:
         arguments = {
             "comparison": lambda: venue.reconciler.finalized,
             "agrees": lambda: venue.reconciler.agrees,
-            "policy": policy or ProofPolicy(confirmations=1),
+            "policy": policy or ProofPolicy(finality=Finality(1)),
             "alert": lambda kind, detail: alerts.append((kind, detail)),
             "now_s": clock,
         } | changes
@@ -169,7 +170,7 @@ async def test_without_a_contract_proofs_are_built_and_stay_here(venue, publish)
 
 async def test_a_root_counts_as_published_when_it_is_deep_enough(venue, publish):
     await compare(venue)
-    publisher = publish(policy=ProofPolicy(confirmations=4))
+    publisher = publish(policy=ProofPolicy(finality=Finality(4)))
     await publisher.poll()
     for _ in range(3):
         await publisher.poll()
@@ -178,6 +179,18 @@ async def test_a_root_counts_as_published_when_it_is_deep_enough(venue, publish)
     await publisher.poll()
     assert (await newest_proof(venue.pool)).state is ProofState.PUBLISHED
     assert await sent(venue) == 1
+
+
+async def test_where_the_chain_decides_a_root_counts_in_a_finalized_block(venue, publish):
+    await compare(venue)
+    publisher = publish(policy=ProofPolicy(finality=Finality(None)))
+    await publisher.poll()
+    for _ in range(2):  # finalized is two blocks behind here
+        await publisher.poll()
+        assert (await newest_proof(venue.pool)).state is ProofState.SENT
+        await venue.mine(1)
+    await publisher.poll()
+    assert (await newest_proof(venue.pool)).state is ProofState.PUBLISHED
 
 
 @pytest.mark.parametrize("method", ["eth_sendRawTransaction", "eth_getTransactionCount", "eth_getBalance"])

@@ -9,7 +9,7 @@ A root is on its way to the chain as a table:
 
     built           no transaction with it yet
     sent            one is signed, stored with its nonce, and looked after by the outbox    (from built)
-    published       the contract has it, `confirmations` deep                               (from built, sent)
+    published       the contract has it, in a block that counts as final                    (from built, sent)
     unpublishable   the contract has another root of its seq, or one of a later seq         (from built, sent)
 
 and back from sent to built when its transaction is final and has not published it. Every pass looks at the
@@ -21,7 +21,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 import msgspec
@@ -30,6 +30,7 @@ import structlog
 from exchange.chain.backoff import repeat
 from exchange.chain.balance_roots import publish_call
 from exchange.chain.errors import RpcError
+from exchange.chain.finality import Finality
 from exchange.chain.halts import Alert, only_logged
 from exchange.chain.nonces import Call, Purpose
 from exchange.chain.outbox import Outbox
@@ -71,11 +72,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProofPolicy:
-    """How often a proof is made, of how many the trees are kept, and how deep its root must lie."""
+    """How often a proof is made, of how many the trees are kept, and when its root counts as published."""
 
     every_s: int = DAY_S
     kept: int = 31
-    confirmations: int = 3
+    finality: Finality = field(default_factory=lambda: Finality(3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +275,10 @@ class ProofPublisher:
 
     async def _confirmed(self, head: Header) -> Header | None:
         """The newest block that is deep enough."""
-        number = head.number - self._policy.confirmations + 1
-        return None if number < 0 else await self._rpc.header(number)
+        finality = self._policy.finality
+        finalized = await self._rpc.finalized() if finality.is_finalized else None
+        number = finality.newest_confirmed(head, finalized)
+        return None if number < 1 else await self._rpc.header(number)
 
     async def _settle(self, contract: RootContract, proof: StoredProof, found: PlacedRoot) -> None:
         """The contract's list has come to this seq: with this root, or for ever without it."""
