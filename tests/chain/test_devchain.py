@@ -14,7 +14,8 @@ from tests.chain.conftest import token_balance
 from tests.fixtures.anvil import ARTIFACTS, free_port
 
 from exchange.chain import dev_keys
-from exchange.chain.balance_roots import PUBLISHER_ROLE
+from exchange.chain import vault as vault_abi
+from exchange.chain.balance_roots import PUBLISH, PUBLISHER_ROLE
 from exchange.chain.deployment import (
     ADMIN_DELAY_S,
     ADMIN_ROLE,
@@ -101,14 +102,26 @@ async def test_the_roles_are_held_by_separate_keys_and_the_deployer_keeps_none(r
     assert await roles(dev_keys.ADMIN_KEY) == [ADMIN_ROLE, GUARDIAN_ROLE]
 
 
-async def test_the_admin_itself_must_wait_before_it_can_list_or_unlist_a_token(rpc, deployment):
-    for index in (dev_keys.DEPLOYER_KEY, dev_keys.ADMIN_KEY, dev_keys.SENDER_KEY, dev_keys.PUBLISHER_KEY):
-        caller = bytes(12) + bytes.fromhex(dev_keys.dev_address(index)[2:])
-        target = bytes(12) + bytes.fromhex(deployment.deposit_addresses[2:])
-        call = selector("canCall(address,address,bytes4)") + caller + target + SET_MINIMUM + bytes(28)
-        immediate, delay_s = decode_words(await rpc.view(deployment.access_manager, call), 2)
-        assert not immediate
-        assert delay_s == (ADMIN_DELAY_S if index == dev_keys.ADMIN_KEY else 0)
+async def test_each_restricted_function_is_for_one_key_and_the_admins_only_after_its_delay(rpc, deployment):
+    vault, addresses, roots = deployment.vault, deployment.deposit_addresses, deployment.balance_roots
+    holders = {
+        (vault, vault_abi.WITHDRAW): (dev_keys.SENDER_KEY, 0),
+        (vault, vault_abi.PAUSE): (dev_keys.ADMIN_KEY, 0),
+        (vault, vault_abi.UNPAUSE): (dev_keys.ADMIN_KEY, 0),
+        (vault, vault_abi.SET_OUTFLOW_LIMIT): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
+        (vault, vault_abi.PROPOSE_SETTLEMENT_MODULE): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
+        (vault, vault_abi.ACTIVATE_SETTLEMENT_MODULE): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
+        (addresses, SET_MINIMUM): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
+        (roots, PUBLISH): (dev_keys.PUBLISHER_KEY, 0),
+    }
+    for (target, function), (holder, delay_s) in holders.items():
+        for index in range(dev_keys.KEY_COUNT):
+            caller, place = (bytes.fromhex(address[2:]) for address in (dev_keys.dev_address(index), target))
+            arguments = bytes(12) + caller + bytes(12) + place + function + bytes(28)
+            call = selector("canCall(address,address,bytes4)") + arguments
+            may_at_once, wait_s = decode_words(await rpc.view(deployment.access_manager, call), 2)
+            assert bool(may_at_once) == (index == holder and delay_s == 0), (function.hex(), index)
+            assert wait_s == (delay_s if index == holder else 0), (function.hex(), index)
 
 
 async def test_the_native_coin_and_each_token_are_listed_for_sweeping(rpc, deployment):
