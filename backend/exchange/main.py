@@ -33,16 +33,16 @@ from exchange.core.terms import RULES_VERSION
 from exchange.custody import make_custody
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
-from exchange.edge.rest.health import engine_part, lag_part, postgres_part
+from exchange.edge.rest.health import engine_part, lag_part, login_part, postgres_part
 from exchange.edge.server import Server, listen
 from exchange.gateway.sessions import Sessions
-from exchange.gateway.siwe import Login, load_package
+from exchange.gateway.siwe import Login
+from exchange.gateway.siwe_package import LoginUnavailable
 from exchange.journal.log import JournalLog, ensure_genesis
 from exchange.journal.recovery import recover
 from exchange.journal.snapshots import Snapshotter
 from exchange.journal.tail import Tail
 from exchange.operator.fee_tiers import FeeTierWorker
-from exchange.operator.inbox import OperatorInbox
 from exchange.operator.network_fees import NetworkFeeWorker
 from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
@@ -171,6 +171,13 @@ async def serve(
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
         custody = make_custody(settings, stack, rpc, pool, sequencer, tail)
+        login = Login(
+            edge_pool,
+            domain=settings.domain,
+            uri=settings.origin,
+            chain_id=settings.chain_id,
+            clock_ns=time.time_ns,
+        )
         app = create_app(
             Edge(
                 config=EdgeConfig(
@@ -187,13 +194,7 @@ async def serve(
                 projection=read_tables,
                 pool=edge_pool,
                 market_data=MarketData(clickhouse, trades),
-                login=Login(
-                    edge_pool,
-                    domain=settings.domain,
-                    uri=settings.origin,
-                    chain_id=settings.chain_id,
-                    clock_ns=time.time_ns,
-                ),
+                login=login,
                 sessions=Sessions(edge_pool, clock_ns=time.time_ns),
                 clock_ns=time.time_ns,
                 chain_head=lambda: custody.deposits.head_number,
@@ -204,6 +205,7 @@ async def serve(
                 deposit_addressing=custody.deposit_addressing,
                 health_parts=(
                     *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
+                    login_part(lambda: login.package.fault),
                     *custody.health_parts(),
                 ),
             )
@@ -216,7 +218,6 @@ async def serve(
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
             *custody.works(),
-            ("operator requests", OperatorInbox(pool, sequencer.submit).run()),
             ("snapshots", snapshots.run()),
         ):
             await stack.enter_async_context(running(name, work))
@@ -236,7 +237,8 @@ async def serve(
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
         core = "compiled" if compiled.is_in_use() else "interpreted"
         logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin, core=core)
-        await asyncio.to_thread(load_package)  # last of all: only logins wait for it, trading does not
+        with contextlib.suppress(LoginUnavailable):  # then `login` is not healthy, and trading goes on
+            await login.package.get()  # last of all: only logins wait for it
         await asyncio.Event().wait()
 
 

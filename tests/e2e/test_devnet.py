@@ -132,6 +132,28 @@ def test_a_newcomer_sees_everything_in_one_table_and_ctrl_c_stops_every_child(de
     assert "Traceback" not in output
 
 
+def test_an_exchange_on_which_nobody_can_sign_in_serves_and_trades_on(
+    devnet: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another package's new version keeps siwe from being imported."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "siwe.py").write_text("raise AttributeError('a grammar of another version')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    with devnet.running() as process:
+        body = {"address": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"}
+        for _ in range(2):
+            refused = httpx.post(f"{devnet.url}/v1/auth/nonce", json=body)
+            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        ready = httpx.get(f"{devnet.url}/v1/health/ready")
+        assert ready.status_code == httpx.codes.OK
+        assert "login" in [part["name"] for part in ready.json()["parts"] if not part["ready"]]
+        assert httpx.get(f"{devnet.url}/v1/markets").status_code == httpx.codes.OK
+        assert interrupt(process) == 0
+    output = devnet.output()
+    assert output.count("login_unavailable") == 1
+    assert "Traceback" not in output
+
+
 def test_state_survives_a_restart_chain_included_and_fresh_starts_over(devnet: Devnet) -> None:
     with devnet.running() as process:
         before = httpx.get(f"{devnet.url}/v1/deployment").json()

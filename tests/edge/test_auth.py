@@ -5,6 +5,9 @@ from eth_account import Account
 from tests.edge.harness import ORIGIN, personal_sign, problem
 
 from exchange.edge.app import create_app
+from exchange.edge.rest.health import login_part
+from exchange.gateway.siwe import Login
+from exchange.gateway.siwe_package import SiwePackage
 
 KEY = Account.from_key("0x" + "2a" * 32)
 
@@ -108,6 +111,36 @@ async def test_who_asks_to_sign_in_too_often_is_told_when_to_try_again(exchange)
             problem(response, 429, "rate_limited")
             assert response.headers["retry-after"] == "1"
         assert (await client.get("/v1/time")).status_code == 200
+
+
+async def test_without_the_package_that_logins_need_nobody_signs_in_and_who_is_in_trades_on(exchange):
+    trader = await exchange.trader(USDC=10_000 * 10**6)
+    login = Login(
+        exchange.edge.pool,
+        domain="localhost:8000",
+        uri=ORIGIN,
+        chain_id=31337,
+        clock_ns=exchange.edge.clock_ns,
+        package=SiwePackage("no_such_package"),
+    )
+    parts = (*exchange.edge.health_parts, login_part(lambda: login.package.fault))
+    app = create_app(replace(exchange.edge, login=login, health_parts=parts))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="https://localhost:8000"
+    ) as client:
+        ready = await client.get("/v1/health/ready")
+        assert {"name": "login", "required": False, "ready": True, "detail": None} in ready.json()["parts"]
+        for _ in range(2):
+            refused = await client.post("/v1/auth/nonce", json={"address": KEY.address})
+            content = problem(refused, 503, "unavailable")
+            assert "nobody can sign in" in content["detail"]
+            assert int(refused.headers["retry-after"]) >= 1
+        ready = await client.get("/v1/health/ready")
+        assert ready.status_code == 200
+        told = {part["name"]: part for part in ready.json()["parts"]}["login"]
+        assert (told["ready"], told["required"]) == (False, False)
+        assert told["detail"] == "nobody can sign in: the siwe package can not be imported"
+    assert (await trader.order()).status_code == 201
 
 
 async def test_logout_ends_the_session_at_once(exchange):

@@ -6,7 +6,8 @@ from eth_account.messages import encode_defunct
 
 from exchange.gateway.refusals import GatewayRefusal
 from exchange.gateway.signatures import SECP256K1_ORDER
-from exchange.gateway.siwe import Login, load_package
+from exchange.gateway.siwe import Login
+from exchange.gateway.siwe_package import SiwePackage
 
 NOW_NS = 1_763_841_600_000_000_000
 KEY = Account.from_key("0x" + "2a" * 32)
@@ -47,7 +48,7 @@ async def code_of(login: Login, message: str, signature: object, token: str | No
 
 async def test_the_issued_text_binds_every_field(login):
     challenge = await login.issue(OWNER)
-    parsed = load_package().SiweMessage.from_message(challenge.message, abnf=True)
+    parsed = SiwePackage().load().SiweMessage.from_message(challenge.message, abnf=True)
     assert (parsed.domain, parsed.uri, parsed.chain_id) == ("localhost:8000", "http://localhost:8000", 31337)
     assert (parsed.address, parsed.version.value) == (KEY.address, "1")
     assert parsed.statement
@@ -165,7 +166,7 @@ async def test_a_malformed_signature_is_refused(login, signature):
 async def test_nothing_that_would_let_a_reader_of_the_database_sign_in_is_stored(login, pool):
     challenge = await login.issue(OWNER)
     stored = str(await pool.fetch("SELECT * FROM login_challenges"))
-    nonce = load_package().SiweMessage.from_message(challenge.message).nonce
+    nonce = SiwePackage().load().SiweMessage.from_message(challenge.message).nonce
     assert challenge.pre_login_token not in stored
     assert nonce not in stored
 

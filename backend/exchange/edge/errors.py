@@ -14,6 +14,7 @@ from starlette.responses import Response
 from exchange.edge.envelope import request_id
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
+from exchange.gateway.siwe_package import LoginUnavailable
 from exchange.sequencer.sequencer import CommandNotEncodable, EngineStopped, Overloaded
 
 logger = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ def install_error_handlers(app: FastAPI) -> None:
         asyncpg.PostgresConnectionError: _of_outage,
         asyncpg.InsufficientResourcesError: _of_outage,
         asyncpg.OperatorInterventionError: _of_outage,
+        LoginUnavailable: _of_login,
     }
     for kind, rendering in renderings.items():
         app.add_exception_handler(kind, _handler(rendering))
@@ -103,6 +105,10 @@ def _of_stop(_: Exception) -> Problem:
         "the engine stopped before it could answer: look up the order or withdrawal, or send the same "
         "request again with the same client order id",
     )
+
+
+def _of_login(_: Exception) -> Problem:
+    return unavailable(detail="nobody can sign in at present; who has a session is not affected")
 
 
 def _of_outage(_: Exception) -> Problem:

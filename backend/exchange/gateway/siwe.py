@@ -16,15 +16,12 @@ Source: EIP-4361.
 """
 
 import asyncio
-import importlib
 import secrets
 import string
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
+from types import ModuleType
 
 import asyncpg
 from eth_account.messages import defunct_hash_message
@@ -34,6 +31,7 @@ from eth_utils.exceptions import ValidationError as KeyValidationError
 from exchange.gateway.addresses import checksummed
 from exchange.gateway.refusals import GatewayCode, LoginRefused, SignatureRefused
 from exchange.gateway.signatures import parse_signature, require_signer
+from exchange.gateway.siwe_package import SiwePackage
 from exchange.gateway.tokens import is_token, new_token, sha256
 
 STATEMENT = "Sign in to the exchange. This request moves no funds and costs nothing."
@@ -43,17 +41,6 @@ _NONCE_LETTERS = string.ascii_letters + string.digits
 _NONCE_CHARS = 24
 _KEPT_AFTER_EXPIRY_NS = 600 * 10**9
 _SQL_TIMEOUT_S = 5.0
-
-
-@cache
-def load_package() -> Any:
-    """The `siwe` package, which takes nearly a second to import, for web3 and for its grammar.
-
-    So it does not come with this module, and is called in a thread: a login waits for it, nobody else.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its grammar redefines some of abnf's own rules on import
-        return importlib.import_module("siwe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +64,12 @@ class Login:
         chain_id: int,
         clock_ns: Callable[[], int],
         lifetime_s: int = MAX_LIFETIME_S,
+        package: SiwePackage | None = None,
     ) -> None:
-        """`domain` is the authority that the browser shows (host and port), `uri` the site's own address."""
+        """`domain` is the authority that the browser shows (host and port), `uri` the site's own address.
+
+        `package` is only another one where a test needs one that fails.
+        """
         assert 0 < lifetime_s <= MAX_LIFETIME_S
         self._pool = pool
         self._domain = domain
@@ -86,10 +77,11 @@ class Login:
         self._chain_id = chain_id
         self._clock_ns = clock_ns
         self._lifetime_ns = lifetime_s * 10**9
+        self.package = package or SiwePackage()
 
     async def issue(self, address: str) -> Challenge:
-        """A new challenge for a lower-case address."""
-        siwe = await asyncio.to_thread(load_package)
+        """A new challenge for a lower-case address. Raises LoginUnavailable."""
+        siwe = await self.package.get()
         issued_ns = self._clock_ns()
         expires_ns = issued_ns + self._lifetime_ns
         nonce = "".join(secrets.choice(_NONCE_LETTERS) for _ in range(_NONCE_CHARS))
@@ -124,7 +116,7 @@ class Login:
         return Challenge(message, token, expires_ns)
 
     async def redeem(self, message: str, signature: object, pre_login_token: str | None) -> str:
-        """The lower-case address that has signed in. Raises LoginRefused, SignatureRefused."""
+        """The lower-case address that signs in. Raises LoginRefused, SignatureRefused, LoginUnavailable."""
         if pre_login_token is None or not is_token(pre_login_token):
             raise LoginRefused(
                 GatewayCode.PRE_LOGIN_TOKEN_INVALID,
@@ -146,7 +138,7 @@ class Login:
                 "no login was started with this pre-login token",
                 field="pre_login_token",
             )
-        siwe = await asyncio.to_thread(load_package)
+        siwe = await self.package.get()
         now_ns = self._clock_ns()
         if challenge["consumed_ns"] is not None:
             raise _nonce_used()
@@ -171,7 +163,7 @@ class Login:
         return address
 
     def _check_signature(
-        self, siwe: Any, message: str, signature: object, address: str, nonce_hash: bytes, now_ns: int
+        self, siwe: ModuleType, message: str, signature: object, address: str, nonce_hash: bytes, now_ns: int
     ) -> None:
         """Steps 3 and 4, for a text that is byte for byte ours."""
         parsed = siwe.SiweMessage.from_message(message, abnf=False)

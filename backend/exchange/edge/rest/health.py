@@ -88,6 +88,15 @@ def engine_part(running: Callable[[], bool]) -> HealthPart:
     return HealthPart("engine", required=True, check=check)
 
 
+def login_part(fault: Callable[[], Exception | None]) -> HealthPart:
+    """Ready unless the package that logins are made with can not be imported."""
+
+    async def check() -> str | None:
+        return None if fault() is None else "nobody can sign in: the siwe package can not be imported"
+
+    return HealthPart("login", required=False, check=check)
+
+
 def lag_part(
     name: str, head_seq: Callable[[], int], seq: Callable[[], int], max_lag: int, *, required: bool
 ) -> HealthPart:
