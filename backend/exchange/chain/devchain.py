@@ -29,7 +29,7 @@ from exchange.chain.rpc import Rpc
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 LOCK_TIMEOUT_S = 10.0
-SAVE_INTERVAL_S = "30"
+SAVE_INTERVAL_S = 30
 """The whole chain is written each time, 1.6 kB a block; every end but a SIGKILL of anvil saves it too."""
 HOST = "127.0.0.1"
 
@@ -68,13 +68,20 @@ class Anvil:
     """
 
     def __init__(
-        self, binary: Path, port: int, state_path: Path | None = None, block_time_s: int | None = None
+        self,
+        binary: Path,
+        port: int,
+        state_path: Path | None = None,
+        block_time_s: int | None = None,
+        *,
+        save_interval_s: int = SAVE_INTERVAL_S,
     ) -> None:
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self._binary = binary
         self._state_path = state_path
         self._block_time_s = block_time_s
+        self._save_interval_s = save_interval_s
         self._process: asyncio.subprocess.Process | None = None
         self._output: IO[bytes] | None = None
 
@@ -150,7 +157,7 @@ class Anvil:
         if self._block_time_s is not None:
             arguments += ["--block-time", str(self._block_time_s)]
         if self._state_path is not None:
-            arguments += ["--state", str(self._state_path), "--state-interval", SAVE_INTERVAL_S]
+            arguments += ["--state", str(self._state_path), "--state-interval", str(self._save_interval_s)]
         return arguments
 
     async def _lock_state(self) -> int | None:
