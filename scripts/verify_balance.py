@@ -209,6 +209,8 @@ def check(proof: Any, say: Say) -> list[Asset]:
         if token not in by_token or token in counted:
             raise Wrong("a leaf is of no asset of the root, or an asset has two")
         counted[token] = climb(leaf, by_token[token], account)
+    if not counted:
+        raise Wrong("there is no balance in it")
     root = root_of(proof, assets)
     if root != hexed(proof, "root", 32):
         raise Wrong(f"these values have another root: 0x{root.hex()}")
@@ -222,7 +224,7 @@ def check(proof: Any, say: Say) -> list[Asset]:
             mine, total = asset.amount(counted[asset.token]), asset.amount(asset.total)
             say(f"    {mine}, of {total} owed to all; token 0x{asset.token.hex()}")
         else:
-            say(f"    nothing in {asset.symbol}; token 0x{asset.token.hex()}")
+            say(f"    NOTHING in {asset.symbol}, or nothing that it shows; token 0x{asset.token.hex()}")
     return assets
 
 
@@ -273,7 +275,7 @@ def check_root(proof: Any, node: Node, contract: bytes | None, say: Say) -> None
         raise Wrong(f"the proof names another contract, 0x{claimed.hex()}")
     chain_id = node.chain_id()
     if chain_id != proof["chain_id"]:
-        raise Wrong(f"the proof is of chain {proof['chain_id']}, the node of chain {chain_id}")
+        raise Unchecked(f"the proof is of chain {proof['chain_id']}, but the node of chain {chain_id}")
     if int.from_bytes(node.view(claimed, "count()", b"", "latest")) <= index:
         raise Wrong(f"the contract has no root at index {index}")
     stored = node.view(claimed, "rootAt(uint256)", index.to_bytes(32), "latest")
@@ -413,9 +415,11 @@ def main(given: list[str]) -> int:
         return 2
     print("\n".join(lines))
     if options.rpc:
-        print("RIGHT: your balance is part of the root on the chain, and the vault held what the proof says.")
+        print(
+            "RIGHT: these amounts are part of the root on the chain, and the vault held what the proof says."
+        )
     else:
-        print(f"RIGHT, as far as it goes: your balance is part of the root {proof['root'].lower()}.")
+        print(f"RIGHT, as far as it goes: these amounts are part of the root {proof['root'].lower()}.")
         print(
             "Whether the exchange shows everybody this root, only the chain tells: add --rpc and --contract."
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 from tests.chain.conftest import Exchange, Wallet, nothing_displaced
+from tests.edge.harness import ORIGIN, SWAGGER_UI
 
 from exchange.chain.allow_list import AllowList
 from exchange.chain.deployment import Deployment
@@ -27,6 +28,9 @@ from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.core.commands import ListAsset, OpenMarket, PlaceOrder, RequestWithdrawal, SetRules
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.core.words import OrderType, Side, TimeInForce
+from exchange.edge.dependencies import Edge, EdgeConfig
+from exchange.gateway.sessions import Sessions
+from exchange.gateway.siwe import Login
 from exchange.projections.postgres import PostgresProjection
 from exchange.proofs.build import BuildAnswer, BuildRequest, build_proof
 from exchange.proofs.publisher import ProofSource
@@ -151,7 +155,7 @@ class Venue:
         )
         assert type(outcome.events[0]).__name__ == "OrderAccepted", outcome
 
-    async def withdraw(self, index: int, atoms: int, nonce: int = 1) -> str:
+    async def withdraw(self, index: int, atoms: int, nonce: int = 1, destination: str = DESTINATION) -> str:
         withdrawal_id = "0x" + nonce.to_bytes(32).hex()
         outcome = await self.exchange.submit(
             RequestWithdrawal(
@@ -160,7 +164,7 @@ class Venue:
                 asset_id=self.exchange.committed.asset_by_symbol["ETH"].asset_id,
                 amount_atoms=atoms,
                 max_fee_atoms=WITHDRAWAL_FEE,
-                destination=DESTINATION,
+                destination=destination,
                 nonce=nonce,
                 deadline_s=int(time.time()) + 3_600,
                 signature="0x",
@@ -194,6 +198,42 @@ class Venue:
         sender = LocalSender(dev_key(key), DEV_CHAIN_ID)
         policy = {"confirmations": 1, "rebroadcast_s": 0.0} | policy
         return Outbox(self.rpc, self.pool, sender, chain_id=DEV_CHAIN_ID, policy=SendPolicy(**policy))
+
+    def edge(self) -> Edge:
+        """The API over this exchange."""
+        committed = self.exchange.committed
+        return Edge(
+            config=EdgeConfig(
+                **self.place,
+                confirmations=1,
+                allowed_origins=frozenset({ORIGIN}),
+                swagger_ui=SWAGGER_UI,
+                read_wait_s=0.2,
+            ),
+            submit=self.exchange.submit,
+            submit_batch=self.exchange.submit_batch,
+            view=committed,
+            projection=self.projection,
+            pool=self.pool,
+            market_data=None,
+            login=Login(
+                self.pool, domain="localhost:8000", uri=ORIGIN, chain_id=DEV_CHAIN_ID, clock_ns=time.time_ns
+            ),
+            sessions=Sessions(self.pool, clock_ns=time.time_ns),
+            clock_ns=time.time_ns,
+            chain_head=lambda: self.watcher.head_number,
+            allow_list=AllowList(self.pool, 0),
+            risk_policy=RiskPolicy(),
+            gas_price=lambda: None,
+            withdrawals_halted=lambda: not self.reconciler.agrees,
+            solvency=lambda: self.reconciler.finalized,
+        )
+
+    async def token(self, index: int) -> str:
+        """A session of a user's."""
+        sessions = Sessions(self.pool, clock_ns=time.time_ns)
+        token, _ = await sessions.open(dev_address(index), self.account_id(index))
+        return token
 
     def source(self, database_url: str, rpc_url: str) -> ProofSource:
         return ProofSource(database_url, rpc_url, self.exchange.committed.genesis_id, **self.place)
