@@ -17,6 +17,12 @@ FORBIDDEN_IN_CORE = {
     "asyncio", "asyncpg", "datetime", "decimal", "fractions", "io", "logging", "math", "os", "pathlib",
     "random", "secrets", "socket", "structlog", "subprocess", "sys", "threading", "time", "uuid",
 }  # fmt: skip
+CHANGING = {
+    "add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "insert", "move_to_end",
+    "pop", "popitem", "popleft", "put", "remove", "reverse", "rotate", "send", "set", "setdefault", "sort",
+    "update", "write",
+}  # fmt: skip
+"""Methods that change what they are called on."""
 TASK_ROOTS = frozenset(
     {
         "chain/backoff.py",
@@ -81,6 +87,20 @@ def test_core_iterates_no_set(path: Path) -> None:
             is_call = isinstance(made, ast.Call) and isinstance(made.func, ast.Name)
             assert not is_set, f"{name(path)} iterates a set"
             assert not (is_call and made.func.id in {"set", "frozenset"}), f"{name(path)} iterates a set"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_asserts_change_nothing(path: Path) -> None:
+    """Without them the same must happen: they prove, they do not work."""
+    for statement in nodes(path):
+        for node in ast.walk(statement) if isinstance(statement, ast.Assert) else ():
+            called = (
+                node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            )
+            assert called not in CHANGING, f"{name(path)}:{statement.lineno}: {called} in an assert"
+            assert not isinstance(node, ast.NamedExpr | ast.Await | ast.Yield), (
+                f"{name(path)}:{statement.lineno}"
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -27,6 +27,15 @@ def test_a_market_takes_as_many_orders_as_its_limit(limited: Venue) -> None:
     assert isinstance(limited.buy("bob", 1, at=10, market=2)[-1], OrderRested)
 
 
+def test_a_limit_of_no_order_in_a_market_refuses_the_first_one(limited: Venue) -> None:
+    """Once the first order of an account in a market slipped through; see decision 14."""
+    limited.set_limits("bob", 3, 0)
+    for market in (1, 2):
+        assert refusal(limited.buy("bob", 1, at=10, market=market)) is RejectReason.TOO_MANY_ORDERS_IN_MARKET
+    limited.sell("alice", 5, at=100)
+    assert trades(limited.buy("bob", 1, at=100, tif=TimeInForce.IOC)) == [(100, 1)]
+
+
 def test_the_limit_in_all_is_told_before_the_markets(limited: Venue) -> None:
     for market in (1, 1, 2):
         limited.buy("bob", 1, at=10, market=market)

@@ -118,7 +118,8 @@ class BookSide:
         level.remove(order)
         if level.first is None:
             key = level.key
-            assert self.levels.pop(key) is level
+            removed = self.levels.pop(key)
+            assert removed is level
             keys = self.keys
             if keys[-1] == key:
                 keys.pop()

@@ -34,6 +34,7 @@ from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
 from exchange.core.schedule import find_next
 from exchange.core.state import State
+from exchange.core.trading import trigger_side
 from exchange.core.words import AccountState
 
 IMAGE_TAG: Final = b"exchange state 1\n"
@@ -176,8 +177,9 @@ _DECODER = msgspec.json.Decoder(StateRow)
 def decode_state(image: bytes) -> State:
     """The state of an image. Raises ImageInvalid.
 
-    The bytes must be whole, of a known format, and name nothing that they do not hold. Whether the books
-    balance is not asked here: that is what hashes and `invariants.audit` are for.
+    The bytes must be whole, of a known format, name nothing that they do not hold, and say nothing twice that
+    could be said in two ways: then they would be no state's, and what becomes of it could not be foretold.
+    Whether the books balance is not asked here: that is what hashes and `invariants.audit` are for.
     """
     if not image.startswith(IMAGE_TAG):
         raise ImageInvalid(f"it does not begin with {IMAGE_TAG!r}")
@@ -213,6 +215,12 @@ def decode_state(image: bytes) -> State:
     return state
 
 
+def _require_all(entered: int, rows: int, what: str) -> None:
+    """Raises ImageInvalid when fewer were entered than there are rows: then two had the same name."""
+    if entered != rows:
+        raise ImageInvalid(f"it holds {what} twice")
+
+
 def _enter_markets(state: State, row: StateRow) -> None:
     for asset_row in row.assets:
         asset = Asset(*msgspec.structs.astuple(asset_row))
@@ -223,10 +231,16 @@ def _enter_markets(state: State, row: StateRow) -> None:
         market = Market(*msgspec.structs.astuple(market_row))
         state.markets[market.market_id] = market
         state.market_by_symbol[market.symbol] = market
+    _require_all(len(state.assets), len(row.assets), "an asset")
+    _require_all(len(state.markets), len(row.markets), "a market")
+    _require_all(len(state.fee_tiers), len(row.fee_tiers), "a fee tier")
+    _require_all(len(state.last_deposit), len(row.last_deposits), "the last deposit of a vault")
+    _require_all(len(set(row.met_markets)), len(row.met_markets), "a market whose triggers are met")
 
 
 def _enter_accounts(state: State, row: StateRow) -> None:
     state.accounts = {account_row.account_id: _account(state, account_row) for account_row in row.accounts}
+    _require_all(len(state.accounts), len(row.accounts), "an account")
     if not SYSTEM_ACCOUNTS.keys() <= state.accounts.keys():
         raise ImageInvalid("a system account is missing")
     for account in state.accounts.values():
@@ -235,10 +249,11 @@ def _enter_accounts(state: State, row: StateRow) -> None:
         if account.cancel_all_ns:
             state.switches.append((-account.cancel_all_ns, -account.account_id))
     state.switches.sort()
+    _require_all(len(state.account_by_owner), len(row.accounts) - len(SYSTEM_ACCOUNTS), "an owner's account")
 
 
 def _account(state: State, row: AccountRow) -> Account:
-    return Account(
+    account = Account(
         row.account_id,
         row.owner,
         row.sub_account,
@@ -250,6 +265,9 @@ def _account(state: State, row: AccountRow) -> Account:
         cancel_all_ns=row.cancel_all_ns,
         state=row.state,
     )
+    _require_all(len(account.balances), len(row.balances), "a balance")
+    _require_all(len(account.client_transfers), len(row.client_transfers), "a client transfer id")
+    return account
 
 
 def _enter_orders(state: State, rows: list[BookRow]) -> None:
@@ -268,8 +286,11 @@ def _enter_orders(state: State, rows: list[BookRow]) -> None:
                 order = _open_order(state, order_row)
                 if order.market_id != row.market_id or order.order_id in opened:
                     raise ImageInvalid(f"order {order.order_id} is in two books")
+                if order.awaiting_trigger != is_waiting or _own_side(book, order) is not side:
+                    raise ImageInvalid(f"order {order.order_id} is on a side that is not its own")
                 opened[order.order_id] = order
                 side.add(order.trigger_ticks if is_waiting else order.price_ticks, order)
+    _require_all(len(state.books), len(rows), "a book")
     if state.books.keys() != state.markets.keys():
         raise ImageInvalid("its books are not those of its markets")
     for order_id in sorted(opened):
@@ -278,6 +299,15 @@ def _enter_orders(state: State, rows: list[BookRow]) -> None:
         if order.good_till_ns:
             state.expiries.append((-order.good_till_ns, -order_id))
     state.expiries.sort()
+
+
+def _own_side(book: Book, order: Order) -> BookSide | None:
+    """Where the order belongs. None when it awaits a trigger and has none."""
+    if not order.awaiting_trigger:
+        return book.own(order.side)
+    if order.trigger is None:
+        return None
+    return trigger_side(book, order)
 
 
 def _open_order(state: State, row: OrderRow) -> Order:
@@ -312,23 +342,36 @@ def _open_order(state: State, row: OrderRow) -> Order:
 
 def _enter_client_orders(state: State, row: StateRow) -> None:
     """Enters who may be asked for by a client order id. Raises KeyError, ImageInvalid."""
+    ended: set[int] = set()
     for account_row in row.accounts:
         account = state.accounts[account_row.account_id]
         for known in account_row.client_orders:
-            order = _ended_order(account, known) if known.ended else state.orders[known.order_id]
+            if known.ended:
+                order = _ended_order(account, known)
+                if order.order_id in ended or state.orders.get(order.order_id) is not None:
+                    raise ImageInvalid(f"order {order.order_id} has ended and is open, or ended twice")
+                ended.add(order.order_id)
+            else:
+                order = state.orders[known.order_id]
             if order.account is not account or order.client_order_id != known.client_order_id:
                 raise ImageInvalid(f"order {order.order_id} has another client order id")
             order.asked_price_ticks = known.command.price_ticks
             order.asked_size_lots = known.command.size_lots
             order.asked_expires_ns = known.command.expires_ns
             account.client_orders[known.client_order_id] = order
+        _require_all(len(account.client_orders), len(account_row.client_orders), "a client order id")
     for order in state.orders.values():
-        if order.client_order_id is not None:
-            order.account.client_orders[order.client_order_id]
+        client_order_id = order.client_order_id
+        if client_order_id is not None and order.account.client_orders[client_order_id] is not order:
+            raise ImageInvalid(f"order {order.order_id} has another's client order id")
     for forget_ns, account_id, client_order_id in row.ended_client_orders:
         order = state.accounts[account_id].client_orders[client_order_id]
+        if not order.ended or order.forget_ns or forget_ns <= 0:
+            raise ImageInvalid(f"order {order.order_id} is not to be forgotten, or is twice")
         order.forget_ns = forget_ns
         state.ended_client_orders.append(order)
+    if len(ended) != len(state.ended_client_orders):
+        raise ImageInvalid("an order that has ended is never to be forgotten")
 
 
 def _ended_order(account: Account, row: ClientOrderRow) -> Order:
@@ -363,11 +406,18 @@ def _enter_withdrawals(state: State, row: StateRow) -> None:
     for requested in row.withdrawals:
         state.withdrawals[requested.withdrawal_id] = requested
         state.accounts[requested.account_id].open_withdrawals += 1
+    _require_all(len(state.withdrawals), len(row.withdrawals), "a withdrawal")
+    final = len(state.withdrawals.keys() | state.final_withdrawals.keys()) - len(state.withdrawals)
+    _require_all(final, len(row.final_withdrawals), "a withdrawal that has ended")
 
 
 def _check_memory(state: State) -> None:
-    """What is to be forgotten, or to be triggered, must be there. Raises KeyError."""
+    """What is to be forgotten, or to be triggered, must be there. Raises KeyError, ImageInvalid."""
     for _, account_id, client_transfer_id in state.made_transfers:
         state.accounts[account_id].client_transfers[client_transfer_id]
+    made = {(account_id, client_transfer_id) for _, account_id, client_transfer_id in state.made_transfers}
+    _require_all(len(made), len(state.made_transfers), "a transfer to be forgotten")
+    if len(made) != sum(len(account.client_transfers) for account in state.accounts.values()):
+        raise ImageInvalid("a transfer that was made is never to be forgotten")
     for market_id in state.met_markets:
         state.books[market_id]

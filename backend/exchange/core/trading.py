@@ -44,13 +44,13 @@ def await_trigger(state: State, book: Book, order: Order) -> None:
     """Opens an order that is in no book until the last price gets to its trigger."""
     order.awaiting_trigger = True
     _open(state, order)
-    _trigger_side(book, order).add(order.trigger_ticks, order)
+    trigger_side(book, order).add(order.trigger_ticks, order)
     book.forget_range()
 
 
 def fire_trigger(state: State, market: Market, book: Book, order: Order, events: list[Event]) -> None:
     """Sets an order free whose trigger is met: it goes on like a new one, paid for already."""
-    _trigger_side(book, order).remove(order)
+    trigger_side(book, order).remove(order)
     order.awaiting_trigger = False
     events.append(OrderTriggered(order.order_id, order.account.account_id, order.market_id, book.last_ticks))
     makers = book.opposite(order.side)
@@ -65,7 +65,7 @@ def fire_trigger(state: State, market: Market, book: Book, order: Order, events:
 def leave_book(book: Book, order: Order) -> None:
     """Takes an open order from where it stands, in the book or among those that await a trigger."""
     if order.awaiting_trigger:
-        _trigger_side(book, order).remove(order)
+        trigger_side(book, order).remove(order)
     else:
         (book.bids if order.side is _BUY else book.asks).remove(order)
 
@@ -84,5 +84,6 @@ def _open(state: State, order: Order) -> None:
         expire_later(state, order)
 
 
-def _trigger_side(book: Book, order: Order) -> BookSide:
+def trigger_side(book: Book, order: Order) -> BookSide:
+    """Where an order with a trigger waits for it."""
     return book.rises if waits_for_rise(order.trigger, order.side) else book.falls
