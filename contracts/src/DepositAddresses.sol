@@ -16,7 +16,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 /// vault. The address depends on this contract, its vault and the account only, and this contract alone can put code
 /// there, always the same.
 contract DepositAddresses is IDepositAddresses, AccessManaged, ReentrancyGuardTransient {
-    /// @notice Gas for one item of a batch: about twice what a sweep takes that deploys and moves a plain token.
+    /// @notice Gas for one item of a batch: more than twice what a sweep takes that deploys and moves a plain token.
     uint256 public constant SWEEP_GAS = 1_500_000;
 
     /// @notice Gas for reading one token balance.
