@@ -1,4 +1,4 @@
-"""The command line: `exchange devnet`, `serve`, `policy-signer`, `replay` and `audit`."""
+"""The command line: `exchange devnet`, `serve`, `policy-signer`, `replay`, `audit`, `halts`, `accounts`."""
 
 # ruff: noqa: E402 - the collector rests while everything is imported
 import gc
@@ -6,6 +6,7 @@ import gc
 gc.disable()  # what is imported stays; to look for garbage in it again and again takes a fifth of the time
 
 import asyncio
+import getpass
 import os
 import signal
 import sys
@@ -18,12 +19,14 @@ from rich.console import Console
 
 from exchange.chain.errors import ChainError
 from exchange.config import settings_from_environment
+from exchange.core.words import AccountState
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
 from exchange.environment import SettingsInvalid
 from exchange.examine import BooksDiffer, CannotExamine, run_audit, run_replay
 from exchange.journal.errors import JournalError
 from exchange.main import configure_logging, serve
+from exchange.operating import lift_halt, list_accounts, list_halts, raise_halt, set_account_state
 from exchange.parts import CannotRun
 from exchange.policy_config import policy_settings_from_environment
 from exchange.policy_signer.process import run_policy_signer
@@ -42,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they print local variables, keys among them
 )
 
+MAX_ID = 2**63 - 1
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -140,6 +144,70 @@ def audit(data_dir: DataDir = None) -> None:
     exchange.
     """
     _run(run_audit(os.environ.get("EXCHANGE_DATABASE_URL"), data_dir), is_endless=False)
+
+
+By = Annotated[str, typer.Option(help="Who you are; kept with what you do.")]
+Note = Annotated[str, typer.Option(help="Why; kept with what you do.")]
+
+
+@app.command()
+def halts(
+    lift: Annotated[int | None, typer.Option(metavar="ID", min=1, max=MAX_ID, help="End this halt.")] = None,
+    halt: Annotated[bool, typer.Option("--halt", help="Halt the withdrawals of all chains now.")] = False,
+    note: Note = "",
+    by: By = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Show what halts withdrawals; --lift ends a halt, --halt makes one.
+
+    Takes effect on the running exchange within seconds.
+    """
+    url, name = os.environ.get("EXCHANGE_DATABASE_URL"), by or getpass.getuser()
+    if lift is not None and halt:
+        _fail("--lift and --halt do not go together")
+    if lift is not None:
+        _run(lift_halt(url, data_dir, lift, name, note), is_endless=False)
+    elif halt:
+        _run(raise_halt(url, data_dir, name, note), is_endless=False)
+    else:
+        _run(list_halts(url, data_dir), is_endless=False)
+
+
+@app.command()
+def accounts(
+    freeze: Annotated[
+        int | None, typer.Option(metavar="ID", min=1, max=MAX_ID, help="Freeze this account.")
+    ] = None,
+    restrict: Annotated[
+        int | None, typer.Option(metavar="ID", min=1, max=MAX_ID, help="Let it only cancel and leave.")
+    ] = None,
+    activate: Annotated[
+        int | None, typer.Option(metavar="ID", min=1, max=MAX_ID, help="Set this account free.")
+    ] = None,
+    note: Note = "",
+    by: By = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Show the accounts that are not active; --freeze, --restrict and --activate change one.
+
+    The running exchange takes it up and journals it; one account at a time.
+    """
+    url, name = os.environ.get("EXCHANGE_DATABASE_URL"), by or getpass.getuser()
+    asked = [
+        (account_id, state)
+        for account_id, state in (
+            (freeze, AccountState.FROZEN),
+            (restrict, AccountState.CANCEL_ONLY),
+            (activate, AccountState.ACTIVE),
+        )
+        if account_id is not None
+    ]
+    if len(asked) > 1:
+        _fail("--freeze, --restrict and --activate do not go together")
+    if asked:
+        _run(set_account_state(url, data_dir, *asked[0], name, note), is_endless=False)
+    else:
+        _run(list_accounts(url, data_dir), is_endless=False)
 
 
 def _run(work: Coroutine[Any, Any, None], *, is_endless: bool = True) -> None:

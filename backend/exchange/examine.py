@@ -82,7 +82,7 @@ async def _connection(database_url: str | None, data_dir: Path | None) -> AsyncI
     """A connection that can not write. Raises CannotExamine when there is no database."""
     async with contextlib.AsyncExitStack() as stack:
         if data_dir is not None or database_url is None:
-            database_url = await _folder_url(data_dir or DEFAULT_FOLDER, stack)
+            database_url = await folder_url(data_dir or DEFAULT_FOLDER, stack)
         with reaching_the_database():
             connection = await open_connection(database_url, command_timeout_s=STATEMENT_TIMEOUT_S)
         stack.callback(connection.terminate)
@@ -96,7 +96,7 @@ async def _connection(database_url: str | None, data_dir: Path | None) -> AsyncI
             yield connection
 
 
-async def _folder_url(data_dir: Path, stack: contextlib.AsyncExitStack) -> str:
+async def folder_url(data_dir: Path, stack: contextlib.AsyncExitStack) -> str:
     """The database of a devnet's folder, its server started when it does not run."""
     postgres = EmbeddedPostgres(data_dir / "postgres")
     if not await asyncio.to_thread((postgres.data_dir / "PG_VERSION").exists):

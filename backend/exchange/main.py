@@ -43,6 +43,7 @@ from exchange.journal.recovery import recover
 from exchange.journal.snapshots import Snapshotter
 from exchange.journal.tail import Tail
 from exchange.operator.fee_tiers import FeeTierWorker
+from exchange.operator.inbox import OperatorInbox
 from exchange.operator.network_fees import NetworkFeeWorker
 from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
@@ -203,6 +204,7 @@ async def serve(
                 gas_price=lambda: custody.gas_prices.latest,
                 withdrawals_halted=custody.withdrawals_halted,
                 deposit_addressing=custody.deposit_addressing,
+                solvency=lambda: custody.reconciler.finalized,
                 health_parts=(
                     *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
                     login_part(lambda: login.package.fault),
@@ -218,6 +220,7 @@ async def serve(
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
             *custody.works(),
+            ("operator requests", OperatorInbox(pool, sequencer.submit).run()),
             ("snapshots", snapshots.run()),
         ):
             await stack.enter_async_context(running(name, work))

@@ -7,7 +7,7 @@ its acknowledgement: a stalled engine is not spared by callers that wait for it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from scripts.bench.contenders import CommandWriter
@@ -49,6 +49,10 @@ class Engine:
         if isinstance(outcome.events[0], Rejected):
             raise RefusedCommand(f"{command} was refused: {outcome.events[0].reason}")
         return outcome
+
+    async def submit_batch(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Hands in some commands as one group and waits until they are durable."""
+        return await self._sequencer.submit_batch(commands)
 
     async def submit_all(self, commands: list[Command]) -> list[Outcome]:
         """Hands in any number of commands, in their order."""

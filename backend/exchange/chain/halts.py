@@ -71,7 +71,7 @@ class Halts:
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        pool: "asyncpg.Pool | asyncpg.Connection",
         alert: Alert = only_logged,
         *,
         poll_s: float = POLL_S,

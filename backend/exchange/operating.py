@@ -1,0 +1,133 @@
+"""`exchange halts` and `exchange accounts`: what an operator does on a running exchange, by its database.
+
+Halts are lifted in their table. Accounts belong to the engine alone: what is asked for here is taken up by
+the exchange's own process and journaled (`exchange.operator.inbox`). Whoever may write to the database may
+do both.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+
+from exchange.chain.halts import Halt, HaltKind, Halts
+from exchange.core.words import AccountState
+from exchange.examine import DEFAULT_FOLDER, folder_url
+from exchange.operator.requests import INTERRUPTED, OperatorRequests
+from exchange.parts import CannotRun
+from exchange.stores.postgres import open_connection, reaching_the_database
+
+ANSWER_WAIT_S = 10.0
+ANSWER_POLL_S = 0.1
+MAX_SHOWN = 1_000
+NO_VAULT = "0x" + "00" * 20
+"""Stands for the vault in a halt that an operator asked for: it is for all of them."""
+
+
+class CannotOperate(CannotRun):
+    """What was asked for was not done; the message says why."""
+
+
+async def list_halts(database_url: str | None, data_dir: Path | None) -> None:
+    """Prints the open halts. Raises CannotExamine, StoreError."""
+    async with _connection(database_url, data_dir) as connection:
+        halts = await Halts(connection).open()
+    console = Console(highlight=False, soft_wrap=True)
+    for halt in halts:
+        console.print(_described(halt), markup=False)
+    console.print(f"halts: open={len(halts)}")
+
+
+async def raise_halt(database_url: str | None, data_dir: Path | None, by: str, note: str) -> None:
+    """Halts the withdrawals of all chains. Raises CannotOperate without a note."""
+    _need_note(note)
+    async with _connection(database_url, data_dir) as connection:
+        await Halts(connection, lambda kind, detail: None).raise_(
+            HaltKind.OPERATOR, f"{by}: {note}", 0, NO_VAULT
+        )
+    await list_halts(database_url, data_dir)
+
+
+async def lift_halt(
+    database_url: str | None, data_dir: Path | None, halt_id: int, by: str, note: str
+) -> None:
+    """Ends one halt. Raises HaltNotOpen, CannotOperate without a note."""
+    _need_note(note)
+    async with _connection(database_url, data_dir) as connection:
+        await Halts(connection).lift(halt_id, by, note)
+    await list_halts(database_url, data_dir)
+
+
+async def list_accounts(database_url: str | None, data_dir: Path | None) -> None:
+    """Prints the accounts that are not active, as the read tables have them."""
+    async with _connection(database_url, data_dir) as connection:
+        rows = await connection.fetch(
+            "SELECT account_id, owner, sub_account, state FROM accounts WHERE state <> 'active'"
+            " ORDER BY account_id LIMIT $1",
+            MAX_SHOWN,
+        )
+    console = Console(highlight=False, soft_wrap=True)
+    for row in rows:
+        console.print(
+            f"account: id={row['account_id']} state={row['state']} sub_account={row['sub_account']}"
+            f" owner={row['owner']}"
+        )
+    console.print(f"accounts: not_active={len(rows)}")
+
+
+async def set_account_state(
+    database_url: str | None, data_dir: Path | None, account_id: int, state: AccountState, by: str, note: str
+) -> None:
+    """Asks for an account's state and waits for the answer. Raises CannotOperate."""
+    _need_note(note)
+    async with _connection(database_url, data_dir) as connection:
+        requests = OperatorRequests(connection)
+        request_id = await requests.add(account_id, state, by, note)
+        deadline = time.monotonic() + ANSWER_WAIT_S
+        while (answer := await requests.answer(request_id)) is None:
+            if time.monotonic() > deadline:
+                raise CannotOperate(
+                    f"request {request_id} is stored and waits: the exchange takes it up when it runs"
+                )
+            await asyncio.sleep(ANSWER_POLL_S)
+    if answer.refusal == INTERRUPTED:
+        raise CannotOperate(
+            f"request {request_id} was interrupted; whether it took effect is unknown: look at the account"
+        )
+    if answer.refusal is not None:
+        raise CannotOperate(f"request {request_id} was refused: {answer.refusal}")
+    Console(highlight=False).print(f"account: id={account_id} state={state} seq={answer.seq}")
+
+
+def _need_note(note: str) -> None:
+    if not note.strip():
+        raise CannotOperate('say why: --note "..." is kept with what you do')
+
+
+def _described(halt: Halt) -> str:
+    raised = datetime.fromtimestamp(halt.raised_ms / 1_000, UTC).isoformat(timespec="seconds")
+    where = "" if halt.vault == NO_VAULT else f" chain={halt.chain_id} vault={halt.vault}"
+    return f"halt: id={halt.id} kind={halt.kind} raised={raised}{where} detail={halt.detail}"
+
+
+@contextlib.asynccontextmanager
+async def _connection(database_url: str | None, data_dir: Path | None) -> AsyncIterator[asyncpg.Connection]:
+    """Raises CannotExamine when there is no database."""
+    async with contextlib.AsyncExitStack() as stack:
+        if data_dir is not None or database_url is None:
+            database_url = await folder_url(data_dir or DEFAULT_FOLDER, stack)
+        with reaching_the_database():
+            connection = await open_connection(database_url)
+        stack.callback(connection.terminate)
+        with reaching_the_database():
+            if await connection.fetchval("SELECT to_regclass('operator_requests') IS NULL"):
+                raise CannotOperate(
+                    "the database is not that of this version: start the exchange once, "
+                    "which brings it up to date"
+                )
+            yield connection

@@ -1,0 +1,124 @@
+"""What operators ask for is done by the engine, once, in order: a real engine and a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+from tests.sequencer.engine import Running, running
+
+from exchange.core.commands import Command, OpenAccount, SetAccountState
+from exchange.core.words import AccountState
+from exchange.journal.log import JournalLog
+from exchange.operator.inbox import OperatorInbox
+from exchange.operator.requests import INTERRUPTED, Answer, OperatorRequests
+from exchange.sequencer.sequencer import EngineStopped, Outcome, Overloaded
+
+ALICE = "0x" + "01" * 20
+
+
+@dataclass
+class Desk:
+    """An engine with Alice's account, and the requests of its operators."""
+
+    engine: Running
+    pool: asyncpg.Pool
+    requests: OperatorRequests
+    account_id: int
+
+    def inbox(self) -> OperatorInbox:
+        """A new one, as after a restart."""
+        return OperatorInbox(self.pool, self.engine.sequencer.submit, poll_s=0.01)
+
+    async def ask(self, state: AccountState, account_id: int | None = None) -> int:
+        return await self.requests.add(account_id or self.account_id, state, "operator", "a test")
+
+    @property
+    def state(self) -> AccountState:
+        return self.engine.sequencer.committed.account_state(self.account_id)
+
+
+@pytest.fixture
+async def desk(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Desk]:
+    async with await JournalLog.claim(database_url) as log, running(log) as engine:
+        outcome = await engine.sequencer.submit(OpenAccount(ALICE))
+        yield Desk(engine, pool, OperatorRequests(pool), outcome.events[0].account_id)
+
+
+async def test_a_request_is_journaled_and_answered_with_its_seq(desk: Desk) -> None:
+    request_id = await desk.ask(AccountState.FROZEN)
+    assert await desk.requests.answer(request_id) is None
+    assert await desk.inbox().take_up() == 1
+    assert desk.state is AccountState.FROZEN
+    answer = await desk.requests.answer(request_id)
+    assert answer == Answer(desk.engine.sequencer.committed.seq, None)
+
+
+async def test_requests_are_done_in_the_order_in_which_they_were_made(desk: Desk) -> None:
+    for state in (AccountState.FROZEN, AccountState.ACTIVE, AccountState.CANCEL_ONLY):
+        await desk.ask(state)
+    assert await desk.inbox().take_up() == 3
+    assert desk.state is AccountState.CANCEL_ONLY
+    assert await desk.inbox().take_up() == 0
+
+
+async def test_a_refusal_is_the_answer(desk: Desk) -> None:
+    request_id = await desk.ask(AccountState.FROZEN, account_id=999)
+    await desk.inbox().take_up()
+    answer = await desk.requests.answer(request_id)
+    assert answer is not None
+    assert (answer.seq, answer.refusal) == (desk.engine.sequencer.committed.seq, "unknown_account")
+
+
+async def test_what_the_engine_does_not_take_in_is_refused(desk: Desk) -> None:
+    async def full(command: Command) -> Outcome:
+        raise Overloaded(1)
+
+    request_id = await desk.ask(AccountState.FROZEN)
+    await OperatorInbox(desk.pool, full).take_up()
+    answer = await desk.requests.answer(request_id)
+    assert answer is not None
+    assert answer.seq is None
+    assert answer.refusal is not None
+    assert desk.state is AccountState.ACTIVE
+
+
+@pytest.mark.parametrize("it_took_effect", [False, True])
+async def test_a_request_that_was_under_way_when_the_process_ended_is_not_done_again(
+    desk: Desk, it_took_effect: bool
+) -> None:
+    async def die(command: Command) -> Outcome:
+        if it_took_effect:
+            await desk.engine.sequencer.submit(command)
+        raise EngineStopped
+
+    request_id = await desk.ask(AccountState.FROZEN)
+    with pytest.raises(EngineStopped):
+        await OperatorInbox(desk.pool, die).take_up()
+    await desk.engine.sequencer.submit(SetAccountState(desk.account_id, AccountState.CANCEL_ONLY))
+    next_id = await desk.ask(AccountState.ACTIVE, account_id=999)
+    assert await desk.inbox().take_up() == 1
+    assert await desk.requests.answer(request_id) == Answer(None, INTERRUPTED)
+    assert desk.state is AccountState.CANCEL_ONLY
+    assert await desk.requests.answer(next_id) is not None
+
+
+async def test_an_outage_of_the_database_is_waited_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.operator.inbox.OUTAGE_PAUSE_S", 0.01)
+    await desk.pool.execute("ALTER TABLE operator_requests RENAME TO elsewhere")
+    working = asyncio.create_task(desk.inbox().run())
+    await asyncio.sleep(0.05)
+    await desk.pool.execute("ALTER TABLE elsewhere RENAME TO operator_requests")
+    request_id = await desk.ask(AccountState.FROZEN)
+    async with asyncio.timeout(10):
+        while await desk.requests.answer(request_id) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert desk.state is AccountState.FROZEN
+    working.cancel()
+
+
+@pytest.mark.parametrize(("by", "note"), [("", "why"), ("operator", "")])
+async def test_a_request_says_who_and_why(desk: Desk, by: str, note: str) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await desk.requests.add(desk.account_id, AccountState.FROZEN, by, note)
