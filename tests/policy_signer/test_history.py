@@ -103,6 +103,17 @@ async def test_a_missing_row_is_found(ledger: Ledger, signer: PolicySignerServer
     assert await codes(ask, body_of(order)) == "journal_corrupt"
 
 
+async def test_a_row_that_leaves_seqs_out_is_found(ledger: Ledger, ask: Ask) -> None:
+    """Chained to the row before by its hash, and still not the next one."""
+    message = ledger.message()
+    command = ledger.command(message)
+    forged = await append_forged(
+        ledger.pool, [command], [[taken(command, message)]], ledger.committed.time_ns, left_out=3
+    )
+
+    assert await codes(ask, body_of(claimed(message, command, forged))) == "journal_corrupt"
+
+
 async def test_the_row_of_a_request_that_is_gone_is_found(ledger: Ledger, ask: Ask) -> None:
     order, later = await ledger.requested(), await ledger.requested()
     assert await codes(ask, body_of(later)) == "signed"

@@ -1,5 +1,7 @@
 """A withdrawal through the policy signer: asked for, journaled, signed over HTTP, paid by the real vault."""
 
+from collections.abc import AsyncIterator
+
 import asyncpg
 import pytest
 from tests.chain.conftest import Wallet, nothing_displaced
@@ -54,6 +56,17 @@ def worker_with(signer: Signer, ledger: Ledger, rpc: Rpc, deployment: Deployment
     )
 
 
+@pytest.fixture
+async def funded(
+    database_url: str, pool: asyncpg.Pool, rpc: Rpc, deployment: Deployment
+) -> AsyncIterator[Ledger]:
+    """The ledger of the deployed vault, into which Alice has brought 10 ether."""
+    usdc = next(token.address for token in deployment.tokens if token.symbol == "USDC")
+    async with running_ledger(database_url, pool, vault=deployment.vault, usdc=usdc, funded=False) as ledger:
+        await deposit(ledger, rpc, deployment, 10 * ETHER)
+        yield ledger
+
+
 async def deposit(ledger: Ledger, rpc: Rpc, deployment: Deployment, atoms: int) -> None:
     """Alice brings ether to the vault, and the ledger credits it."""
     await Wallet(rpc, deployment, ALICE).deposit_native(atoms)
@@ -82,68 +95,56 @@ async def state_of(ledger: Ledger, requested: WithdrawalRequested) -> str:
     return str(status[requested.withdrawal_id].state)
 
 
+async def settle(worker: WithdrawalWorker, ledger: Ledger, rpc: Rpc, requested: WithdrawalRequested) -> None:
+    """Polls and mines until the withdrawal is settled."""
+    for _ in range(20):
+        await worker.poll()
+        if await state_of(ledger, requested) == "settled":
+            return
+        await rpc.call("anvil_mine", "0x1")
+    raise AssertionError(worker.status())
+
+
 async def test_the_vault_pays_what_the_policy_signer_signed(
-    database_url: str,
-    pool: asyncpg.Pool,
-    rpc: Rpc,
-    deployment: Deployment,
-    policy_signer: PolicySigners,
+    funded: Ledger, rpc: Rpc, deployment: Deployment, policy_signer: PolicySigners
 ) -> None:
-    usdc = next(token.address for token in deployment.tokens if token.symbol == "USDC")
-    async with running_ledger(database_url, pool, vault=deployment.vault, usdc=usdc, funded=False) as ledger:
-        await deposit(ledger, rpc, deployment, 10 * ETHER)
-        server = await policy_signer(database_url, DEV_CHAIN_ID, deployment.vault, LIMITS)
-        async with RemoteSigner(server.where, DEV_CHAIN_ID, deployment.vault) as signer:
-            worker = worker_with(signer, ledger, rpc, deployment)
-            within = await ask_for(ledger, ETHER)
-            beyond = await ask_for(ledger, 3 * ETHER)
-            for _ in range(20):
-                await worker.poll()
-                if await state_of(ledger, within) == "settled":
-                    break
-                await rpc.call("anvil_mine", "0x1")
+    server = await policy_signer(funded.database_url, DEV_CHAIN_ID, deployment.vault, LIMITS)
+    async with RemoteSigner(server.where, DEV_CHAIN_ID, deployment.vault) as signer:
+        worker = worker_with(signer, funded, rpc, deployment)
+        within = await ask_for(funded, ETHER)
+        beyond = await ask_for(funded, 3 * ETHER)
+        await settle(worker, funded, rpc, within)
 
-            assert await state_of(ledger, within) == "settled"
-            assert await rpc.balance(DESTINATION) == ETHER - FEE_ATOMS
-            head = await rpc.head()
-            [paid] = await rpc.logs(
-                deployment.vault, payment_topics(within.withdrawal_id), deployment.deploy_block, head.number
-            )
-            made = decode_payment(paid)
-            assert isinstance(made, PaymentMade)
-            assert (made.amount_atoms, made.claimable) == (ETHER - FEE_ATOMS, False)
+        assert await rpc.balance(DESTINATION) == ETHER - FEE_ATOMS
+        [paid] = await rpc.logs(
+            deployment.vault,
+            payment_topics(within.withdrawal_id),
+            deployment.deploy_block,
+            (await rpc.head()).number,
+        )
+        made = decode_payment(paid)
+        assert isinstance(made, PaymentMade)
+        assert (made.amount_atoms, made.claimable) == (ETHER - FEE_ATOMS, False)
 
-            assert await state_of(ledger, beyond) == "approved"
-            condition = worker.status().conditions[beyond.withdrawal_id]
-            assert isinstance(condition, SignerRefused)
-            assert condition.code == "payment_limit_exceeded"
+        assert await state_of(funded, beyond) == "approved"
+        condition = worker.status().conditions[beyond.withdrawal_id]
+        assert isinstance(condition, SignerRefused)
+        assert condition.code == "payment_limit_exceeded"
 
 
 async def test_without_a_signer_withdrawals_wait_and_are_paid_when_it_is_back(
-    database_url: str,
-    pool: asyncpg.Pool,
-    rpc: Rpc,
-    deployment: Deployment,
-    policy_signer: PolicySigners,
+    funded: Ledger, rpc: Rpc, deployment: Deployment, policy_signer: PolicySigners
 ) -> None:
-    usdc = next(token.address for token in deployment.tokens if token.symbol == "USDC")
-    async with running_ledger(database_url, pool, vault=deployment.vault, usdc=usdc, funded=False) as ledger:
-        await deposit(ledger, rpc, deployment, 10 * ETHER)
-        server = await policy_signer(database_url, DEV_CHAIN_ID, deployment.vault, LIMITS)
-        await server.stop()
-        requested = await ask_for(ledger, ETHER)
-        async with RemoteSigner(server.where, DEV_CHAIN_ID, deployment.vault) as signer:
-            worker = worker_with(signer, ledger, rpc, deployment)
-            for _ in range(3):
-                with pytest.raises(SignerUnavailable):
-                    await worker.poll()
-            assert await state_of(ledger, requested) == "approved"
-
-            await server.start()
-            for _ in range(20):
+    server = await policy_signer(funded.database_url, DEV_CHAIN_ID, deployment.vault, LIMITS)
+    await server.stop()
+    requested = await ask_for(funded, ETHER)
+    async with RemoteSigner(server.where, DEV_CHAIN_ID, deployment.vault) as signer:
+        worker = worker_with(signer, funded, rpc, deployment)
+        for _ in range(3):
+            with pytest.raises(SignerUnavailable):
                 await worker.poll()
-                if await state_of(ledger, requested) == "settled":
-                    break
-                await rpc.call("anvil_mine", "0x1")
-            assert await state_of(ledger, requested) == "settled"
-            assert await rpc.balance(DESTINATION) == ETHER - FEE_ATOMS
+        assert await state_of(funded, requested) == "approved"
+
+        await server.start()
+        await settle(worker, funded, rpc, requested)
+        assert await rpc.balance(DESTINATION) == ETHER - FEE_ATOMS
