@@ -3,16 +3,18 @@
 import asyncio
 import time
 
-from exchange.chain.transactions import SendPolicy
 from tests.chain.conftest import Exchange, Wallet, nothing_displaced
 from tests.fixtures.anvil import ARTIFACTS, free_port
 
+from exchange.chain.allow_list import AllowList
 from exchange.chain.deployment import deploy
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_address, dev_key
 from exchange.chain.devchain import Anvil
 from exchange.chain.finality import Finality
+from exchange.chain.outbox import SendPolicy
 from exchange.chain.reconcile import Reconciler
+from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker, payment_status
@@ -43,9 +45,7 @@ async def test_both_directions_go_on_after_the_chain_was_stopped_and_started(
             on_displaced=nothing_displaced,
             poll_s=0.1,
         )
-        reconciler = Reconciler(
-            rpc, pool, exchange.committed, watcher, chain_id=DEV_CHAIN_ID, vault=deployment.vault, poll_s=0.1
-        )
+        reconciler = Reconciler(rpc, pool, exchange.committed, watcher, **place, poll_s=0.1)
         worker = WithdrawalWorker(
             rpc,
             pool,
@@ -54,8 +54,16 @@ async def test_both_directions_go_on_after_the_chain_was_stopped_and_started(
             exchange,
             LocalSigner(dev_key(SIGNER_KEY), DEV_CHAIN_ID, deployment.vault),
             LocalSender(dev_key(SENDER_KEY), DEV_CHAIN_ID),
+            RiskStep(
+                pool,
+                RiskPolicy(),
+                AllowList(pool, 0),
+                lambda asset_id: exchange.committed.assets[asset_id].symbol,
+                chain_id=DEV_CHAIN_ID,
+                vault=deployment.vault,
+            ),
             **place,
-            policy=WithdrawalPolicy(confirmations=2, send=SendPolicy(rebroadcast_s=2)),
+            policy=WithdrawalPolicy(finality=Finality(2), send=SendPolicy(rebroadcast_s=2)),
             may_sign=lambda: reconciler.agrees,
             poll_s=0.1,
         )
@@ -90,6 +98,7 @@ async def test_both_directions_go_on_after_the_chain_was_stopped_and_started(
         await chain.start()
         await eventually(lambda: exchange.available_atoms(alice, "ETH") == 120, timeout_s=40)
         await eventually(lambda: is_in("settled"), timeout_s=40)
+        await eventually(lambda: reconciler.agrees, timeout_s=40)
         assert await rpc.balance(DESTINATION) == 30
         assert watcher.status().condition is None
         for task in tasks:

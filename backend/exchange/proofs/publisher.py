@@ -119,7 +119,7 @@ class ProofPublisher:
         agrees: Callable[[], bool],
         policy: ProofPolicy | None = None,
         alert: Alert = only_logged,
-        poll_s: float = 10.0,
+        poll_s: float = 5.0,
         process: tuple[str, ...] = PROCESS,
         now_s: Callable[[], float] = time.time,
     ) -> None:
