@@ -1,4 +1,4 @@
-"""The command line: `exchange devnet`, `serve`, `policy-signer`, `replay`, `audit`, `halts`, `accounts`."""
+"""The command line: `exchange devnet`, `serve`, `policy-signer`, and what an operator asks and decides."""
 
 # ruff: noqa: E402 - the collector rests while everything is imported
 import gc
@@ -26,7 +26,16 @@ from exchange.environment import SettingsInvalid
 from exchange.examine import BooksDiffer, CannotExamine, run_audit, run_replay
 from exchange.journal.errors import JournalError
 from exchange.main import configure_logging, serve
-from exchange.operating import lift_halt, list_accounts, list_halts, raise_halt, set_account_state
+from exchange.operating import (
+    approve_withdrawal,
+    lift_halt,
+    list_accounts,
+    list_halts,
+    list_reviews,
+    raise_halt,
+    reject_withdrawal,
+    set_account_state,
+)
 from exchange.parts import CannotRun
 from exchange.policy_config import policy_settings_from_environment
 from exchange.policy_signer.process import run_policy_signer
@@ -171,6 +180,31 @@ def halts(
         _run(raise_halt(url, data_dir, name, note), is_endless=False)
     else:
         _run(list_halts(url, data_dir), is_endless=False)
+
+
+@app.command()
+def withdrawals(
+    approve: Annotated[str | None, typer.Option(metavar="ID", help="Let this withdrawal out.")] = None,
+    reject: Annotated[
+        str | None, typer.Option(metavar="ID", help="Keep it in; its owner is shown the note.")
+    ] = None,
+    note: Note = "",
+    by: By = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Show the withdrawals that wait for a person; --approve and --reject decide about one.
+
+    What nobody decides about in time comes back to its owner after the deadline that the owner signed.
+    """
+    url, name = os.environ.get("EXCHANGE_DATABASE_URL"), by or getpass.getuser()
+    if approve is not None and reject is not None:
+        _fail("--approve and --reject do not go together")
+    if approve is not None:
+        _run(approve_withdrawal(url, data_dir, approve.lower(), name), is_endless=False)
+    elif reject is not None:
+        _run(reject_withdrawal(url, data_dir, reject.lower(), name, note), is_endless=False)
+    else:
+        _run(list_reviews(url, data_dir), is_endless=False)
 
 
 @app.command()

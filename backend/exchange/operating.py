@@ -1,8 +1,8 @@
-"""`exchange halts` and `exchange accounts`: what an operator does on a running exchange, by its database.
+"""`exchange halts`, `accounts` and `withdrawals`: what an operator does on a running exchange.
 
-Halts are lifted in their table. Accounts belong to the engine alone: what is asked for here is taken up by
-the exchange's own process and journaled (`exchange.operator.inbox`). Whoever may write to the database may
-do both.
+All of it goes by the database. Halts are lifted in their table, and withdrawals in review are decided in
+theirs. Accounts belong to the engine alone: what is asked for here is taken up by the exchange's own process
+and journaled (`exchange.operator.inbox`). Whoever may write to the database may do all of it.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ import asyncpg
 from rich.console import Console
 
 from exchange.chain.halts import Halt, HaltKind, Halts
+from exchange.chain.reviews import Reviews
+from exchange.core.units import format_atoms
 from exchange.core.words import AccountState
 from exchange.examine import DEFAULT_FOLDER, folder_url
 from exchange.operator.requests import INTERRUPTED, OperatorRequests
@@ -104,13 +106,58 @@ async def set_account_state(
     Console(highlight=False).print(f"account: id={account_id} state={state} seq={answer.seq}")
 
 
+async def list_reviews(database_url: str | None, data_dir: Path | None) -> None:
+    """Prints the withdrawals that wait for a person, nearest deadline first."""
+    async with _connection(database_url, data_dir) as connection:
+        waiting = await Reviews(connection).waiting()
+        assets = {
+            row["asset_id"]: (row["symbol"], row["decimals"])
+            for row in await connection.fetch("SELECT asset_id, symbol, decimals FROM assets")
+        }
+    console = Console(highlight=False, soft_wrap=True)
+    for payment in waiting:
+        symbol, decimals = assets[payment.asset_id]
+        console.print(f"withdrawal: id={payment.withdrawal_id}", markup=False)
+        console.print(f"  {format_atoms(payment.amount_atoms, decimals)} {symbol} to {payment.destination}")
+        console.print(
+            f"  of {payment.owner}, until {_utc(payment.deadline_s)}: {payment.reason}", markup=False
+        )
+    console.print(f"withdrawals: in_review={len(waiting)}")
+
+
+async def approve_withdrawal(
+    database_url: str | None, data_dir: Path | None, withdrawal_id: str, by: str
+) -> None:
+    """Lets a withdrawal out. Raises NotInReview."""
+    async with _connection(database_url, data_dir) as connection:
+        await Reviews(connection).approve(withdrawal_id, by)
+    await list_reviews(database_url, data_dir)
+
+
+async def reject_withdrawal(
+    database_url: str | None, data_dir: Path | None, withdrawal_id: str, by: str, note: str
+) -> None:
+    """Keeps a withdrawal in; its owner is shown the note, and has it back after its deadline.
+
+    Raises NotInReview, CannotOperate without a note.
+    """
+    _need_note(note)
+    async with _connection(database_url, data_dir) as connection:
+        await Reviews(connection).reject(withdrawal_id, by, note)
+    await list_reviews(database_url, data_dir)
+
+
 def _need_note(note: str) -> None:
     if not note.strip():
         raise CannotOperate('say why: --note "..." is kept with what you do')
 
 
+def _utc(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds")
+
+
 def _described(halt: Halt) -> str:
-    raised = datetime.fromtimestamp(halt.raised_ms / 1_000, UTC).isoformat(timespec="seconds")
+    raised = _utc(halt.raised_ms / 1_000)
     where = "" if halt.vault == NO_VAULT else f" chain={halt.chain_id} vault={halt.vault}"
     return f"halt: id={halt.id} kind={halt.kind} raised={raised}{where} detail={halt.detail}"
 

@@ -30,7 +30,7 @@ class Batch:
 
     items: list[tuple[StoredPayment, bytes]] = field(default_factory=list)
     obstacles: list[tuple[StoredPayment, str]] = field(default_factory=list)
-    conditions: dict[str, Exception] = field(default_factory=dict)
+    conditions: list[tuple[StoredPayment, PaymentCondition]] = field(default_factory=list)
 
     @property
     def ids(self) -> list[str]:
@@ -53,7 +53,7 @@ class BatchMaker:
             try:
                 batch.items.append((payment, await self._sign(payment)))
             except PaymentCondition as condition:
-                batch.conditions[payment.withdrawal_id] = condition
+                batch.conditions.append((payment, condition))
         if batch.items and await self._revert_of(batch.items) is not None:
             good = []
             for item in batch.items:

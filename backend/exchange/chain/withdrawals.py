@@ -162,6 +162,8 @@ class WithdrawalWorker:
         self._conditions: dict[str, Exception] = {}
         self._fault: Exception | None = None
         self._retries: dict[str, int] = {}
+        self._refused: dict[str, Exception] = {}
+        """What the signer will not sign, asked again at growing intervals, and visible all the while."""
         self._checked_s: dict[str, float] = {}
         self._newest_confirmed = 0
 
@@ -213,7 +215,9 @@ class WithdrawalWorker:
         await self._send_out(ready, head, conditions)
         self._open_payments = len(payments)
         self._in_review = sum(payment.state is PaymentState.REVIEW for payment in payments)
-        self._note_conditions(conditions)
+        open_ids = {payment.withdrawal_id for payment in payments}
+        self._refused = {key: value for key, value in self._refused.items() if key in open_ids}
+        self._note_conditions(self._refused | conditions)
         self._fault = None
 
     def _note_conditions(self, conditions: dict[str, Exception]) -> None:
@@ -313,7 +317,9 @@ class WithdrawalWorker:
             if room <= 0:
                 return
             batch = await self._batches.make(ready[start : start + self._policy.max_batch])
-            conditions |= batch.conditions
+            for payment, condition in batch.conditions:
+                self._refused[payment.withdrawal_id] = condition
+                await self._try_later(payment, str(condition))
             for payment, obstacle in batch.obstacles:
                 await self._try_later(payment, obstacle)
             if not batch.items:
@@ -330,6 +336,8 @@ class WithdrawalWorker:
             except OF_ONE_PAYMENT as condition:
                 conditions |= dict.fromkeys(ids, condition)
                 continue
+            for withdrawal_id in ids:
+                self._refused.pop(withdrawal_id, None)
             if submitted is not None:
                 log.info("payments_signed", count=len(ids), nonce=submitted.nonce, tx_hash=submitted.tx_hash)
                 if submitted.is_broadcast:
