@@ -224,7 +224,7 @@ async def test_of_a_proof_whose_trees_are_gone_only_the_root_is_left(venue, clie
 async def test_a_damaged_tree_is_an_error_of_ours_and_no_proof(venue, client):
     await venue.build()
     await venue.pool.execute(
-        "UPDATE proof_levels SET nodes = set_byte(nodes, 47, 1 + get_byte(nodes, 47)) WHERE height = 0"
+        "UPDATE proof_levels SET nodes = decode(repeat('07', octet_length(nodes)), 'hex') WHERE height = 0"
     )
     problem(await as_user(venue, client, 0), 500, "internal_error")
 

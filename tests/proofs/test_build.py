@@ -213,21 +213,36 @@ async def test_the_secret_of_the_salts_is_in_no_log(venue):
     assert str(proof.salt_key) not in repr(proof)
 
 
-async def test_a_damaged_tree_gives_nothing_out(venue):
+@pytest.mark.parametrize("height", [0, 1])
+async def test_a_damaged_tree_gives_nothing_out(venue, height):
     built = await venue.build()
     await venue.pool.execute(
-        "UPDATE proof_levels SET nodes = set_byte(nodes, 47, 1 + get_byte(nodes, 47)) WHERE height = 0"
+        "UPDATE proof_levels SET nodes = decode(repeat('07', octet_length(nodes)), 'hex') WHERE height = $1",
+        height,
     )
     proof = await proof_by_number(venue.pool, built.number)
     assets = (await assets_of(venue.pool, [built.number]))[built.number]
-    damaged = 0
     for index in range(3):
         name = account_name(venue.wallet(index).address, 0)
-        try:
+        with pytest.raises(StoredProofDamaged):
             await inclusions(venue.pool, proof, assets, venue.account_id(index), name)
-        except StoredProofDamaged:
-            damaged += 1
-    assert damaged == 3  # one as the leaf itself, the others as its neighbours
+
+
+async def test_a_lost_level_gives_nothing_out(venue):
+    built = await venue.build()
+    await venue.pool.execute("DELETE FROM proof_levels WHERE height = 1")
+    with pytest.raises(StoredProofDamaged):
+        await owed(venue, built.number, 0)
+
+
+async def test_leaves_are_in_the_order_of_their_hashes_whoever_they_are(venue):
+    built = await venue.build()
+    [leaves] = await venue.pool.fetchrow(
+        "SELECT nodes FROM proof_levels WHERE number = $1 AND asset_id = 1 AND height = 0", built.number
+    )
+    hashes = [leaves[start : start + 32] for start in range(0, len(leaves), 48)]
+    assert len(hashes) == 3
+    assert hashes == sorted(hashes)
 
 
 async def test_another_account_is_not_found_under_ones_own_id(venue):
