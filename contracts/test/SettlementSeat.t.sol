@@ -255,12 +255,18 @@ contract SettlementSeatTest is VaultFixture {
     }
 
     function test_ExitCannotBeReenteredByItsReceiver() public {
-        _seat();
         ReentrantReceiver receiver = new ReentrantReceiver(vault);
+        IVault.Payment memory payment = _payment(1, NATIVE, 2 ether, address(new MoodyReceiver()));
+        payment.account = address(receiver);
+        _withdraw(payment);
+        _seat();
+        vm.deal(stranger, 1); // an account that is there: the claim fits into what the receiver is given
         receiver.setCallback(abi.encodeCall(vault.claim, (NATIVE, stranger)), false);
         module.exit(vault, address(receiver), NATIVE, 1 ether);
         assertTrue(receiver.called());
         assertFalse(receiver.succeeded());
+        assertEq(vault.claimable(address(receiver), NATIVE), 2 ether);
+        assertEq(address(receiver).balance, 1 ether);
     }
 
     function _propose(address proposed) private {

@@ -31,8 +31,16 @@ contract VaultThreatsTest is VaultFixture {
     }
 
     function test_ReceiverCannotReenterDeposits() public {
-        _assertReceiverCannotCall(abi.encodeCall(vault.deposit, (address(attacker), address(usdc), 1)));
-        _assertReceiverCannotCall(abi.encodeCall(vault.depositNative, (address(attacker))));
+        usdc.mint(address(attacker), 1);
+        vm.prank(address(attacker));
+        usdc.approve(address(vault), 1);
+        bytes memory depositing = abi.encodeCall(vault.deposit, (address(attacker), address(usdc), 1));
+        _assertReceiverCannotCall(depositing);
+        _assertClaimantCannotCall(depositing);
+        attacker.setValue(1);
+        depositing = abi.encodeCall(vault.depositNative, (address(attacker)));
+        _assertReceiverCannotCall(depositing);
+        _assertClaimantCannotCall(depositing);
     }
 
     function test_ReceiverCannotReenterClaim() public {
@@ -249,6 +257,20 @@ contract VaultThreatsTest is VaultFixture {
         assertTrue(attacker.called(), "called back");
         assertFalse(attacker.succeeded(), "refused");
         assertEq(address(attacker).balance, balanceBefore + 1 ether, "balance");
+        assertEq(vault.depositCount(), countBefore, "deposits");
+    }
+
+    /// @dev A claim comes with all the gas there is, so nothing but the lock is in the way.
+    function _assertClaimantCannotCall(bytes memory callback) private {
+        attacker.setCallback("", false);
+        IVault.Payment memory payment =
+            _payment(uint256(keccak256(callback)) + 1, NATIVE, 1 ether, address(new MoodyReceiver()));
+        payment.account = address(attacker);
+        _withdraw(payment);
+        attacker.setCallback(callback, false);
+        uint256 countBefore = vault.depositCount();
+        attacker.claim(NATIVE, address(attacker));
+        assertFalse(attacker.succeeded(), "refused");
         assertEq(vault.depositCount(), countBefore, "deposits");
     }
 

@@ -52,6 +52,7 @@ contract HeavyReceiver {
 contract ReentrantReceiver {
     Vault private immutable _vault;
     bytes private _callback;
+    uint256 private _value;
     bool private _insist;
     bool public called;
     bool public succeeded;
@@ -68,13 +69,18 @@ contract ReentrantReceiver {
         _insist = insist;
     }
 
+    /// @param value Native atoms to send along with the callback.
+    function setValue(uint256 value) external {
+        _value = value;
+    }
+
     function claim(address token, address destination) external returns (uint256) {
         return _vault.claim(token, destination);
     }
 
     receive() external payable {
         if (_callback.length == 0) return;
-        (bool ok,) = address(_vault).call(_callback);
+        (bool ok,) = address(_vault).call{value: _value}(_callback);
         if (_insist && !ok) revert CallbackFailed();
         called = true;
         succeeded = ok;
