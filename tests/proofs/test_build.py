@@ -163,6 +163,19 @@ async def test_read_tables_that_do_not_add_up_are_published_nothing_from(venue, 
     assert await venue.pool.fetchval("SELECT count(*) FROM proof_levels") == 0
 
 
+async def test_an_atom_moved_from_a_withdrawal_to_a_balance_is_found_though_the_total_is_right(venue):
+    await venue.withdraw(0, 1_000)
+    await venue.project()
+    await venue.pool.execute("UPDATE withdrawals SET amount_atoms = amount_atoms - 1")
+    await venue.pool.execute(
+        "UPDATE balances SET available_atoms = available_atoms + 1 WHERE account_id = $1 AND asset_id = 1",
+        venue.account_id(1),
+    )
+    with pytest.raises(ReadTablesDisagree) as caught:
+        await venue.build()
+    assert (caught.value.found_atoms, caught.value.expected_atoms) == (999, 1_000)
+
+
 async def test_a_balance_without_an_owner_is_published_nothing_from(venue):
     await venue.pool.execute("DELETE FROM accounts WHERE account_id = $1", venue.account_id(2))
     with pytest.raises(AccountMissing):

@@ -133,6 +133,18 @@ async def test_one_is_made_a_day_and_none_when_nothing_happened(venue, publish, 
     assert await roots_on_chain(venue) == 2
 
 
+async def test_no_process_is_started_while_nothing_happens(venue, publish, clock):
+    await compare(venue)
+    await publish().poll()
+    clock.ahead_s = DAY_S
+    publisher = publish(process=(sys.executable, "-c", "raise SystemExit(3)"))
+    await publisher.poll()
+    assert publisher.problem is None
+    await something_happens(venue)
+    await publisher.poll()
+    assert isinstance(publisher.problem, BuildFailed)
+
+
 async def test_nothing_is_built_before_a_comparison_nor_while_vault_and_ledger_differ(
     venue, publish, faulty_rpc
 ):
