@@ -255,6 +255,14 @@ class Node:
         block = self.call("eth_getBlockByNumber", hex(number), False)
         return str(block.get("hash")).lower() if isinstance(block, dict) else ""
 
+    def root(self, contract: bytes, index: int) -> tuple[bytes, int, int, int]:
+        """Root, seq, block number and time of publication, at a place of the list."""
+        answer = self.view(contract, "rootAt(uint256)", index.to_bytes(32), "latest")
+        if len(answer) != 128:
+            raise Unchecked("the contract is no list of roots")
+        words = [int.from_bytes(answer[start : start + 32]) for start in (32, 64, 96)]
+        return answer[:32], words[0], words[1], words[2]
+
     def view(self, to: bytes, signature: str, argument: bytes, block: Any) -> bytes:
         data = keccak(signature.encode())[:4] + argument
         answer = self.call("eth_call", {"to": f"0x{to.hex()}", "data": f"0x{data.hex()}"}, block)
@@ -276,15 +284,19 @@ def check_root(proof: Any, node: Node, contract: bytes | None, say: Say) -> None
     chain_id = node.chain_id()
     if chain_id != proof["chain_id"]:
         raise Unchecked(f"the proof is of chain {proof['chain_id']}, but the node of chain {chain_id}")
-    if int.from_bytes(node.view(claimed, "count()", b"", "latest")) <= index:
+    count = int.from_bytes(node.view(claimed, "count()", b"", "latest"))
+    if count <= index:
         raise Wrong(f"the contract has no root at index {index}")
-    stored = node.view(claimed, "rootAt(uint256)", index.to_bytes(32), "latest")
-    if stored[:32] != hexed(proof, "root", 32):
-        raise Wrong(f"the contract has another root at index {index}: 0x{stored[:32].hex()}")
-    seq, block_number = int.from_bytes(stored[32:64]), int.from_bytes(stored[64:96])
+    near = {at: node.root(claimed, at) for at in (index - 1, index, index + 1) if 0 <= at < count}
+    root, seq, block_number, published_s = near[index]
+    if root != hexed(proof, "root", 32):
+        raise Wrong(f"the contract has another root at index {index}: 0x{root.hex()}")
     if (seq, block_number) != (proof["seq"], proof["block_number"]):
         raise Wrong("the contract has this root with another seq or block")
     say(f"The root is on chain {chain_id}: contract 0x{claimed.hex()}, index {index}.")
+    for at, which, when in ((index - 1, "one before it", "earlier"), (index + 1, "next one", "later")):
+        if at in near:
+            say(f"The {which} was stored {abs(near[at][3] - published_s) / 3_600:.1f} hours {when}.")
 
 
 def check_vault(proof: Any, assets: list[Asset], node: Node, say: Say) -> None:

@@ -257,6 +257,15 @@ def forged(proof: Proof, **asset_changes: str) -> Proof:
     return result
 
 
+async def test_the_reader_is_told_when_the_neighbouring_roots_were_stored(shown):
+    await shown.venue.rpc.call("evm_increaseTime", 3 * 3_600)
+    await publish_root(shown.venue, "0x" + "66" * 32, shown.proof["seq"] + 1, shown.proof["block_number"])
+    verdict = await verify(shown.proof, *shown.on_chain)
+    assert verdict.code == 0
+    assert "The next one was stored 3.0 hours later." in verdict.said
+    assert "one before" not in verdict.said
+
+
 async def test_a_committed_total_that_the_leaves_do_not_lead_to_is_wrong(shown):
     proof = forged(shown.proof, total_atoms=str(2 * ETHER))
     await publish_root(shown.venue, proof["root"], proof["seq"], proof["block_number"])
