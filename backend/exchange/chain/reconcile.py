@@ -215,10 +215,9 @@ class Reconciler:
     async def _finalized_header(self) -> Header | None:
         """The newest finalized block that is scanned; None when the vault is not in it. Raises ChainMoved."""
         header, tip = await self._rpc.finalized(), await self._rows.tip()
-        assert tip is not None
-        if header is not None and header.number > tip.number:
+        if header is not None and tip is not None and header.number > tip.number:
             header = await self._rpc.header(tip.number)
-        if header is None or header.number < self._deploy_block:
+        if header is None or tip is None or header.number < self._deploy_block:
             return None
         scanned = await self._rows.block(header.number)
         if scanned is not None and scanned.hash != header.hash:
