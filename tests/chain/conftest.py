@@ -49,23 +49,25 @@ class Exchange:
         self._woken = asyncio.Event()
 
     async def submit(self, command: Command) -> Outcome:
-        seq = self.state.seq + 1
-        time_ns = max(time.time_ns(), self.state.time_ns)
-        events = apply(self.state, seq, time_ns, command)
-        await asyncio.sleep(0)
-        self.rows.append(JournalRow(seq, seq, 1, time_ns, 1, [command], [events], b"", b""))
-        self.committed.advance(seq, time_ns, [events])
-        self.commands.append(command)
-        audit(self.state)
-        self._woken.set()
-        return Outcome(seq, time_ns, tuple(events))
+        return (await self.submit_batch([command]))[0]
 
     async def submit_batch(self, commands: Sequence[Command]) -> list[Outcome]:
-        assert len(commands) <= MAX_GROUP
-        return [await self.submit(command) for command in commands]
+        """One row of the journal; no other command comes in between."""
+        assert 0 < len(commands) <= MAX_GROUP
+        first = self.state.seq + 1
+        time_ns = max(time.time_ns(), self.state.time_ns)
+        events = [apply(self.state, seq, time_ns, command) for seq, command in enumerate(commands, first)]
+        await asyncio.sleep(0)
+        last = first + len(commands) - 1
+        self.rows.append(JournalRow(first, last, 1, time_ns, 1, list(commands), events, b"", b""))
+        self.committed.advance(last, time_ns, events)
+        self.commands += commands
+        audit(self.state)
+        self._woken.set()
+        return [Outcome(seq, time_ns, tuple(those)) for seq, those in enumerate(events, first)]
 
     async def read(self, after_seq: int, max_rows: int = 64) -> list[JournalRow]:
-        return self.rows[after_seq : after_seq + max_rows]
+        return [row for row in self.rows if row.seq_last > after_seq][:max_rows]
 
     async def follow(self, after_seq: int, max_rows: int = 64) -> AsyncIterator[list[JournalRow]]:
         while True:

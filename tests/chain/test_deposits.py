@@ -91,7 +91,7 @@ async def test_the_running_watcher_credits_without_being_told(watch, wallet, exc
 async def test_a_long_history_is_scanned_in_ranges(
     watch, wallet, exchange, mine, pool, faulty_rpc, monkeypatch
 ):
-    monkeypatch.setattr("exchange.chain.deposits.MAX_RANGE_BLOCKS", 50)
+    monkeypatch.setattr("exchange.chain.deposit_logs.MAX_RANGE_BLOCKS", 50)
     for amount in (1, 2, 3):
         await wallet(0).deposit_native(amount)
         await mine(150)

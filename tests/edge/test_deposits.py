@@ -6,6 +6,12 @@ USDC_ATOMS = 10**6
 async def see_on_chain(exchange: Exchange, owner: str, number: int, token: str = USDC) -> None:
     """A deposit as the watcher stores it before it has its confirmations."""
     await exchange.edge.pool.execute(
+        "INSERT INTO deposit_cursors (chain_id, vault, credited) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        CHAIN_ID,
+        VAULT,
+        exchange.edge.view.last_deposit(CHAIN_ID, VAULT),
+    )
+    await exchange.edge.pool.execute(
         """
         INSERT INTO vault_deposits (chain_id, vault, number, owner, token, amount_atoms, sender, deposit_hash,
             tx_hash, log_index, block_number, block_hash, first_seen_ms)

@@ -29,6 +29,7 @@ NOT_READ_TABLES = {
     "snapshots",
     "chain_blocks",
     "vault_deposits",
+    "deposit_cursors",
     "payment_cursors",
     "payments",
     "payment_tries",

@@ -151,6 +151,7 @@ class AlterTable:
 
     name: str
     added: CreateTable
+    dropped: list[str] = field(default_factory=list)
     dropped_checks: list[str] = field(default_factory=list)
     nullable: list[str] = field(default_factory=list)
     not_null: list[str] = field(default_factory=list)
@@ -526,6 +527,8 @@ class _Parser:
             elif self._take("drop", "constraint"):
                 self._take("if", "exists")
                 alter.dropped_checks.append(self._name())
+            elif self._take("drop", "column"):
+                alter.dropped.append(self._name())
             elif self._take("alter"):
                 self._take("column")
                 name = self._name()

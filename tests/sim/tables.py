@@ -66,6 +66,8 @@ class Table:
             if all(check != name for check, _ in self._checks):
                 raise UnknownSql(f"table {self.name}", f"there is no check {name}")
             self._checks = [check for check in self._checks if check[0] != name]
+        for name in alter.dropped:
+            self._drop(name)
         self._add(alter.added)
         for name, (kind, digits) in alter.types.items():
             column = self.columns[self.positions[name]]
@@ -76,6 +78,13 @@ class Table:
             self.columns[self.positions[name]].not_null = True
         dropped = {self.positions[name] for name in alter.drop_default}
         self.defaults = [default for default in self.defaults if default[0] not in dropped]
+
+    def _drop(self, name: str) -> None:
+        """Takes a column away; its place stays, as Postgres has it too, and is NULL in every row."""
+        position = self.positions.pop(name)
+        column = self.columns[position]
+        column.name, column.not_null = f"(dropped {name})", False
+        self.defaults = [default for default in self.defaults if default[0] != position]
 
     def _check_name(self, check: Expression) -> str:
         names = sorted(_columns(check))

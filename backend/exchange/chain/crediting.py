@@ -19,8 +19,8 @@ from exchange.core.rejects import RejectReason
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import MAX_GROUP, Outcome, Overloaded, SubmitBatch
 
-AT_ONCE = 10 * MAX_GROUP
-"""Deposits that the engine is given at once: enough to fill rows of the journal, not its inbox."""
+GROUPS_AT_ONCE = 10
+"""Groups that the engine is given at once: enough to fill rows of the journal, not its inbox."""
 
 MAX_TOLD = 16
 """Deposits that are logged one by one; of more, only how many there are."""
@@ -58,8 +58,9 @@ class Crediting:
         """
         await self._rows.mark_credited(self.last)
         while self.last < number:
-            deposits = await self._rows.between(self.last, number, AT_ONCE)
-            if not deposits or deposits[0].number != self.last + 1:  # somebody took them away
+            last = self.last
+            deposits = await self._rows.between(last, number, GROUPS_AT_ONCE * self._group_size)
+            if not deposits or deposits[0].number != last + 1:  # somebody took them away
                 raise ChainMoved(deposits[0].block_number if deposits else 0)
             await self._credit(deposits)
             await self._rows.mark_credited(self.last)
@@ -71,6 +72,8 @@ class Crediting:
         room for a single one.
         """
         size = self._group_size
+        if len(deposits) > size:  # all groups alike: a small one might find room where those before did not
+            deposits = deposits[: len(deposits) // size * size]
         groups = [deposits[start : start + size] for start in range(0, len(deposits), size)]
         answers = await asyncio.gather(
             *(self._submit_batch([self._command(deposit) for deposit in group]) for group in groups),

@@ -1,4 +1,4 @@
-"""The tables `chain_blocks` and `vault_deposits`: what the watcher has seen. One writer, the watcher.
+"""The tables `chain_blocks`, `vault_deposits` and `deposit_cursors`: what the watcher has seen and credited.
 
 Every deposit is kept for ever, so the rolling hash can always be continued from the last row. Block hashes
 are kept closely near the head and thinly further back: a rollback lands on the next lower one that is kept.
@@ -21,6 +21,8 @@ THIN_EVERY = 256
 _DEPOSIT_COLUMNS = (
     "number, owner, token, amount_atoms, sender, deposit_hash, tx_hash, log_index, block_number, block_hash"
 )
+_CREDITED = "GREATEST($4, (SELECT credited FROM deposit_cursors WHERE chain_id = $1 AND vault = $2))"
+"""The last credited number: as the ledger at hand says ($4), or the cursor if that is further."""
 _INSERTED = ("chain_id", "vault", *_DEPOSIT_COLUMNS.split(", "), "first_seen_ms")
 
 
@@ -90,8 +92,11 @@ async def pending_deposits(pool: asyncpg.Pool, owner: str) -> list[PendingDeposi
     """Deposits for a lower-case owner address that are seen but not credited, newest first."""
     rows = await pool.fetch(
         """
-        SELECT chain_id, vault, number, token, amount_atoms, tx_hash, log_index, block_number, first_seen_ms
-        FROM vault_deposits WHERE owner = $1 AND NOT credited ORDER BY chain_id, vault, number DESC LIMIT 1000
+        SELECT d.chain_id, d.vault, d.number, d.token, d.amount_atoms, d.tx_hash, d.log_index,
+            d.block_number, d.first_seen_ms
+        FROM deposit_cursors AS c JOIN vault_deposits AS d
+            ON d.chain_id = c.chain_id AND d.vault = c.vault AND d.number > c.credited
+        WHERE d.owner = $1 ORDER BY d.chain_id, d.vault, d.number DESC LIMIT 1000
         """,
         owner,
     )
@@ -201,8 +206,8 @@ class DepositRows:
     async def has_credited_after(self, block_number: int, credited: int) -> bool:
         """Whether a credited deposit lies in a block after this one."""
         row = await self._pool.fetchrow(
-            "SELECT number FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND block_number > $3"
-            " AND (credited OR number <= $4) ORDER BY number LIMIT 1",
+            f"SELECT number FROM vault_deposits WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            f" AND block_number > $3 AND number <= {_CREDITED} ORDER BY number LIMIT 1",
             *self._key,
             block_number,
             credited,
@@ -307,8 +312,8 @@ class DepositRows:
     async def roll_back(self, to_block: int, credited: int) -> Rollback:
         """Forgets all blocks after `to_block`. Deposits in them are dropped, credited ones displaced.
 
-        Credited is what the ledger has, and what is marked so: a process that was replaced without noticing
-        knows an old ledger.
+        Credited is what the ledger has, and what the cursor says: a process that was replaced without
+        noticing knows an old ledger.
         """
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
             await connection.execute(
@@ -317,8 +322,8 @@ class DepositRows:
                 to_block,
             )
             dropped = await connection.fetch(
-                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND block_number > $3"
-                " AND number > $4 AND NOT credited RETURNING number",
+                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+                f" AND block_number > $3 AND number > {_CREDITED} RETURNING number",
                 *self._key,
                 to_block,
                 credited,
@@ -338,9 +343,10 @@ class DepositRows:
         """
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
             await connection.execute(
-                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2 AND number > $3"
-                " AND NOT credited",
+                "DELETE FROM vault_deposits WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+                f" AND block_number >= $3 AND number > {_CREDITED}",
                 *self._key,
+                0,
                 credited,
             )
             last = await connection.fetchval(
@@ -362,9 +368,13 @@ class DepositRows:
             )
 
     async def mark_credited(self, up_to: int) -> None:
+        """Notes that the ledger has all deposits up to a number."""
         await self._pool.execute(
-            "UPDATE vault_deposits SET credited = TRUE"
-            " WHERE chain_id = $1 AND vault = $2 AND number <= $3 AND NOT credited",
+            """
+            INSERT INTO deposit_cursors (chain_id, vault, credited) VALUES ($1, $2, $3)
+            ON CONFLICT (chain_id, vault) DO UPDATE SET credited = EXCLUDED.credited
+            WHERE deposit_cursors.credited < EXCLUDED.credited
+            """,
             *self._key,
             up_to,
         )

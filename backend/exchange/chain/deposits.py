@@ -34,6 +34,7 @@ import structlog
 from exchange.chain.backoff import repeat
 from exchange.chain.branch import Branch
 from exchange.chain.crediting import MAX_TOLD, Crediting
+from exchange.chain.deposit_logs import DepositLogs
 from exchange.chain.deposit_rows import Block, DepositRows, PendingDeposit, Rolled, pending_deposits
 from exchange.chain.deposit_sequence import Continued, continued, stored_range
 from exchange.chain.displacement import DisplacedDeposits, OnDisplaced
@@ -43,18 +44,15 @@ from exchange.chain.errors import (
     DepositGap,
     DepositsDisagree,
     FinalizedWentBack,
-    LogNotAsked,
     ReorgedAfterCredit,
-    RpcError,
     RpcUnavailable,
 )
 from exchange.chain.finality import MAX_CONFIRMATIONS, Finality
 from exchange.chain.halts import Alert, only_logged
-from exchange.chain.rpc import Header, Log, Rpc, together
+from exchange.chain.rpc import Header, Rpc, together
 from exchange.chain.vault import (
     DEPOSIT_COUNT_CALL,
     DEPOSIT_HASH_CALL,
-    DEPOSITED,
     Deposit,
     decode_deposit,
     decode_word,
@@ -65,7 +63,6 @@ from exchange.sequencer.sequencer import SubmitBatch
 __all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposits"]
 
 CLOSE_RANGE_BLOCKS = 64
-MAX_RANGE_BLOCKS = 5_000
 CHECK_CHAIN_S = 60.0
 STALE_HEAD_S = 300.0
 """Age of the newest block from which on the node is said to be behind, or its chain to stand still."""
@@ -119,6 +116,7 @@ class DepositWatcher:
         self._branch = Branch(
             rpc, self._rows, chain_id=chain_id, deploy_block=deploy_block, look_again_s=poll_s
         )
+        self._logs = DepositLogs(rpc, vault)
         self._crediting = Crediting(self._rows, submit_batch, committed, chain_id, vault)
         self._chain_id = chain_id
         self._vault = vault
@@ -129,8 +127,7 @@ class DepositWatcher:
         self._poll_s = poll_s
         self._stale_head_s = stale_head_s
         self._now = now
-        self._range_blocks = MAX_RANGE_BLOCKS
-        self._check_chain_next = True
+        self._after_fault = True
         self._chain_checked_at_s = 0.0
         self._finalized: Block | None = None
         self._told_lost: tuple[tuple[int, ...], tuple[str, ...]] | None = None
@@ -160,9 +157,16 @@ class DepositWatcher:
 
     async def run(self) -> None:
         """Watches until cancelled."""
-        await repeat(
-            "deposits", self._step, self._pause, first_fault_pause_s=self._poll_s, on_fault=self._note_fault
-        )
+        try:
+            await repeat(
+                "deposits",
+                self._step,
+                self._pause,
+                first_fault_pause_s=self._poll_s,
+                on_fault=self._note_fault,
+            )
+        finally:
+            self._logs.forget_ahead()
 
     async def poll(self) -> None:
         """Scans to the head and credits what is confirmed.
@@ -174,10 +178,12 @@ class DepositWatcher:
             await self._step()
 
     async def _step(self) -> None:
-        check_chain, self._check_chain_next = self._check_chain_next, True  # after a fault, again
-        await self._check_chain(at_once=check_chain)
+        after_fault, self._after_fault = self._after_fault, True  # until this one is through
+        if after_fault:
+            self._logs.forget_ahead()
+        await self._check_chain(at_once=after_fault)
         self._caught_up = await self._pass()
-        self._check_chain_next = False
+        self._after_fault = False
 
     async def _pause(self) -> None:
         if self._caught_up:
@@ -197,7 +203,7 @@ class DepositWatcher:
             try:
                 tip = await self._scan(tip, head, confirmed_number)
             except RpcUnavailable:
-                self._range_blocks = max(1, min(self._range_blocks, head.number - tip.number) // 2)
+                self._logs.shrink()
                 raise
         if tip.number < head.number:
             return False
@@ -238,6 +244,7 @@ class DepositWatcher:
         """The newest stored block on the node's branch, rolled back to if needed; None to wait."""
         tip = await self._rows.tip()
         if tip is None:
+            await self._rows.mark_credited(self._crediting.last)  # from now on pending ones are shown
             return await self._branch.before_deployment()
         parts = await self._branch.parts_from(tip, head)
         if parts is None:
@@ -245,6 +252,7 @@ class DepositWatcher:
         if parts:
             self._caught_up = False  # whoever compares books must not do so with half a branch
             self._checked_horizon = None
+            self._logs.forget_ahead()
             tip = await self._branch.roll_back(tip, head, self._crediting.last)
         return tip
 
@@ -257,10 +265,10 @@ class DepositWatcher:
         close_from = head.number - unconfirmed - CLOSE_RANGE_BLOCKS
         close = first >= close_from
         if close:
-            last = min(head.number, first + min(self._range_blocks, CLOSE_RANGE_BLOCKS) - 1)
+            logs, last = await self._logs.read(first, min(head.number, first + CLOSE_RANGE_BLOCKS - 1))
         else:
-            last = min(close_from - 1, first + self._range_blocks - 1)
-        logs, last = await self._logs(first, last)
+            logs, last = await self._logs.read(first, close_from - 1)
+            self._logs.read_ahead(last + 1, close_from - 1)
         headers = await self._headers(tip, range(first, last + 1) if close else range(last, last + 1))
         hashes = {number: header.hash for number, header in headers.items()}
         for entry in logs:  # further back at least those of one block must agree
@@ -269,7 +277,6 @@ class DepositWatcher:
         new_tip = Block(last, headers[last].hash)
         found = await self._check_sequence([decode_deposit(entry) for entry in logs], new_tip)
         await self._rows.append(list(headers.values()), found.new, found.again)
-        self._range_blocks = min(MAX_RANGE_BLOCKS, self._range_blocks + self._range_blocks // 8 + 1)
         self._scanned_number = last
         _tell_seen(found.new)
         return new_tip
@@ -286,24 +293,6 @@ class DepositWatcher:
             headers[number] = header
             before = Block(number, header.hash)
         return headers
-
-    async def _logs(self, first: int, last: int) -> tuple[list[Log], int]:
-        """Logs from `first` on, and up to which block: `last`, or less when the node refuses so many."""
-        while True:
-            try:
-                found = await self._rpc.logs(self._vault, [DEPOSITED], first, last)
-            except RpcError:
-                if first == last:
-                    raise
-                self._range_blocks = (last - first + 1) // 2
-                last = first + self._range_blocks - 1
-            else:
-                break
-        for entry in found:
-            is_deposit = entry.topics[:1] == (DEPOSITED,)
-            if entry.address != self._vault or not is_deposit or not first <= entry.block_number <= last:
-                raise LogNotAsked(entry.address, entry.block_number)
-        return found, last
 
     async def _check_sequence(self, deposits: list[Deposit], new_tip: Block) -> Continued:
         """The deposits must continue the stored ones, number by number and hash by hash."""
