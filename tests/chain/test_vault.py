@@ -131,6 +131,12 @@ def test_a_deposit_log_of_the_wrong_shape_is_refused(topics, data):
         decode_deposit(_log(topics, data))
 
 
+@pytest.mark.parametrize("word", ["0x" + "zz" * 32, "0x" + "0" * 63, "", "0x" + "00" * 31 + "0\x00"])
+def test_a_payment_log_whose_topics_are_no_words_is_refused(word):
+    with pytest.raises(LogInvalid):
+        decode_payment(_log((PAYMENT_SKIPPED, word), (1).to_bytes(32)))
+
+
 def test_other_events_of_the_vault_are_no_payments():
     assert decode_payment(_log((), b"")) is None
     assert decode_payment(_log((DEPOSITED,), b"")) is None

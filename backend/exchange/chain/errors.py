@@ -1,11 +1,24 @@
 """Everything that can go wrong between this exchange and its chain, one class per cause, with its data."""
 
+import reprlib
+
+MAX_NODE_TEXT = 1_000
+"""Characters that are kept of a text that the node gave."""
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = _shown.maxlong = 200
+
 
 class ChainError(Exception):
     """Root of the package's errors."""
 
 
 # ------------------------------------------------------------------------------------------- node
+
+
+def _printable(given: object) -> str:
+    text = given if isinstance(given, str) else _shown.repr(given)
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_NODE_TEXT])
 
 
 class RpcUnavailable(ChainError):
@@ -21,17 +34,19 @@ class RpcUnavailable(ChainError):
 
 
 class RpcError(ChainError):
-    """The node answered with an error; `data` is its revert data or other detail, "" if it gave none."""
+    """The node answered with an error; `data` is its revert data or other detail, "" if it gave none.
 
-    def __init__(self, method: str, code: int, message: str, data: str = "") -> None:
+    Both are in the end the words of whoever wrote the contract or runs the node: what can be printed of
+    them is kept, and no more than MAX_NODE_TEXT.
+    """
+
+    def __init__(self, method: str, code: int, message: object, data: object = "") -> None:
         self.method = method
         self.code = code
-        self.message = "".join(
-            char if char.isprintable() else "?" for char in message
-        )  # may hold revert data
-        self.data = data
+        self.message = _printable(message)
+        self.data = _printable(data)
         super().__init__(
-            f"{method}: error {code} from the node: {self.message}" + (f" ({data})" if data else "")
+            f"{method}: error {code} from the node: {self.message}" + (f" ({self.data})" if self.data else "")
         )
 
 
@@ -40,7 +55,7 @@ class RpcAnswerInvalid(ChainError):
 
     def __init__(self, method: str, answer: object) -> None:
         self.method = method
-        self.answer = repr(answer)[:200]
+        self.answer = _shown.repr(answer)[:200]
         super().__init__(f"{method}: the node's answer makes no sense: {self.answer}")
 
 

@@ -8,6 +8,7 @@ Source: Ethereum JSON-RPC specification; blocks by hash in `eth_call`: EIP-1898.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,13 +17,24 @@ from typing import Any, Self, TypeVar
 import aiohttp
 import msgspec
 
-from exchange.chain.errors import RpcAnswerInvalid, RpcError, RpcUnavailable, WrongChain
+from exchange.chain.errors import ChainError, RpcAnswerInvalid, RpcError, RpcUnavailable, WrongChain
 
 MAX_PARALLEL_CALLS = 8
+MAX_FAULT_BYTES = 65_536
+"""More than this is not read of an answer with an HTTP error status."""
 
 T = TypeVar("T")
 
 _NONSENSE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_HTTP_FAULT, _TOO_MANY_REQUESTS = 400, 429
+_MAX_CODE_BITS = 63
+
+_is_number = re.compile("0x[0-9a-fA-F]{1,64}", re.ASCII).fullmatch
+_is_word = re.compile("0x[0-9a-f]{64}", re.ASCII).fullmatch
+_is_address = re.compile("0x[0-9a-f]{40}", re.ASCII).fullmatch
+
+UNKNOWN_BLOCK = -39001
+_says_no_such_block = re.compile("unknown block|block.{0,20} not (found|available)", re.IGNORECASE).search
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +102,39 @@ class Rpc:
         self._requests += 1
         body = {"jsonrpc": "2.0", "id": self._requests, "method": method, "params": params}
         try:
-            answer = msgspec.json.decode(await self._post(msgspec.json.encode(body)))
+            status, raw = await self._post(msgspec.json.encode(body))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Not its text, and not chained: both name the URL, which may hold a key.
-            raise RpcUnavailable(method, _cause(error)) from None
-        except msgspec.DecodeError as error:
+            raise RpcUnavailable(method, type(error).__name__) from None
+        if status >= _HTTP_FAULT:
+            raise _http_fault(method, status, raw)
+        try:
+            answer = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
             raise RpcAnswerInvalid(method, str(error)) from None
         if not isinstance(answer, dict):
             raise RpcAnswerInvalid(method, answer)
-        fault: Any = answer.get("error")
-        if fault:
-            if not isinstance(fault, dict):
-                raise RpcError(method, 0, str(fault))
-            raise RpcError(
-                method,
-                int(fault.get("code") or 0),
-                str(fault.get("message", "")),
-                str(fault.get("data") or ""),
-            )
+        if fault := answer.get("error"):
+            raise _fault(method, fault)
         if "result" not in answer:
             raise RpcAnswerInvalid(method, answer)
         return answer["result"]
 
-    async def _post(self, body: bytes) -> bytes:
+    async def _post(self, body: bytes) -> tuple[int, bytes]:
+        """HTTP status and body of the answer; of a fault's body only what is read of one."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_PARALLEL_CALLS),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 headers={"Content-Type": "application/json"},
-                raise_for_status=True,
             )
         async with self._session.post(self.url, data=body) as response:
-            return await response.read()
+            if response.status < _HTTP_FAULT:
+                return response.status, await response.read()
+            fault = b""
+            while some := await response.content.read(MAX_FAULT_BYTES - len(fault)):
+                fault += some
+            return response.status, fault
 
     async def check_chain(self, chain_id: int) -> None:
         """Raises WrongChain when the node serves another chain."""
@@ -138,7 +151,12 @@ class Rpc:
 
     async def finalized(self) -> Header | None:
         """The newest block that can never be reorganized away; None while there is none."""
-        return await self._typed(_optional(_header), "eth_getBlockByNumber", "finalized", False)
+        try:
+            return await self._typed(_optional(_header), "eth_getBlockByNumber", "finalized", False)
+        except RpcError as error:  # some nodes say null, others this
+            if error.code == UNKNOWN_BLOCK or _says_no_such_block(error.message):
+                return None
+            raise
 
     async def header(self, number: int) -> Header | None:
         """The block of that number on the node's present branch; None when it is not there (yet)."""
@@ -193,7 +211,7 @@ class Rpc:
 
     async def send_raw(self, raw: bytes) -> str:
         """Hands signed bytes to the node and answers with their hash. RpcUnavailable: it may have them."""
-        return await self._typed(_text, "eth_sendRawTransaction", "0x" + raw.hex())
+        return await self._typed(_hash, "eth_sendRawTransaction", "0x" + raw.hex())
 
     async def _typed(self, decode: Callable[[Any], T], method: str, *params: Any) -> T:
         answer = await self.call(method, *params)
@@ -213,8 +231,30 @@ async def together(*requests: Coroutine[Any, Any, T]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def _cause(error: Exception) -> str:
-    return f"HTTP {error.status}" if isinstance(error, aiohttp.ClientResponseError) else type(error).__name__
+def _http_fault(method: str, status: int, raw: bytes) -> ChainError:
+    """What an answer with an HTTP error status says.
+
+    Providers refuse a request that way too (400 or 413 for a range of logs that is too wide), with the error
+    of JSON-RPC in the body. But 429 is about us, not about the request: it was not looked at.
+    """
+    unavailable = RpcUnavailable(method, f"HTTP {status}")
+    if status == _TOO_MANY_REQUESTS:
+        return unavailable
+    try:
+        answer = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return unavailable
+    fault = answer.get("error") if isinstance(answer, dict) else None
+    return _fault(method, fault) if isinstance(fault, dict) and "code" in fault else unavailable
+
+
+def _fault(method: str, fault: Any) -> ChainError:
+    if not isinstance(fault, dict):
+        return RpcError(method, 0, fault)
+    code = 0 if fault.get("code") is None else fault["code"]
+    if not isinstance(code, int) or code.bit_length() > _MAX_CODE_BITS:
+        return RpcAnswerInvalid(method, fault)
+    return RpcError(method, code, fault.get("message", ""), fault.get("data") or "")
 
 
 def _optional(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
@@ -222,6 +262,8 @@ def _optional(decode: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 
 def _number(answer: Any) -> int:
+    if not _is_number(answer):
+        raise ValueError(answer)
     return int(answer, 16)
 
 
@@ -231,9 +273,16 @@ def _bytes(answer: Any) -> bytes:
     return bytes.fromhex(answer[2:])
 
 
-def _text(answer: Any) -> str:
+def _hash(answer: Any) -> str:
     lower: str = answer.lower()
-    if not lower.startswith("0x"):
+    if not _is_word(lower):
+        raise ValueError(answer)
+    return lower
+
+
+def _address(answer: Any) -> str:
+    lower: str = answer.lower()
+    if not _is_address(lower):
         raise ValueError(answer)
     return lower
 
@@ -241,8 +290,8 @@ def _text(answer: Any) -> str:
 def _header(answer: Any) -> Header:
     return Header(
         number=_number(answer["number"]),
-        hash=_text(answer["hash"]),
-        parent_hash=_text(answer["parentHash"]),
+        hash=_hash(answer["hash"]),
+        parent_hash=_hash(answer["parentHash"]),
         time_s=_number(answer["timestamp"]),
         base_fee_wei=_number(answer.get("baseFeePerGas") or "0x0"),
     )
@@ -250,12 +299,12 @@ def _header(answer: Any) -> Header:
 
 def _log(answer: Any) -> Log:
     return Log(
-        address=_text(answer["address"]),
-        topics=tuple(map(_text, answer["topics"])),
+        address=_address(answer["address"]),
+        topics=tuple(map(_hash, answer["topics"])),
         data=_bytes(answer["data"]),
         block_number=_number(answer["blockNumber"]),
-        block_hash=_text(answer["blockHash"]),
-        tx_hash=_text(answer["transactionHash"]),
+        block_hash=_hash(answer["blockHash"]),
+        tx_hash=_hash(answer["transactionHash"]),
         log_index=_number(answer["logIndex"]),
     )
 
@@ -266,9 +315,9 @@ def _logs(answer: Any) -> list[Log]:
 
 def _receipt(answer: Any) -> Receipt:
     return Receipt(
-        tx_hash=_text(answer["transactionHash"]),
+        tx_hash=_hash(answer["transactionHash"]),
         block_number=_number(answer["blockNumber"]),
-        block_hash=_text(answer["blockHash"]),
+        block_hash=_hash(answer["blockHash"]),
         succeeded=_number(answer["status"]) == 1,
         logs=tuple(_logs(answer["logs"])),
     )

@@ -291,6 +291,8 @@ def log_fields(
     """Indexed and other fields of a log whose topic count and data must fit exactly. Raises LogInvalid."""
     if len(log.topics) != len(indexed) + 1 or log.topics[0] != topic or len(log.data) != 32 * len(plain):
         raise LogInvalid(log.tx_hash, log.log_index, "wrong number of topics or of data bytes")
+    if not all(map(_is_word, log.topics)):
+        raise LogInvalid(log.tx_hash, log.log_index, "its topics are not words")
     words = b"".join(bytes.fromhex(word[2:]) for word in log.topics[1:])
     try:
         return tuple(decode(indexed, words)), tuple(decode(plain, log.data))
