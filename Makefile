@@ -6,7 +6,7 @@ JOBS ?= 2
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo sim crash bench-core bench-journal mutants format lint types imports openapi \
+.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits mutants format lint types imports openapi \
 	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock
 
 help: ## Show the targets
@@ -24,11 +24,18 @@ sim: core ## Simulate the engine with injected faults: SEED=7 or SEED=1..200, CO
 crash: core build/contracts/.ready ## Kill a running exchange with SIGKILL and compare: CYCLES=20, SEED=
 	@exec $(BIN)/python -m scripts.crash --cycles $(or $(CYCLES),20) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+drill-chain: core build/contracts/.ready ## Reorganize the chain, kill its payer at every step: REORGS=200 KILLS=20 SEED=
+	@exec $(BIN)/python -m scripts.chain_drill --reorgs $(or $(REORGS),200) --kills $(or $(KILLS),20) \
+		$(if $(SEED),--seed $(SEED)) $(ARGS)
+
 bench-core: core ## Speed of the engine in memory, beside a peer (ARGS=--full for longer rounds)
 	@exec $(BIN)/python -m scripts.bench.core $(ARGS)
 
 bench-journal: core ## Durable commands a second through sequencer and journal, beside raw commits
 	@exec $(BIN)/python -m scripts.bench.journal $(ARGS)
+
+bench-deposits: core build/contracts/.ready ## Deposits credited a second, beside the node alone: DEPOSITS=100000 BLOCKS=50000
+	@exec $(BIN)/python -m scripts.bench.deposits --deposits $(or $(DEPOSITS),100000) --blocks $(or $(BLOCKS),50000)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
 	@exec $(BIN)/python scripts/mutants.py
