@@ -110,6 +110,11 @@ def chain_resident_bytes(chain: Anvil) -> int:
     )
 
 
+def client_session() -> aiohttp.ClientSession:
+    """For requests that take their time."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
+
+
 class Depositors:
     """The development users, depositing for others many times a block."""
 
@@ -243,7 +248,7 @@ async def run(options: argparse.Namespace) -> str:
     async with (
         running_chain() as chain,
         Rpc(chain.url, timeout_s=120) as rpc,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session,
+        client_session() as session,
     ):
         deployment = await deploy(rpc, ARTIFACTS)
         depositors = Depositors(rpc, session, deployment.vault)
