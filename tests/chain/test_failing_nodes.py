@@ -291,3 +291,25 @@ async def test_whoever_watches_is_told_once_that_crediting_has_stopped(
     faulty_rpc.heal()
     await eventually(lambda: watcher.status().condition is None)
     task.cancel()
+
+
+async def test_a_node_that_lies_once_alerts_nobody(
+    watch, wallet, exchange, mine, faulty_rpc, witness, eventually
+):
+    await wallet(0).deposit_native(1)
+    await mine(CONFIRMATIONS)
+    lies = 0
+
+    def lie_once(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        nonlocal lies
+        if method == "eth_getLogs" and not lies:
+            lies += 1
+            return []
+        return answer
+
+    faulty_rpc.after = lie_once
+    watcher = watch()
+    task = asyncio.create_task(watcher.run())
+    await eventually(lambda: exchange.available_atoms(dev_address(0), "ETH") == 1)
+    assert (lies, witness.alerts) == (1, [])
+    task.cancel()

@@ -64,6 +64,9 @@ __all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposit
 
 CLOSE_RANGE_BLOCKS = 64
 CHECK_CHAIN_S = 60.0
+PASSES_BEFORE_ALERT = 2
+"""Passes in a row that may credit nothing: one node of several lies or lags now and then."""
+
 STALE_HEAD_S = 300.0
 """Age of the newest block from which on the node is said to be behind, or its chain to stand still."""
 
@@ -136,6 +139,7 @@ class DepositWatcher:
         self._head_number = 0
         self._scanned_number = 0
         self._condition: DepositCondition | None = None
+        self._stopped_passes = 0
         self._fault: Exception | None = None
         self._stale_s: int | None = None
 
@@ -191,8 +195,9 @@ class DepositWatcher:
 
     async def _pass(self) -> bool:
         """One range of blocks, or the credits when all blocks are scanned. Whether it caught up."""
-        head = await self._rpc.head()
+        # In this order: blocks come meanwhile, and what is finalized must not seem to be beyond the head.
         finalized = await self._rpc.finalized() if self._finality.is_finalized else None
+        head = await self._rpc.head()
         confirmed_number = self._finality.newest_confirmed(head, finalized)
         self._head_number = head.number
         self._note_age(head)
@@ -213,6 +218,7 @@ class DepositWatcher:
         await self._credit(confirmed_number)
         self._condition = None
         self._fault = None
+        self._stopped_passes = 0
         return True
 
     # ------------------------------------------------------------------------------- the node's health
@@ -234,8 +240,9 @@ class DepositWatcher:
     def _note_fault(self, error: Exception) -> None:
         self._fault = error
         if isinstance(error, DepositCondition):
-            before, self._condition = self._condition, error
-            if type(before) is not type(error):
+            self._condition = error
+            self._stopped_passes += 1
+            if self._stopped_passes == PASSES_BEFORE_ALERT:
                 self._alert("crediting_stopped", str(error))
 
     # ---------------------------------------------------------------------------------- 1. the branch
