@@ -21,7 +21,7 @@ import structlog
 
 from exchange import compiled
 from exchange.chain.allow_list import AllowList
-from exchange.chain.errors import RpcUnavailable
+from exchange.chain.errors import RpcError, RpcUnavailable
 from exchange.chain.rpc import Rpc
 from exchange.chain.withdrawals import WithdrawalWorker
 from exchange.config import SWAGGER_ASSETS, Settings
@@ -289,7 +289,7 @@ async def _prepare(withdrawals: WithdrawalWorker) -> None:
     try:
         with reaching_the_database():
             await withdrawals.prepare()
-    except RpcUnavailable as error:
+    except (RpcUnavailable, RpcError) as error:
         logger.warning("chain_unavailable", error=str(error))
 
 

@@ -8,7 +8,7 @@ from tests.chain.conftest import DESTINATION
 from tests.chain.paying import finish, state_of
 
 from exchange.chain.dev_keys import SENDER_KEY, dev_address
-from exchange.chain.errors import FeeAboveCap, NonceGap, RpcError, RpcUnavailable, SenderOutOfGas, SenderTaken
+from exchange.chain.errors import FeeAboveCap, RpcError, RpcUnavailable, SenderOutOfGas, SenderTaken
 from exchange.chain.outbox import GasStatus, SendPolicy
 from exchange.chain.withdrawals import payment_status
 
@@ -192,17 +192,6 @@ async def test_a_nonce_whose_transaction_is_lost_is_filled_with_a_transfer_to_on
     rows = await pool.fetch("SELECT nonce, purpose FROM sent_transactions ORDER BY nonce")
     assert [tuple(row) for row in rows] == [(0, "dead_nonce"), (1, "payments"), (2, "payments")]
     assert await rpc.balance(DESTINATION) == 11
-
-
-async def test_a_chain_far_behind_our_nonces_is_refused(work, request_withdrawal, mine, pool):
-    requested = await request_withdrawal(5)
-    await finish(work(), mine, pool, requested)
-    await pool.execute(
-        "INSERT INTO sent_transactions (chain_id, sender, nonce, purpose, target, data, gas)"
-        " SELECT chain_id, sender, 70, purpose, target, data, gas FROM sent_transactions"
-    )
-    with pytest.raises(NonceGap):
-        await work().poll()
 
 
 async def test_a_transaction_whose_payments_are_all_too_late_is_cancelled_by_a_transfer_to_oneself(

@@ -9,7 +9,7 @@ item does not hold up the others.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from exchange.chain.errors import PaymentCondition, RpcError
+from exchange.chain.errors import ChainError, PaymentCondition, RpcError, SignerUnavailable
 from exchange.chain.nonces import Call, Purpose
 from exchange.chain.payment_rows import StoredPayment
 from exchange.chain.rpc import Rpc, together
@@ -21,16 +21,23 @@ ITEM_GAS = 400_000
 300,000 in hand before it begins one. An ordinary payment uses about 130,000; what is not used is not paid.
 """
 
+REVERTED = 3
+"""What nodes answer, beside the data of the revert."""
+
 SignPayment = Callable[[StoredPayment], Awaitable[bytes]]
 
 
 @dataclass(slots=True)
 class Batch:
-    """What can go out now, and why the rest can not: `obstacles` is for later, `conditions` for a person."""
+    """What can go out now, and why the rest can not: `obstacles` is for later, `conditions` for a person.
+
+    `signer_failed`: it gave no answer, so nothing more is to be asked of it in this pass.
+    """
 
     items: list[tuple[StoredPayment, bytes]] = field(default_factory=list)
     obstacles: list[tuple[StoredPayment, str]] = field(default_factory=list)
-    conditions: list[tuple[StoredPayment, PaymentCondition]] = field(default_factory=list)
+    conditions: list[tuple[StoredPayment, ChainError]] = field(default_factory=list)
+    signer_failed: bool = False
 
     @property
     def ids(self) -> list[str]:
@@ -46,14 +53,23 @@ class BatchMaker:
         self._sender = sender
         self._sign = sign
 
-    async def make(self, payments: Sequence[StoredPayment]) -> Batch:
-        """Of these, in this order. Raises RpcUnavailable, RpcAnswerInvalid, SignerUnavailable."""
+    async def make(self, payments: Sequence[StoredPayment], under_way: Sequence[StoredPayment]) -> Batch:
+        """Of these, in this order, beside those whose bytes are not mined yet.
+
+        A payment for which the signer has no answer is put off like one that it refuses: it may be this one
+        that it chokes on, and those behind it get their turn. Raises RpcUnavailable, RpcError,
+        RpcAnswerInvalid.
+        """
         batch = Batch()
-        for payment in await self._coverable(payments, batch):
+        for payment in await self._coverable(payments, under_way, batch):
             try:
                 batch.items.append((payment, await self._sign(payment)))
             except PaymentCondition as condition:
                 batch.conditions.append((payment, condition))
+            except SignerUnavailable as fault:
+                batch.conditions.append((payment, fault))
+                batch.signer_failed = True
+                break
         if batch.items and await self._revert_of(batch.items) is not None:
             good = []
             for item in batch.items:
@@ -68,10 +84,16 @@ class BatchMaker:
 
     def call(self, batch: Batch) -> Call:
         """The vault's `withdraw` with all items of a batch."""
-        gas = BATCH_GAS + ITEM_GAS * len(batch.items)
-        return Call(Purpose.PAYMENTS, self._vault, _data(batch.items), gas)
+        return Call(Purpose.PAYMENTS, self._vault, _data(batch.items), self.gas(len(batch.items)))
 
-    async def _coverable(self, payments: Sequence[StoredPayment], batch: Batch) -> list[StoredPayment]:
+    @staticmethod
+    def gas(count: int) -> int:
+        """Gas limit of a call with so many items."""
+        return BATCH_GAS + ITEM_GAS * count
+
+    async def _coverable(
+        self, payments: Sequence[StoredPayment], under_way: Sequence[StoredPayment], batch: Batch
+    ) -> list[StoredPayment]:
         """Those that the vault would not skip for want of funds or of room in an outflow limit."""
         tokens = list(dict.fromkeys(payment.token for payment in payments))
         answers = await together(
@@ -80,6 +102,10 @@ class BatchMaker:
         )
         accounted = {token: decode_word(answers[i]) for i, token in enumerate(tokens)}
         outflow = {token: decode_words(answers[len(tokens) + i], 3) for i, token in enumerate(tokens)}
+        for payment in under_way:
+            if payment.token in accounted:
+                accounted[payment.token] -= payment.payment.amount_atoms
+                outflow[payment.token][2] += payment.payment.amount_atoms
         found = []
         for payment in payments:
             token, atoms = payment.token, payment.payment.amount_atoms
@@ -99,10 +125,12 @@ class BatchMaker:
         return found
 
     async def _revert_of(self, items: Sequence[tuple[StoredPayment, bytes]]) -> str | None:
-        """Why the call would revert now; None when it would not."""
+        """Why the call would revert now; None when it would not. Raises RpcError for any other refusal."""
         try:
             await self._rpc.view(self._vault, _data(items), sender=self._sender)
         except RpcError as error:
+            if not (error.code == REVERTED or error.data or "revert" in error.message.lower()):
+                raise
             return f"the vault would revert: {error.message} {error.data}"
         return None
 

@@ -122,7 +122,7 @@ class FinalizedWentBack(DepositCondition):
 
 
 class LogNotAsked(DepositCondition):
-    """The node answers with a log that was not asked for: not the vault's, no deposit, or of another block."""
+    """The node answers with a log that was not asked for: another contract, event or block."""
 
     def __init__(self, address: str, block_number: int) -> None:
         self.address = address
@@ -203,6 +203,14 @@ class PaymentDiffersOnChain(PaymentCondition):
         self.withdrawal_id = withdrawal_id
         self.tx_hash = tx_hash
         super().__init__(f"withdrawal {withdrawal_id}: {tx_hash} paid something else; not settled")
+
+
+class SearchUnanswered(PaymentCondition):
+    """The node gave no answer to a search for a payment's log; a smaller one is tried."""
+
+    def __init__(self, withdrawal_id: str, first_block: int, last_block: int) -> None:
+        self.withdrawal_id = withdrawal_id
+        super().__init__(f"withdrawal {withdrawal_id}: no logs of blocks {first_block} to {last_block}")
 
 
 class PaymentRefused(PaymentCondition):
@@ -288,7 +296,16 @@ class SenderTaken(ChainError):
         super().__init__(f"another process sends with {sender} (ours was epoch {epoch})")
 
 
-class NonceGap(ChainError):
+class NonceUnclear(PaymentCondition):
+    """The node says that the key's next nonce is beyond ours, and a confirmed block says otherwise: wait."""
+
+    def __init__(self, newest: int, confirmed: int) -> None:
+        self.newest = newest
+        self.confirmed = confirmed
+        super().__init__(f"the sender's next nonce is {newest} now, but {confirmed} in a confirmed block")
+
+
+class NonceGap(PaymentCondition):
     """The chain's nonce lies far behind ours, and the transactions between are not stored."""
 
     def __init__(self, expected: int, found: int) -> None:

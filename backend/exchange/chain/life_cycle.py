@@ -62,7 +62,9 @@ LIFE_CYCLE: tuple[Step, ...] = (
         _S.APPROVED,
     ),
     Step((_S.MINED,), "the receipt is gone: reorganized away", _S.BROADCAST),
-    Step((_S.MINED,), "the receipt is gone, and was not of a transaction of ours", _S.APPROVED),
+    Step((_S.MINED,), "the receipt is gone, and was not of ours: as it was decided", _S.APPROVED),
+    Step((_S.MINED,), "the receipt is gone, and was not of ours: as it was decided", _S.REJECTED),
+    Step((_S.MINED,), "the receipt is gone, and was not of ours: as nothing was decided", _S.REQUESTED),
     Step((_S.MINED,), "confirmed, but skipped by the vault or reverted: later again", _S.APPROVED),
     Step(_OPEN, "confirmed as paid or claimable, and the journal says so", _S.SETTLED),
     Step(_OPEN, "a finalized block is past the deadline, the id unused, the journal says so", _S.REFUNDED),
@@ -71,6 +73,13 @@ LIFE_CYCLE: tuple[Step, ...] = (
 FINAL = (PaymentState.SETTLED, PaymentState.REFUNDED)
 UNDER_WAY = (PaymentState.SIGNED, PaymentState.BROADCAST)
 """Bytes are signed that may be mined at any time."""
+
+BEFORE_SIGNED = (
+    PaymentState.REQUESTED,
+    PaymentState.REVIEW,
+    PaymentState.REJECTED,
+    PaymentState.APPROVED,
+)
 
 
 def sources(after: PaymentState) -> list[PaymentState]:

@@ -63,7 +63,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """A nonce that is not known to be used for good. `attempts` is never empty, oldest first."""
+    """A nonce that is not known to be used for good.
+
+    `attempts` is never empty, oldest first: in the order of their fees, which only ever rise; clocks may not.
+    """
 
     nonce: int
     call: Call
@@ -138,7 +141,7 @@ class NonceRows:
                 a.tx_hash, a.raw, a.max_fee_wei, a.priority_fee_wei, a.signed_ms, a.cancels
             FROM sent_transactions t JOIN sent_attempts a USING (chain_id, sender, nonce)
             WHERE t.chain_id = $1 AND t.sender = $2 AND NOT t.done
-            ORDER BY t.nonce, a.signed_ms, a.max_fee_wei
+            ORDER BY t.nonce, a.max_fee_wei
             """,
             *self._key,
         )
@@ -231,15 +234,16 @@ class NonceRows:
             nonce,
         )
 
-    async def reopen_from(self, nonce: int) -> int:
+    async def reopen_from(self, first: int, last: int) -> int:
         """Opens what is not on the chain (any more), to be sent again at once; how many.
 
         The node's pool may have forgotten all of it while nobody looked.
         """
         rows = await self._pool.fetch(
             "UPDATE sent_transactions SET done = FALSE, broadcast_ms = NULL"
-            " WHERE chain_id = $1 AND sender = $2 AND nonce >= $3 RETURNING nonce",
+            " WHERE chain_id = $1 AND sender = $2 AND nonce >= $3 AND nonce <= $4 RETURNING nonce",
             *self._key,
-            nonce,
+            first,
+            last,
         )
         return len(rows)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from exchange.chain.errors import FeeAboveCap, NonceGap, RpcError, SenderOutOfGas
+from exchange.chain.errors import FeeAboveCap, NonceGap, NonceUnclear, RpcError, SenderOutOfGas
 from exchange.chain.fees import GasFee, bumped_fee, first_fee
 from exchange.chain.nonces import Attempt, Call, NonceRows, OpenTransaction, Purpose
 from exchange.chain.rpc import Header, Receipt, Rpc
@@ -49,7 +49,7 @@ class SendPolicy:
     """How transactions are pushed. Fees are wei per gas.
 
     `max_in_flight`: open transactions of the key at once; nodes keep only so many of one account.
-    `low_gas_calls`: an alert when the key can not pay for so many more transactions of the usual size.
+    `low_gas_calls`: an alert when the key can not pay for so many more transactions of `usual_gas`.
     `confirmations`: how deep a stranger's use of a nonce, or our own, must lie to count.
     """
 
@@ -59,6 +59,7 @@ class SendPolicy:
     max_fee_wei: int = 500_000_000_000
     max_in_flight: int = 16
     low_gas_calls: int = 50
+    usual_gas: int = 700_000
     confirmations: int = 3
 
 
@@ -137,27 +138,36 @@ class Outbox:
     async def prepare(self) -> None:
         """Claims the key and compares its nonces with the chain; to be called before anything else.
 
-        What the chain lacks is sent again. A nonce that was given out and lost is filled with a transfer to
-        oneself: whatever had it, at most one of the two can be mined. Raises NonceGap for too many of them.
+        What the chain lacks is sent again at once, the node's pool may have forgotten it. Raises what `heal`
+        raises.
         """
         await self.rows.claim()
-        on_chain = await self._rpc.transaction_count(self.address)
-        here = await self.rows.next()
-        if on_chain >= here:
-            if here:
-                log.info("nonces_agree" if on_chain == here else "nonces_used_elsewhere", next=on_chain)
-            return
-        missing = sorted(set(range(on_chain, here)) - set(await self.rows.given_out(on_chain)))
+        on_chain, here = await self.next_nonce(), await self.rows.next()
+        if on_chain < here:
+            await self.heal(on_chain, here, await self._rpc.head())
+
+    async def heal(self, next_nonce: int, lowest_open: int, head: Header) -> bool:
+        """Makes the nonces from the chain's next one on usable again, if any lies free below the open ones.
+
+        A reorganization may have taken away what used them, after it counted as done. What was ours is sent
+        again; what was a stranger's, or given out and lost, is filled with a transfer to oneself: whatever
+        had it, at most one of the two can be mined. A node that merely lags is told bytes that it refuses.
+        Whether anything was to be done. Raises NonceGap for too many of them, FeeAboveCap.
+        """
+        if next_nonce >= lowest_open:
+            return False
+        missing = sorted(set(range(next_nonce, lowest_open)) - set(await self.rows.given_out(next_nonce)))
         if len(missing) > MAX_GAP:
-            raise NonceGap(here, on_chain)
+            raise NonceGap(lowest_open, next_nonce)
         if missing:
-            fee = await self._first_fee(await self._rpc.head())
+            fee = await self._first_fee(head)
             for nonce in missing:
                 call = Call(Purpose.DEAD_NONCE, self.address, b"", TRANSFER_GAS)
                 await self.rows.record(nonce, call, await self._sign(nonce, call, fee, cancels=True))
                 log.warning("nonce_filled", nonce=nonce)
-        reopened = await self.rows.reopen_from(on_chain)
-        log.info("nonces_open", first=on_chain, next=here, sent_again=reopened)
+        reopened = await self.rows.reopen_from(next_nonce, lowest_open - 1)
+        log.warning("nonces_free_again", first=next_nonce, next=lowest_open, sent_again=reopened)
+        return True
 
     # ------------------------------------------------------------------------------------ new calls
 
@@ -174,13 +184,11 @@ class Outbox:
         """Signs, stores and sends a call under the next nonce; None when `also` refused.
 
         `also` writes what goes with it in the same database transaction. Raises FeeAboveCap, SenderOutOfGas,
-        SenderTaken; RpcUnavailable and RpcError may come before anything is stored, or after, when the
-        transaction is under way all the same (`look_after` goes on with it).
+        NonceUnclear, SenderTaken; RpcUnavailable and RpcError may come before anything is stored, or after,
+        when the transaction is under way all the same (`look_after` goes on with it).
         """
-        fee = await self._first_fee(head)
-        await self._check_gas(call, fee)
-        given_out, on_chain = await self.rows.next(), await self._rpc.transaction_count(self.address)
-        nonce = max(given_out, on_chain)
+        fee = await self.afford(call.gas, head)
+        nonce = await self._new_nonce(head)
         attempt = await self._sign(nonce, call, fee)
         if not await self.rows.record(nonce, call, attempt, also):
             return None
@@ -190,16 +198,40 @@ class Outbox:
     async def _first_fee(self, head: Header) -> GasFee:
         return first_fee(head.base_fee_wei, await self._rpc.priority_fee_wei(), self._policy.max_fee_wei)
 
-    async def _check_gas(self, call: Call, fee: GasFee) -> None:
-        """What the pool would refuse is not signed: its nonce would be stuck until somebody sends money."""
+    async def afford(self, gas: int, head: Header) -> GasFee:
+        """The fee at which a call would be sent now. Raises FeeAboveCap, SenderOutOfGas.
+
+        What the pool would refuse is not signed: its nonce would be stuck until somebody sends money.
+        """
+        fee = await self._first_fee(head)
         balance_wei = await self._rpc.balance(self.address)
-        cost_wei = call.gas * fee.max_fee_wei
+        self._note_gas(balance_wei, fee)
+        if balance_wei < gas * fee.max_fee_wei:
+            raise SenderOutOfGas(self.address, balance_wei, gas * fee.max_fee_wei)
+        return fee
+
+    def _note_gas(self, balance_wei: int, fee: GasFee) -> None:
+        low_wei = self._policy.usual_gas * fee.max_fee_wei * self._policy.low_gas_calls
         was_low = self._gas is not None and self._gas.is_low
-        self._gas = GasStatus(balance_wei, balance_wei < cost_wei * self._policy.low_gas_calls)
+        self._gas = GasStatus(balance_wei, balance_wei < low_wei)
         if self._gas.is_low and not was_low:
-            log.error("sender_low_on_gas", sender=self.address, balance_wei=balance_wei, cost_wei=cost_wei)
-        if balance_wei < cost_wei:
-            raise SenderOutOfGas(self.address, balance_wei, cost_wei)
+            log.error("sender_low_on_gas", sender=self.address, balance_wei=balance_wei, low_wei=low_wei)
+
+    async def _new_nonce(self, head: Header) -> int:
+        """The next nonce. One beyond ours was used by somebody else with the key, or a node is wrong.
+
+        That is only believed when a confirmed block says so too: one given out too high is stuck for ever.
+        Raises NonceUnclear.
+        """
+        given_out, on_chain = await self.rows.next(), await self.next_nonce()
+        if on_chain <= given_out:
+            return given_out
+        confirmed_number = max(0, head.number - self._policy.confirmations + 1)
+        confirmed = await self._rpc.transaction_count(self.address, confirmed_number)
+        if confirmed != on_chain:
+            raise NonceUnclear(on_chain, confirmed)
+        log.warning("nonces_used_elsewhere", expected=given_out, found=on_chain)
+        return on_chain
 
     async def _sign(self, nonce: int, call: Call, fee: GasFee, *, cancels: bool = False) -> Attempt:
         if cancels:
@@ -214,6 +246,17 @@ class Outbox:
     async def next_nonce(self) -> int:
         """The key's lowest unused nonce on the chain."""
         return await self._rpc.transaction_count(self.address)
+
+    async def healed(self, head: Header) -> tuple[list[OpenTransaction], int]:
+        """The open transactions, and the chain's next nonce, once nothing lies free below them.
+
+        Raises what `heal` raises, RpcUnavailable.
+        """
+        next_nonce, transactions = await self.next_nonce(), await self.rows.open()
+        lowest_open = transactions[0].nonce if transactions else await self.rows.next()
+        if await self.heal(next_nonce, lowest_open, head):
+            transactions = await self.rows.open()
+        return transactions, next_nonce
 
     async def look_after(
         self, transaction: OpenTransaction, head: Header, next_nonce: int, *, useless: bool = False
@@ -241,10 +284,7 @@ class Outbox:
 
         Those that are mined and confirmed, or lost, are closed; the answer has them all the same.
         """
-        transactions = await self.rows.open()
-        if not transactions:
-            return []
-        next_nonce = await self.next_nonce()
+        transactions, next_nonce = await self.healed(head)
         watched = [await self.look_after(transaction, head, next_nonce) for transaction in transactions]
         for one in watched:
             confirmed = one.receipt is not None and self.is_confirmed(one.receipt.block_number, head)
@@ -297,11 +337,11 @@ class Outbox:
         self, transaction: OpenTransaction, head: Header, *, cancels: bool
     ) -> Attempt | None:
         cancels = cancels or transaction.is_cancelled
-        if len(transaction.attempts) >= self._policy.max_attempts and not (
-            cancels and not transaction.is_cancelled
-        ):
-            return None
         newest = transaction.attempts[-1]
+        enough = newest.fee.max_fee_wei >= head.base_fee_wei + newest.fee.priority_fee_wei
+        is_news = cancels and not transaction.is_cancelled
+        if len(transaction.attempts) >= self._policy.max_attempts and enough and not is_news:
+            return None  # it only has to wait its turn; one that is too cheap for the blocks goes on rising
         try:
             fee = bumped_fee(newest.fee, head.base_fee_wei, self._policy.max_fee_wei)
         except FeeAboveCap as error:

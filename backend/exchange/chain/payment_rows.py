@@ -19,10 +19,11 @@ from exchange.journal.rows import JournalRow
 
 ACQUIRE_TIMEOUT_S = 10.0
 MAX_OPEN = 10_000
+MAX_NOTE_CHARS = 500
 
 _COLUMNS = (
     "withdrawal_id, requested_seq, account_id, asset_id, owner, token, amount_atoms, fee_atoms, destination,"
-    " deadline_s, state, not_before_ms, tx_hash, block_number, block_hash, outcome"
+    " deadline_s, state, not_before_ms, approved_ms, reviewed_by, tx_hash, block_number, block_hash, outcome"
 )
 
 
@@ -51,10 +52,19 @@ class StoredPayment:
     deadline_s: int
     state: PaymentState
     not_before_ms: int
+    approved_ms: int | None
+    reviewed_by: str | None
     tx_hash: str | None
     block_number: int | None
     block_hash: str | None
     outcome: ChainOutcome | None
+
+    @property
+    def before_signed(self) -> PaymentState:
+        """What was decided about it, whatever happened on the chain since."""
+        if self.approved_ms is not None:
+            return PaymentState.APPROVED
+        return PaymentState.REQUESTED if self.reviewed_by is None else PaymentState.REJECTED
 
     @property
     def payment(self) -> Payment:
@@ -224,6 +234,52 @@ class PaymentRows:
         )
         return [_stored(row) for row in rows]
 
+    async def under_way(self) -> list[StoredPayment]:
+        """Payments that are signed and not final, oldest first: bounded by what may be in flight at once."""
+        rows = await self._pool.fetch(
+            f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            " AND state IN ('signed', 'broadcast', 'mined') ORDER BY requested_seq LIMIT $3",
+            *self._key,
+            MAX_OPEN,
+        )
+        return [_stored(row) for row in rows]
+
+    async def due(self, now_ms: int, limit: int) -> list[StoredPayment]:
+        """Payments that are not signed and that it is time to look at, oldest first, at most so many.
+
+        Whoever looks at one and leaves it as it is puts its time off, so that those behind it get their turn.
+        """
+        rows = await self._pool.fetch(
+            f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
+            " AND state IN ('requested', 'review', 'rejected', 'approved') AND not_before_ms <= $3"
+            " ORDER BY requested_seq LIMIT $4",
+            *self._key,
+            now_ms,
+            limit,
+        )
+        return [_stored(row) for row in rows]
+
+    async def counts(self) -> tuple[int, int]:
+        """How many payments are not final, and how many of them wait for a person."""
+        row = await self._pool.fetchrow(
+            "SELECT (SELECT count(*) FROM payments WHERE chain_id = $1 AND vault = $2"
+            " AND state NOT IN ('settled', 'refunded')) AS open_count,"
+            " (SELECT count(*) FROM payments WHERE chain_id = $1 AND vault = $2"
+            " AND state = 'review') AS review_count",
+            *self._key,
+        )
+        assert row is not None
+        return row["open_count"], row["review_count"]
+
+    async def put_off(self, ids: Sequence[str], not_before_ms: int) -> None:
+        """Looked at, and nothing to do: not again before a time. What was decided meanwhile stays."""
+        await self._pool.execute(
+            "UPDATE payments SET not_before_ms = $2 WHERE withdrawal_id = ANY($1::text[])"
+            " AND state IN ('requested', 'review', 'rejected', 'approved') AND not_before_ms < $2",
+            list(ids),
+            not_before_ms,
+        )
+
     async def settled_after(self, block_number: int) -> list[StoredPayment]:
         """Payments that are settled by a block after this one: all of them, for sums are made of them."""
         rows = await self._pool.fetch(
@@ -277,13 +333,12 @@ class PaymentRows:
         """A person has to look at it; whether the payment was still waiting for the risk step's word."""
         return await self._move([withdrawal_id], [PaymentState.REQUESTED], PaymentState.REVIEW, note=note)
 
-    async def wait(self, withdrawal_id: str, not_before_ms: int, note: str) -> None:
-        """The risk step will be asked again, not before a time."""
+    async def wait(self, withdrawal_id: str, note: str) -> None:
+        """The risk step will be asked again."""
         await self._pool.execute(
-            "UPDATE payments SET not_before_ms = $2, note = $3, updated_ms = $4"
-            " WHERE withdrawal_id = $1 AND state = 'requested' AND (note <> $3 OR not_before_ms <> $2)",
+            "UPDATE payments SET note = $2, updated_ms = $3"
+            " WHERE withdrawal_id = $1 AND state = 'requested' AND note <> $2",
             withdrawal_id,
-            not_before_ms,
             note,
             now_ms(),
         )
@@ -326,9 +381,8 @@ class PaymentRows:
         """Their bytes can never be mined any more: they start again."""
         await self._move(list(ids), [PaymentState.SIGNED, PaymentState.BROADCAST], PaymentState.APPROVED)
 
-    async def unmined(self, withdrawal_id: str, *, is_ours: bool) -> None:
-        """The receipt is gone: its transaction, if it was ours, is under way again."""
-        after = PaymentState.BROADCAST if is_ours else PaymentState.APPROVED
+    async def unmined(self, withdrawal_id: str, after: PaymentState) -> None:
+        """The receipt is gone: under way again if it was ours, else where it was decided that it stands."""
         await self._move([withdrawal_id], [PaymentState.MINED], after)
 
     async def mined(
@@ -348,15 +402,17 @@ class PaymentRows:
             [*sources(PaymentState.MINED), PaymentState.MINED],
         )
 
-    async def postpone(self, withdrawal_id: str, not_before_ms: int, note: str) -> None:
-        """Approved again, but nothing is signed before a time."""
+    async def postpone(self, withdrawal_id: str, after: PaymentState, not_before_ms: int, note: str) -> None:
+        """Where it was decided that it stands, but nothing is signed before a time."""
+        assert PaymentState.MINED in sources(after)
         await self._pool.execute(
-            "UPDATE payments SET state = 'approved', updated_ms = $4, not_before_ms = $2, note = $3"
+            "UPDATE payments SET state = $5, updated_ms = $4, not_before_ms = $2, note = $3"
             " WHERE withdrawal_id = $1 AND state IN ('approved', 'mined')",
             withdrawal_id,
             not_before_ms,
-            note,
+            note.replace("\x00", "?")[:MAX_NOTE_CHARS],
             now_ms(),
+            after,
         )
 
     async def _move(

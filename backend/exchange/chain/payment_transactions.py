@@ -8,7 +8,13 @@ from collections.abc import Callable
 
 import structlog
 
-from exchange.chain.errors import LogInvalid, PaymentCondition, RpcAnswerInvalid, RpcError
+from exchange.chain.errors import (
+    LogInvalid,
+    PaymentCondition,
+    RpcAnswerInvalid,
+    RpcError,
+    RpcUnavailable,
+)
 from exchange.chain.life_cycle import UNDER_WAY, PaymentState
 from exchange.chain.nonces import OpenTransaction
 from exchange.chain.outbox import Fate, Outbox, Watched
@@ -25,31 +31,40 @@ log = structlog.get_logger(__name__)
 class PaymentTransactions:
     """The transactions of one vault's payments."""
 
-    def __init__(self, outbox: Outbox, rows: PaymentRows, vault: str) -> None:
+    def __init__(
+        self, outbox: Outbox, rows: PaymentRows, vault: str, is_frozen: Callable[[int], bool]
+    ) -> None:
         self._outbox = outbox
         self._rows = rows
         self._vault = vault
+        self._is_frozen = is_frozen
         self._receipts: dict[str, Receipt | None] = {}
 
     async def look_after(
         self, head: Header, is_confirmed: Callable[[Receipt], bool], conditions: dict[str, Exception]
-    ) -> None:
-        """One pass over all that are open; what stops single payments goes into `conditions`, by their ids.
+    ) -> int:
+        """One pass over all that are open; how many of them are not mined yet.
 
-        Raises RpcUnavailable.
+        What stops single payments goes into `conditions`, by their ids; what stops the key, by its address.
+        A lost answer to a broadcast concerns that transaction alone. Raises RpcUnavailable.
         """
         self._receipts.clear()
-        transactions = await self._outbox.rows.open()
-        if not transactions:
-            return
-        next_nonce = await self._outbox.next_nonce()
+        try:
+            transactions, next_nonce = await self._outbox.healed(head)
+        except (PaymentCondition, RpcError) as condition:
+            conditions[self._outbox.address] = condition
+            transactions, next_nonce = await self._outbox.rows.open(), await self._outbox.next_nonce()
+        waiting = 0
         for transaction in transactions:
             payments = await self._rows.of_nonce(self._outbox.address, transaction.nonce)
             try:
                 watched = await self._push(transaction, payments, head, next_nonce)
+                waiting += watched.fate is Fate.WAITING
                 await self._store(watched, payments, is_confirmed, conditions)
-            except OF_ONE_PAYMENT as condition:
+            except (*OF_ONE_PAYMENT, RpcUnavailable) as condition:
                 conditions |= {payment.withdrawal_id: condition for payment in payments}
+                waiting += 1
+        return waiting
 
     async def mined(self, payment: StoredPayment, receipt: Receipt) -> None:
         """Stores what a mined transaction did with a payment. Raises PaymentDiffersOnChain, LogInvalid."""
@@ -73,19 +88,28 @@ class PaymentTransactions:
         return self._receipts[tx_hash]
 
     async def reorganized(self, payment: StoredPayment) -> None:
-        """The receipt of a mined payment is gone: what we sent is sent again."""
+        """The receipt of a mined payment is gone: what we sent is sent again, what we did not is not."""
         log.warning("payment_reorganized", withdrawal=payment.withdrawal_id, tx_hash=payment.tx_hash)
         last_try = await self._rows.last_try(payment.withdrawal_id)
         if last_try is not None and last_try[0] == self._outbox.address:
             await self._outbox.rows.reopen(last_try[1])
-        await self._rows.unmined(payment.withdrawal_id, is_ours=last_try is not None)
+        after = PaymentState.BROADCAST if last_try is not None else payment.before_signed
+        await self._rows.unmined(payment.withdrawal_id, after)
 
     async def _push(
         self, transaction: OpenTransaction, payments: list[StoredPayment], head: Header, next_nonce: int
     ) -> Watched:
-        # a settled payment is of use: if its block was reorganized away, these bytes are what still pays it
-        useless = all(
-            payment.state is PaymentState.REFUNDED or head.time_s > payment.deadline_s for payment in payments
+        """Looks after it. It has lost its use when all its payments are too late, or one must not be made.
+
+        The latter is so when an account is frozen: its money may not exist. The others in the batch start
+        again. A settled payment keeps it of use: if its block was reorganized away, these bytes still pay it.
+        """
+        useless = bool(payments) and (
+            all(
+                payment.state is PaymentState.REFUNDED or head.time_s > payment.deadline_s
+                for payment in payments
+            )
+            or any(self._is_frozen(payment.account_id) for payment in payments)
         )
         return await self._outbox.look_after(transaction, head, next_nonce, useless=useless)
 

@@ -34,6 +34,7 @@ from exchange.chain.backoff import repeat
 from exchange.chain.batches import BatchMaker
 from exchange.chain.errors import (
     CursorAheadOfJournal,
+    PaymentCondition,
     PaymentDiffersFromLedger,
     PaymentRefused,
 )
@@ -41,6 +42,7 @@ from exchange.chain.finality import Finality
 from exchange.chain.life_cycle import UNDER_WAY, PaymentState
 from exchange.chain.outbox import GasStatus, Outbox, SendPolicy
 from exchange.chain.outcomes import MADE, NEVER_PAYABLE, outcome_of
+from exchange.chain.pauses import Pauses
 from exchange.chain.payment_orders import PaymentOrder, owner_request
 from exchange.chain.payment_rows import (
     ChainOutcome,
@@ -50,14 +52,16 @@ from exchange.chain.payment_rows import (
     payment_status,
 )
 from exchange.chain.payment_search import PaymentSearch
+from exchange.chain.payment_sending import PaymentSending
 from exchange.chain.payment_transactions import OF_ONE_PAYMENT, PaymentTransactions
 from exchange.chain.risk import RiskStep, Verdict
-from exchange.chain.rpc import Header, Receipt, Rpc
+from exchange.chain.rpc import Header, Receipt, Rpc, together
 from exchange.chain.signer import Sender, Signer
 from exchange.chain.vault import decode_word, used_call
 from exchange.core.commands import Command, RefundWithdrawal, SettleWithdrawal
 from exchange.core.events import Rejected
 from exchange.core.rejects import RejectReason
+from exchange.core.words import AccountState
 from exchange.journal.tail import Tail
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Submit
@@ -74,12 +78,8 @@ __all__ = [
 
 JOURNAL_ROWS_PER_READ = 64
 
-_BEFORE_SIGNED = (
-    PaymentState.REQUESTED,
-    PaymentState.REVIEW,
-    PaymentState.REJECTED,
-    PaymentState.APPROVED,
-)
+DUE_PER_PASS = 256
+"""How many payments that are not signed are looked at in one pass; the others wait for theirs."""
 
 log = structlog.get_logger(__name__)
 
@@ -141,8 +141,18 @@ class WithdrawalWorker:
         self._rows = PaymentRows(pool, chain_id, vault)
         send = replace(policy.send, confirmations=policy.finality.confirmations or policy.send.confirmations)
         self._outbox = Outbox(rpc, pool, sender, chain_id=chain_id, policy=send, now=now)
-        self._transactions = PaymentTransactions(self._outbox, self._rows, vault)
-        self._batches = BatchMaker(rpc, vault, sender.address, self._signature)
+        self._transactions = PaymentTransactions(self._outbox, self._rows, vault, self._is_frozen)
+        self._pauses = Pauses(self._rows, policy.retry_s, policy.retry_cap_s, self._now_ms)
+        self._sending = PaymentSending(
+            self._rows,
+            self._outbox,
+            BatchMaker(rpc, vault, sender.address, self._signature),
+            self._pauses,
+            may_sign=may_sign,
+            is_frozen=self._is_frozen,
+            max_in_flight=policy.send.max_in_flight,
+            max_batch=policy.max_batch,
+        )
         self._search = PaymentSearch(rpc, vault, deploy_block)
         self._risk = risk
         self._submit = submit
@@ -152,7 +162,6 @@ class WithdrawalWorker:
         self._chain_id = chain_id
         self._vault = vault
         self._policy = policy
-        self._may_sign = may_sign
         self._poll_s = poll_s
         self._now = now
         self._started = False
@@ -161,10 +170,6 @@ class WithdrawalWorker:
         self._in_review = 0
         self._conditions: dict[str, Exception] = {}
         self._fault: Exception | None = None
-        self._retries: dict[str, int] = {}
-        self._refused: dict[str, Exception] = {}
-        """What the signer will not sign, asked again at growing intervals, and visible all the while."""
-        self._checked_s: dict[str, float] = {}
         self._newest_confirmed = 0
 
     def status(self) -> WithdrawalsStatus:
@@ -192,7 +197,7 @@ class WithdrawalWorker:
         )
 
     async def poll(self) -> None:
-        """One pass over everything that is open."""
+        """One pass over what is under way, and over a bounded number of what is due."""
         if not self._started:
             await self.prepare()
         await self._read_journal()
@@ -200,25 +205,33 @@ class WithdrawalWorker:
         finality = self._policy.finality
         finalized = await self._rpc.finalized() if finality.is_finalized else None
         self._newest_confirmed = finality.newest_confirmed(head, finalized)
+        self._search.start_pass()
         conditions: dict[str, Exception] = {}
-        await self._transactions.look_after(head, self._is_confirmed, conditions)
-        payments = await self._rows.open()
-        if payments and finalized is None:
-            finalized = await self._rpc.finalized()
-        ready: list[StoredPayment] = []
-        for payment in payments:
+        waiting = await self._transactions.look_after(head, self._is_confirmed, conditions)
+        under_way = await self._rows.under_way()
+        due = await self._rows.due(self._now_ms(), DUE_PER_PASS)
+        final = await self._final(finalized) if under_way or due else None
+        for payment in under_way:
             try:
-                if await self._advance(payment, head, finalized):
-                    ready.append(payment)
+                await self._advance_signed(payment, head, final)
             except OF_ONE_PAYMENT as condition:
                 conditions[payment.withdrawal_id] = condition
-        await self._send_out(ready, head, conditions)
-        self._open_payments = len(payments)
-        self._in_review = sum(payment.state is PaymentState.REVIEW for payment in payments)
-        open_ids = {payment.withdrawal_id for payment in payments}
-        self._refused = {key: value for key, value in self._refused.items() if key in open_ids}
-        self._note_conditions(self._refused | conditions)
+        ready = await self._advance_due(due, head, final, conditions)
+        await self._sending.send(ready, under_way, waiting, head, conditions)
+        self._open_payments, self._in_review = await self._rows.counts()
+        self._note_conditions(self._sending.refused(self._committed.open_withdrawal) | conditions)
         self._fault = None
+
+    async def _final(self, finalized: Header | None) -> Header | None:
+        """The newest block that a refund may rest on: what the chain calls final, and confirmed here as well.
+
+        A node that calls a block final which is not would have us give back what is still paid.
+        """
+        if finalized is None:
+            finalized = await self._rpc.finalized()
+        if finalized is None or finalized.number <= self._newest_confirmed:
+            return finalized
+        return await self._rpc.header(self._newest_confirmed)
 
     def _note_conditions(self, conditions: dict[str, Exception]) -> None:
         for withdrawal_id, condition in conditions.items():
@@ -231,72 +244,104 @@ class WithdrawalWorker:
     async def prepare(self) -> None:
         """Compares with the journal and the chain before anything is done; the first pass does it by itself.
 
-        Called before `run` it lets a start be refused. Raises WrongChain, CursorAheadOfJournal, NonceGap.
+        Called before `run` it lets a start be refused. Raises WrongChain, CursorAheadOfJournal.
         """
         await self._rpc.check_chain(self._chain_id)
         self._cursor = await self._rows.cursor()
         if self._cursor > self._committed.seq:
             raise CursorAheadOfJournal(self._cursor, self._committed.seq)
-        await self._outbox.prepare()
+        try:
+            await self._outbox.prepare()
+        except PaymentCondition as condition:  # seen again in each pass; trading does not wait for it
+            log.warning("sender_stopped", sender=self._outbox.address, condition=str(condition))
         self._started = True
 
     async def _read_journal(self) -> None:
-        while rows := await self._tail.read(self._cursor, JOURNAL_ROWS_PER_READ):
+        """Up to where it was when the pass began: a busy exchange never stops writing."""
+        goal = self._committed.seq
+        while self._cursor < goal and (rows := await self._tail.read(self._cursor, JOURNAL_ROWS_PER_READ)):
             await self._rows.take_in(rows)
             self._cursor = rows[-1].seq_last
 
     # ----------------------------------------------------------------------------------- payments
 
-    async def _advance(self, payment: StoredPayment, head: Header, finalized: Header | None) -> bool:
-        """Takes a payment as far as it goes without sending anything; whether it is ready to be sent."""
+    def _is_owed(self, payment: StoredPayment) -> bool:
+        """Whether the ledger has it in flight, just as it is stored. Raises PaymentDiffersFromLedger."""
         requested = self._committed.open_withdrawal(payment.withdrawal_id)
         if requested is None:
             return False  # final in the ledger: the journal's event, still to be read, says how
         if not payment.repeats(requested):
             raise PaymentDiffersFromLedger(payment.withdrawal_id)
-        if finalized is not None and finalized.time_s > payment.deadline_s:
-            if not await self._is_used(payment, finalized.hash):
-                await self._refund(payment, finalized)
-                return False
+        return True
+
+    async def _advance_signed(self, payment: StoredPayment, head: Header, final: Header | None) -> None:
+        """Confirmations, settlement, refund of a payment whose bytes are out."""
+        if not self._is_owed(payment):
+            return
+        if final is not None and final.time_s > payment.deadline_s:
+            if not await self._is_used(payment, final.hash):
+                await self._refund(payment, final)
+                return
             if payment.state in UNDER_WAY:  # paid, but by nothing that is looked after any more
                 await self._find_on_chain(payment, head)
-                return False
+                return
         if payment.state is PaymentState.MINED:
             await self._confirm(payment)
-        if payment.state not in _BEFORE_SIGNED:
-            return False
-        return await self._is_ready(payment, head)
 
-    async def _is_ready(self, payment: StoredPayment, head: Header) -> bool:
-        """Whether a payment may be signed as far as it alone is concerned.
+    async def _advance_due(
+        self, due: list[StoredPayment], head: Header, final: Header | None, conditions: dict[str, Exception]
+    ) -> list[StoredPayment]:
+        """Takes payments that are not signed as far as they go without that; those that are ready for it.
 
-        Bytes that another copy of our tables signed are followed first, also while nothing may be signed:
-        the books agree again only when all that was paid is known. While it waits, that is asked now and
-        then.
+        Bytes that another copy of our tables signed are looked for first, also while nothing may be signed:
+        the books agree again only when all that was paid is known. The others are put off for a while, so
+        that those behind them get their turn.
         """
-        now_s = self._now()
-        if now_s - self._checked_s.get(payment.withdrawal_id, 0.0) >= self._policy.retry_s:
-            if await self._is_used(payment):
-                await self._find_on_chain(payment, head)
-                return False
-            self._checked_s[payment.withdrawal_id] = now_s
-        if now_s * 1_000 < payment.not_before_ms:
+        self._risk.start_pass()
+        ready: list[StoredPayment] = []
+        others: list[str] = []
+        for payment, is_used in zip(due, await self._are_used(due), strict=True):
+            try:
+                if await self._is_ready(payment, head, final, is_used=is_used):
+                    ready.append(payment)
+                    continue
+            except OF_ONE_PAYMENT as condition:
+                conditions[payment.withdrawal_id] = condition
+            others.append(payment.withdrawal_id)
+        await self._pauses.put_off(others)
+        return ready
+
+    async def _is_ready(
+        self, payment: StoredPayment, head: Header, final: Header | None, *, is_used: bool
+    ) -> bool:
+        """Whether a payment may be signed as far as it alone is concerned."""
+        if not self._is_owed(payment):
             return False
+        if is_used:
+            await self._find_on_chain(payment, head)
+            return False
+        if final is not None and final.time_s > payment.deadline_s:
+            if not await self._is_used(payment, final.hash):
+                await self._refund(payment, final)
+            return False
+        if self._is_frozen(payment.account_id):
+            return False  # its money may not exist: it waits, and comes back after its deadline
         if payment.state is PaymentState.REQUESTED and not await self._judge(payment):
             return False
         if payment.state in (PaymentState.REVIEW, PaymentState.REJECTED):
             return False
         # too late to be paid: it is refunded after its deadline
-        return payment.deadline_s - max(head.time_s, now_s) >= self._policy.deadline_room_s
+        return payment.deadline_s - max(head.time_s, self._now()) >= self._policy.deadline_room_s
+
+    def _is_frozen(self, account_id: int) -> bool:
+        return self._committed.account_state(account_id) is AccountState.FROZEN
 
     async def _judge(self, payment: StoredPayment) -> bool:
         """Asks the risk step and stores its verdict; whether the payment is approved now."""
-        now_ms = int(self._now() * 1_000)
+        now_ms = self._now_ms()
         judgement = await self._risk.judge(payment, now_ms)
         if judgement.verdict is Verdict.WAIT:
-            await self._rows.wait(
-                payment.withdrawal_id, now_ms + int(1_000 * self._policy.retry_s), judgement.reason
-            )
+            await self._rows.wait(payment.withdrawal_id, judgement.reason)
             return False
         if judgement.verdict is Verdict.REVIEW:
             if await self._rows.hold(payment.withdrawal_id, judgement.reason):
@@ -306,49 +351,18 @@ class WithdrawalWorker:
         log.info("payment_approved", withdrawal=payment.withdrawal_id)
         return approved
 
-    async def _send_out(
-        self, ready: list[StoredPayment], head: Header, conditions: dict[str, Exception]
-    ) -> None:
-        """Signs and sends the ready payments in batches, as many as may be under way at once."""
-        if not ready or not self._may_sign():
-            return
-        room = self._policy.send.max_in_flight - len(await self._outbox.rows.open())
-        for start in range(0, len(ready), self._policy.max_batch):
-            if room <= 0:
-                return
-            batch = await self._batches.make(ready[start : start + self._policy.max_batch])
-            for payment, condition in batch.conditions:
-                self._refused[payment.withdrawal_id] = condition
-                await self._try_later(payment, str(condition))
-            for payment, obstacle in batch.obstacles:
-                await self._try_later(payment, obstacle)
-            if not batch.items:
-                continue
-            if not self._may_sign():  # it took a few requests to get here
-                return
-            ids = batch.ids
-
-            async def sign(connection: "asyncpg.pool.PoolConnectionProxy", nonce: int) -> bool:
-                return await self._rows.sign(connection, ids, self._outbox.address, nonce)  # noqa: B023
-
-            try:
-                submitted = await self._outbox.submit(self._batches.call(batch), head, sign)
-            except OF_ONE_PAYMENT as condition:
-                conditions |= dict.fromkeys(ids, condition)
-                continue
-            for withdrawal_id in ids:
-                self._refused.pop(withdrawal_id, None)
-            if submitted is not None:
-                log.info("payments_signed", count=len(ids), nonce=submitted.nonce, tx_hash=submitted.tx_hash)
-                if submitted.is_broadcast:
-                    await self._rows.broadcast(ids)
-                room -= 1
-
     async def _signature(self, payment: StoredPayment) -> bytes:
         request = await owner_request(
             self._tail, self._committed.sub_account, payment.requested_seq, payment.withdrawal_id
         )
         return await self._signer.sign_order(PaymentOrder(payment.payment, request))
+
+    async def _are_used(self, payments: list[StoredPayment]) -> list[bool]:
+        """Which ids the vault has used, as of the newest block; asked in parallel."""
+        answers = await together(
+            *(self._rpc.view(self._vault, used_call(payment.withdrawal_id)) for payment in payments)
+        )
+        return [decode_word(answer) != 0 for answer in answers]
 
     async def _is_used(self, payment: StoredPayment, block_hash: str | None = None) -> bool:
         answer = await self._rpc.view(self._vault, used_call(payment.withdrawal_id), block_hash)
@@ -378,17 +392,16 @@ class WithdrawalWorker:
             await self._settle(payment, receipt, outcome)
         elif reason in NEVER_PAYABLE:
             await self._rows.postpone(
-                payment.withdrawal_id, payment.deadline_s * 1_000, f"never payable: {reason}"
+                payment.withdrawal_id,
+                payment.before_signed,
+                payment.deadline_s * 1_000,
+                f"never payable: {reason}",
             )
         else:
-            await self._try_later(payment, f"{outcome}, reason {reason}")
+            await self._pauses.try_later(payment, payment.before_signed, f"{outcome}, reason {reason}")
 
-    async def _try_later(self, payment: StoredPayment, note: str) -> None:
-        retry = self._retries.get(payment.withdrawal_id, 0)
-        self._retries[payment.withdrawal_id] = retry + 1
-        pause_s = min(self._policy.retry_cap_s, self._policy.retry_s * 2 ** min(retry, 16))
-        await self._rows.postpone(payment.withdrawal_id, int((self._now() + pause_s) * 1_000), note)
-        log.warning("payment_postponed", withdrawal=payment.withdrawal_id, pause_s=pause_s, note=note)
+    def _now_ms(self) -> int:
+        return int(self._now() * 1_000)
 
     def _is_confirmed(self, receipt: Receipt) -> bool:
         return receipt.block_number <= self._newest_confirmed
@@ -422,8 +435,7 @@ class WithdrawalWorker:
         refusal = next((event for event in outcome.events if isinstance(event, Rejected)), None)
         if refusal is not None and refusal.reason is not RejectReason.WITHDRAWAL_ALREADY_FINAL:
             raise PaymentRefused(payment.withdrawal_id, refusal.reason)
-        self._retries.pop(payment.withdrawal_id, None)
-        self._checked_s.pop(payment.withdrawal_id, None)
+        self._pauses.forget(payment.withdrawal_id)
         log.info(
             "payment_final", withdrawal=payment.withdrawal_id, command=type(command).__name__, seq=outcome.seq
         )
