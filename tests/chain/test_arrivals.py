@@ -1,5 +1,6 @@
 """Personal deposit addresses: shown as pending, swept, and credited by the vault's own deposit."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,16 @@ import pytest
 from eth_abi.abi import encode
 from tests.chain.conftest import nothing_displaced
 
-from exchange.chain.arrival_rows import arrivals_of, issue_address
-from exchange.chain.arrivals import ArrivalWatcher
+from exchange.chain.arrival_rows import ASKED_STEP_MS, arrivals_of, issue_address
+from exchange.chain.arrivals import ANY_PER_PASS, ASKED_S, TRIES_PER_PASS, ArrivalWatcher
 from exchange.chain.deposit_addresses import address_of_call, decode_address
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.dev_keys import ADMIN_KEY, DEV_CHAIN_ID, SWEEPER_KEY, dev_address, dev_key
-from exchange.chain.errors import RegistryDiffers, SenderOutOfGas
+from exchange.chain.errors import RegistryDiffers, RpcError, SenderOutOfGas
 from exchange.chain.finality import Finality
 from exchange.chain.forwarders import Forwarders
 from exchange.chain.outbox import Outbox, SendPolicy
+from exchange.chain.rpc import together
 from exchange.chain.signer import LocalSender
 from exchange.chain.vault import PAUSE, selector
 from exchange.core.markets import NATIVE_TOKEN
@@ -249,3 +251,118 @@ async def test_an_unlisted_token_at_an_address_is_not_shown_and_not_swept(
     await watch().poll()
     assert await arrivals(pool, forwarders, alice.address) == {}
     assert personal != deployment.vault
+
+
+def owner_number(number: int) -> str:
+    return f"0x{number:040x}"
+
+
+async def idle_addresses(pool, forwarders, count: int) -> list[str]:
+    """Owners who were given an address once, and have not asked since."""
+    owners = [owner_number(10**9 + number) for number in range(count)]
+    long_ago_ms = int(1_000 * (time.time() - ASKED_S - 3_600))
+    await pool.executemany(
+        "INSERT INTO deposit_addresses (chain_id, registry, owner, address, issued_ms, last_asked_ms)"
+        " VALUES ($1, $2, $3, $4, $5, $5)",
+        [
+            (DEV_CHAIN_ID, forwarders.registry, owner, forwarders.address_of(owner), long_ago_ms)
+            for owner in owners
+        ],
+    )
+    return owners
+
+
+async def set_balances(rpc, addresses: list[str], atoms: int) -> None:
+    await together(*(rpc.call("anvil_setBalance", address, hex(atoms)) for address in addresses))
+
+
+async def test_dust_at_a_thousand_addresses_does_not_hold_up_what_is_enough(
+    watch, address, pool, wallet, rpc, forwarders
+):
+    await set_balances(rpc, [await address(owner_number(10**9 + number)) for number in range(1_001)], 1)
+    watcher = watch()
+    for _ in range(2):
+        await watcher.poll()
+    assert await pool.fetchval("SELECT count(*) FROM deposit_arrivals") == 1_001
+    assert watcher.status().waiting == 0
+    personal = await address(wallet(0).address)
+    await wallet(5).send(personal, value=ETHER)
+    await watcher.poll()
+    assert await rpc.balance(personal) == 0
+
+
+async def test_what_can_not_be_swept_does_not_hold_up_what_can(
+    watch, address, pool, wallet, rpc, forwarders, faulty_rpc
+):
+    stuck = [owner_number(10**9 + number) for number in range(2 * TRIES_PER_PASS)]
+
+    def refuse(method: str, params: tuple[Any, ...]) -> None:
+        is_sweep = method == "eth_call" and "from" in params[0]
+        if is_sweep and any(owner[2:] in params[0]["data"] for owner in stuck):
+            raise RpcError(method, 3, "execution reverted")
+
+    faulty_rpc.before = refuse
+    await set_balances(rpc, [await address(owner) for owner in stuck], ETHER)
+    watcher = watch()
+    await watcher.poll()
+    personal = await address(wallet(0).address)
+    await wallet(5).send(personal, value=ETHER)
+    for _ in range(2):
+        await watcher.poll()
+    assert await rpc.balance(personal) == 0
+    assert watcher.status().waiting == len(stuck) + 1
+
+
+async def test_an_address_that_was_asked_for_lately_is_looked_at_in_each_pass(
+    watch, address, pool, wallet, forwarders
+):
+    await idle_addresses(pool, forwarders, 3_000)
+    alice = wallet(0)
+    await wallet(5).send(await address(alice.address), value=1)
+    await watch(sweeps=False).poll()
+    assert await arrivals(pool, forwarders, alice.address) == {NATIVE_TOKEN: 1}
+
+
+async def test_an_address_that_nobody_asks_for_any_more_has_its_turn_too(
+    watch, pool, wallet, forwarders, rpc
+):
+    owners = await idle_addresses(pool, forwarders, 2 * ANY_PER_PASS + 1)
+    await rpc.call("anvil_setBalance", forwarders.address_of(owners[-1]), hex(ETHER))
+    watcher = watch()
+    for _ in range(2):
+        await watcher.poll()
+    assert watcher.status().waiting == 0
+    await watcher.poll()
+    assert await rpc.balance(forwarders.address_of(owners[-1])) == 0
+
+
+async def test_what_was_swept_by_somebody_else_is_noticed_though_its_address_lies_idle(
+    watch, pool, wallet, forwarders, rpc
+):
+    owners = await idle_addresses(pool, forwarders, 3 * ANY_PER_PASS)
+    await rpc.call("anvil_setBalance", forwarders.address_of(owners[0]), hex(ETHER))
+    watcher = watch(sweeps=False)
+    await watcher.poll()
+    assert watcher.status().waiting == 1
+    await rpc.call("anvil_setBalance", forwarders.address_of(owners[0]), "0x0")
+    await watcher.poll()
+    assert watcher.status().waiting == 0
+
+
+async def test_asking_again_is_noted_but_not_each_time(pool, forwarders):
+    owner, registry = owner_number(7), forwarders.registry
+
+    async def noted_ms() -> int:
+        return int(await pool.fetchval("SELECT last_asked_ms FROM deposit_addresses"))
+
+    for asked_ms, expected_ms in (
+        (1_000, 1_000),
+        (1_000 + ASKED_STEP_MS - 1, 1_000),
+        (1_000 + ASKED_STEP_MS, 1_000 + ASKED_STEP_MS),
+        (2_000, 1_000 + ASKED_STEP_MS),  # a clock that went back
+    ):
+        await issue_address(
+            pool, DEV_CHAIN_ID, registry, owner, forwarders.address_of(owner), asked_ms=asked_ms
+        )
+        assert await noted_ms() == expected_ms
+    assert await pool.fetchval("SELECT issued_ms FROM deposit_addresses") == 1_000

@@ -3,11 +3,16 @@
 Theory of operation. Each pass
 
 1. asks the registry, in a few calls at one block, what lies at the addresses that were given out, a bounded
-   number of owners at a time, in turn, and stores it (`arrival_rows`). That is shown as pending and is
-   nothing more: no one is credited for it;
+   number of owners at a time, and stores it (`arrival_rows`). That is shown as pending and is nothing more:
+   no one is credited for it;
 2. looks after the sweep that is under way, at most one transaction at a time;
 3. sends the next: what is at least the registry's minimum, oldest first, each item tried on the node before.
-   An item that would fail is left for later, longer each time.
+   An item that would fail is left for later, longer each time, and comes after all that was not tried yet.
+
+Which addresses. Giving one out costs nothing, so there may be very many, of which few are used. Three rounds
+go on side by side, each with its share of a pass: owners who asked for their address within ASKED_S; owners
+at whose addresses lies enough to be swept; and all others. So however many addresses lie idle, what is sent
+to one of the first is seen in the first pass or two; to one of the others, within minutes.
 
 The sweep is an ordinary deposit of the vault, numbered, for that account: `deposits` credits it. Anybody may
 sweep, so this is a service and no power: the key needs gas and no role, and can not send funds elsewhere.
@@ -39,14 +44,18 @@ from exchange.chain.vault import decode_word
 from exchange.core.units import MAX_ATOMS
 
 OWNERS_PER_CALL = 50
-CALLS_PER_PASS = 20
+ASKED_S = 7 * 24 * 3_600
+ASKED_PER_PASS = 600
+ENOUGH_PER_PASS = 200
+ANY_PER_PASS = 200
 SWEEPS_PER_BATCH = 6
+TRIES_PER_PASS = 24
+"""Of items, on the node, to find those for a batch."""
 ITEM_GAS = 1_550_000
 """What the registry wants in hand before each item, with what a call keeps back; most of it is not used."""
 BATCH_GAS = 300_000
-MAX_ARRIVALS = 1_000
-RETRY_S = 30.0
-RETRY_CAP_S = 3_600.0
+RETRY_MS = 30_000
+RETRY_CAP_MS = 3_600_000
 
 log = structlog.get_logger(__name__)
 
@@ -88,10 +97,10 @@ class ArrivalWatcher:
         self._poll_s = poll_s
         self._now = now
         self._started = False
-        self._after = ""
+        self._asked_before: tuple[int, str] | None = None
+        self._enough_after = ""
+        self._any_after = ""
         self._minima: dict[str, int] = {}
-        self._retry: dict[tuple[str, str], tuple[float, float]] = {}
-        """By owner and token: not before which time, and how long the wait was."""
         self._waiting = 0
         self._condition: Exception | None = None
         self._fault: Exception | None = None
@@ -131,10 +140,9 @@ class ArrivalWatcher:
         tokens = self._tokens()
         await self._read_minima(tokens)
         await self._look(tokens, head)
-        ready = [arrival for arrival in await self._rows.all(MAX_ARRIVALS) if self._is_enough(arrival)]
-        self._waiting = len(ready)
+        self._waiting = await self._rows.count_enough(self._minima)
         if self._outbox is not None:
-            await self._sweep(self._outbox, ready, head)
+            await self._sweep(self._outbox, head)
         self._fault = None
 
     # ---- 1. what lies there
@@ -149,53 +157,57 @@ class ArrivalWatcher:
         }
 
     async def _look(self, tokens: list[str], head: Header) -> None:
-        """The next owners in turn, from the first again after the last."""
-        for _ in range(CALLS_PER_PASS if tokens else 0):
-            owners = await self._rows.owners(self._after, OWNERS_PER_CALL)
-            if owners:
-                answer = await self._rpc.view(
-                    self.forwarders.registry, balances_call(owners, tokens), head.hash
-                )
-                found = {
-                    (owner, token): atoms
-                    for owner, of_owner in zip(
-                        owners, decode_balances(answer, len(owners), len(tokens)), strict=True
-                    )
-                    for token, atoms in zip(tokens, of_owner, strict=True)
-                    if 0 < atoms <= MAX_ATOMS  # more is a worthless token's nonsense
-                }
-                await self._rows.put(owners, found, head.number)
-            if len(owners) < OWNERS_PER_CALL:
-                self._after = ""
-                return
-            self._after = owners[-1]
+        if not tokens:
+            return
+        owners = await self._next_owners()
+        groups = [owners[start : start + OWNERS_PER_CALL] for start in range(0, len(owners), OWNERS_PER_CALL)]
+        answers = await together(
+            *(
+                self._rpc.view(self.forwarders.registry, balances_call(group, tokens), head.hash)
+                for group in groups
+            )
+        )
+        for group, answer in zip(groups, answers, strict=True):
+            balances = decode_balances(answer, len(group), len(tokens))
+            found = {
+                (owner, token): atoms
+                for owner, of_owner in zip(group, balances, strict=True)
+                for token, atoms in zip(tokens, of_owner, strict=True)
+                if 0 < atoms <= MAX_ATOMS  # more is a worthless token's nonsense
+            }
+            await self._rows.put(group, found, head.number)
 
-    def _is_enough(self, arrival: Arrival) -> bool:
-        minimum = self._minima.get(arrival.token)
-        return minimum is not None and arrival.amount_atoms >= minimum
+    async def _next_owners(self) -> list[str]:
+        """Those whose turn it is; each of the rounds begins again when it is at its end."""
+        since_ms = self._now_ms() - 1_000 * ASKED_S
+        asked = await self._rows.asked(since_ms, self._asked_before, ASKED_PER_PASS)
+        self._asked_before = asked[-1] if len(asked) == ASKED_PER_PASS else None
+        enough = await self._rows.owners_with_enough(self._minima, self._enough_after, ENOUGH_PER_PASS)
+        self._enough_after = enough[-1] if len(enough) == ENOUGH_PER_PASS else ""
+        anybody = await self._rows.owners(self._any_after, ANY_PER_PASS)
+        self._any_after = anybody[-1] if len(anybody) == ANY_PER_PASS else ""
+        return list(dict.fromkeys([*(owner for _, owner in asked), *enough, *anybody]))
 
     # ---- 2., 3. sweeps
 
-    async def _sweep(self, outbox: Outbox, ready: list[Arrival], head: Header) -> None:
+    async def _sweep(self, outbox: Outbox, head: Header) -> None:
         await outbox.tend(head)
         if await outbox.rows.open():
             return  # what is under way may be what still lies there
-        now_s = self._now()
-        due = [arrival for arrival in ready if now_s >= self._retry.get(_key(arrival), (0.0, 0.0))[0]]
-        chosen: list[tuple[str, str]] = []
-        for arrival in due:
+        chosen: list[Arrival] = []
+        for arrival in await self._rows.due(self._minima, self._now_ms(), TRIES_PER_PASS):
             if len(chosen) == SWEEPS_PER_BATCH:
                 break
             if await self._would_work(arrival, outbox.address):
-                chosen.append(_key(arrival))
-        self._retry = {key: self._retry[key] for key in map(_key, ready) if key in self._retry}
+                chosen.append(arrival)
         self._condition = None
         if not chosen:
             return
+        sweeps = [(arrival.owner, arrival.token) for arrival in chosen]
         gas = BATCH_GAS + ITEM_GAS * len(chosen)
-        call = Call(Purpose.SWEEP, self.forwarders.registry, sweep_batch_call(chosen), gas)
-        for key in chosen:
-            self._postpone(key)  # should it be skipped on the chain, it is not sent again and again
+        call = Call(Purpose.SWEEP, self.forwarders.registry, sweep_batch_call(sweeps), gas)
+        for arrival in chosen:
+            await self._postpone(arrival)  # should the chain skip it, it is not sent again and again
         try:
             submitted = await outbox.submit(call, head)
         except (PaymentCondition, RpcError) as condition:
@@ -211,16 +223,14 @@ class ArrivalWatcher:
                 self.forwarders.registry, sweep_call(arrival.owner, arrival.token), sender=sender
             )
         except RpcError as error:
-            self._postpone(_key(arrival))
+            await self._postpone(arrival)
             log.warning("sweep_would_fail", owner=arrival.owner, token=arrival.token, reason=error.message)
             return False
         return True
 
-    def _postpone(self, key: tuple[str, str]) -> None:
-        _, waited_s = self._retry.get(key, (0.0, 0.0))
-        wait_s = min(RETRY_CAP_S, 2 * waited_s or RETRY_S)
-        self._retry[key] = (self._now() + wait_s, wait_s)
+    async def _postpone(self, arrival: Arrival) -> None:
+        wait_ms = min(RETRY_CAP_MS, 2 * arrival.waited_ms or RETRY_MS)
+        await self._rows.put_off(arrival, self._now_ms() + wait_ms, wait_ms)
 
-
-def _key(arrival: Arrival) -> tuple[str, str]:
-    return (arrival.owner, arrival.token)
+    def _now_ms(self) -> int:
+        return int(1_000 * self._now())

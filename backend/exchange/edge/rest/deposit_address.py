@@ -55,7 +55,8 @@ async def get_deposit_address(
 ) -> DepositAddressAnswer:
     """An address of your own: send to it from any wallet or exchange. It stays the same for ever.
 
-    It is watched from the first time that you ask for it.
+    It is watched from the first time that you ask for it, and closely for a week from each time: what is sent
+    to it later is seen too, but may take minutes longer.
     """
     edge = edge_of(request)
     addressing = edge.deposit_addressing
