@@ -334,6 +334,27 @@ async def test_after_a_reorganization_a_log_that_is_kept_from_us_is_no_reason_to
     assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
 
 
+async def test_a_deposit_that_goes_while_its_blocks_are_asked_for_again_is_missed_all_the_same(
+    venue, wallet, mine, rpc, faulty_rpc
+):
+    snapshot = await rpc.call("evm_snapshot")
+    await wallet(0).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await wallet(1).deposit_native(5)
+    await mine(CONFIRMATIONS)
+    faulty_rpc.after = lambda method, params, answer: [] if method == "eth_getLogs" else answer
+    with pytest.raises(DepositsDisagree):
+        await venue.watcher().poll()
+    faulty_rpc.heal()
+    await rpc.call("evm_revert", snapshot)
+    await mine(3 * CONFIRMATIONS)
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+
+
 async def test_after_a_reorganization_an_invented_deposit_under_its_number_is_no_reason_to_halt(
     venue, displace, wallet, mine, faulty_rpc, deployment
 ):

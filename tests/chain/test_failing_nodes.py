@@ -232,7 +232,9 @@ async def test_a_node_that_is_behind_is_waited_for_and_nothing_is_taken_back(
 async def test_a_node_that_falls_behind_while_branches_are_compared_takes_nothing_back(
     watch, wallet, exchange, mine, rpc, faulty_rpc, pool
 ):
-    """One node tells of a reorganization of one block; the other one, far behind, knows of none of them."""
+    """One node tells of another newest block; the one that is asked for the others does not have them yet."""
+    await mine(5)
+    behind_at = (await rpc.head()).number
     await wallet(0).deposit_native(1)
     await mine(40)
     watcher = watch()
@@ -242,7 +244,9 @@ async def test_a_node_that_falls_behind_while_branches_are_compared_takes_nothin
     def lie(method: str, params: tuple[Any, ...], answer: Any) -> Any:
         if method != "eth_getBlockByNumber":
             return answer
-        return head | {"hash": "0x" + "77" * 32} if params[0] == "latest" else None
+        if params[0] == "latest":
+            return head | {"hash": "0x" + "77" * 32}
+        return answer if int(params[0], 16) <= behind_at else None
 
     faulty_rpc.after = lie
     with pytest.raises(ChainMoved):
