@@ -43,6 +43,7 @@ from exchange.chain.errors import ConfirmationsOutOfRange
 from exchange.chain.finality import Finality
 from exchange.chain.remote_signer import PolicySignerAt
 from exchange.chain.risk import AssetLimits, RiskPolicy
+from exchange.chain.signer import key_address
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import MAX_FEE_TIERS, NATIVE_TOKEN
 from exchange.core.units import DecimalSyntaxError, parse_atoms, parse_decimal
@@ -291,6 +292,12 @@ def _decimal(name: str, text: str) -> tuple[int, int]:
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     """Settings for `exchange serve`. Raises SettingsInvalid naming the first variable that is wrong."""
+    settings = _settings(environment)
+    _refuse_shared_keys(settings)
+    return settings
+
+
+def _settings(environment: Mapping[str, str]) -> Settings:
     chain_id = positive(environment, "EXCHANGE_CHAIN_ID")
     vault = address(environment, "EXCHANGE_VAULT")
     origin = required(environment, "EXCHANGE_ORIGIN").rstrip("/")
@@ -390,6 +397,26 @@ def _signer(environment: Mapping[str, str], password: str, chain_id: int) -> Loc
         token=shared_token(environment, "EXCHANGE_SIGNER_TOKEN_FILE"),
         address=address(environment, "EXCHANGE_SIGNER_ADDRESS"),
     )
+
+
+def _refuse_shared_keys(settings: Settings) -> None:
+    """A key counts its transactions by itself, for one purpose, and a role is no stronger than its key."""
+    keys: list[tuple[str, bytes | None]] = [
+        ("EXCHANGE_SENDER_KEYSTORE", settings.sender_key),
+        ("EXCHANGE_SWEEPER_KEYSTORE", settings.sweeper_key),
+        ("EXCHANGE_PUBLISHER_KEYSTORE", settings.publisher_key),
+    ]
+    signer = settings.signer
+    if isinstance(signer, LocalKey):
+        holders = {key_address(signer.key): "EXCHANGE_SIGNER_KEYSTORE"}
+    else:
+        holders = {signer.address: "EXCHANGE_SIGNER_ADDRESS"}
+    for name, key in keys:
+        if key is None:
+            continue
+        before = holders.setdefault(key_address(key), name)
+        if before != name:
+            raise SettingsInvalid(name, f"the same key as {before}; each role needs one of its own")
 
 
 # ---- the listing -----------------------------------------------------------------------------------------

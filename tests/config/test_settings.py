@@ -38,15 +38,23 @@ taker_fee_bps = 20
 """
 
 
+ROLES = {"signer": 7, "sender": 8, "sweeper": 9, "publisher": 10}
+
+
 @pytest.fixture(scope="session")
-def keystore() -> str:
-    return json.dumps(Account.encrypt(b"\x07" * 32, "secret", kdf="pbkdf2", iterations=10))
+def keystores() -> dict[str, str]:
+    """A key for each role."""
+    return {
+        role: json.dumps(Account.encrypt(bytes([byte]) * 32, "secret", kdf="pbkdf2", iterations=10))
+        for role, byte in ROLES.items()
+    }
 
 
 @pytest.fixture
-def environment(tmp_path: Path, keystore: str) -> dict[str, str]:
+def environment(tmp_path: Path, keystores: dict[str, str]) -> dict[str, str]:
     (tmp_path / "listing.toml").write_text(LISTING)
-    (tmp_path / "key.json").write_text(keystore)
+    for role, text in keystores.items():
+        (tmp_path / f"{role}.json").write_text(text)
     (tmp_path / "password").write_text("secret\n")
     return {
         "EXCHANGE_DATABASE_URL": "postgresql://db/exchange",
@@ -58,8 +66,8 @@ def environment(tmp_path: Path, keystore: str) -> dict[str, str]:
         "EXCHANGE_CONFIRMATIONS": "12",
         "EXCHANGE_ORIGIN": "https://exchange.example/",
         "EXCHANGE_LISTING": str(tmp_path / "listing.toml"),
-        "EXCHANGE_SIGNER_KEYSTORE": str(tmp_path / "key.json"),
-        "EXCHANGE_SENDER_KEYSTORE": str(tmp_path / "key.json"),
+        "EXCHANGE_SIGNER_KEYSTORE": str(tmp_path / "signer.json"),
+        "EXCHANGE_SENDER_KEYSTORE": str(tmp_path / "sender.json"),
         "EXCHANGE_KEY_PASSWORD_FILE": str(tmp_path / "password"),
     }
 
@@ -69,7 +77,7 @@ def test_a_whole_environment_gives_settings(environment: dict[str, str]) -> None
     assert (settings.origin, settings.domain) == ("https://exchange.example", "exchange.example")
     assert (settings.host, settings.port, settings.finality) == ("127.0.0.1", 8000, Finality(12))
     assert settings.signer == LocalKey(b"\x07" * 32)
-    assert settings.sender_key == b"\x07" * 32
+    assert settings.sender_key == b"\x08" * 32
     vault = "0x" + "ab" * 20
     assert settings.listing == (
         ListAsset("ETH", 18, 31337, vault, NATIVE_TOKEN, 0, 1),
@@ -101,8 +109,9 @@ def test_alerts_go_to_a_webhook_only_when_there_is_one(environment: dict[str, st
 
 def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
     shown = repr(settings_from_environment(environment))
-    assert "07070707" not in shown
-    assert "\\x07" not in shown
+    for key in ("07", "08"):
+        assert 4 * key not in shown
+        assert f"\\x{key}" not in shown
 
 
 @pytest.mark.parametrize(
@@ -142,7 +151,7 @@ def test_a_wrong_password_and_a_file_that_is_no_keystore_are_told_apart_from_a_b
     with pytest.raises(SettingsInvalid, match="EXCHANGE_SIGNER_KEYSTORE"):
         settings_from_environment(environment)
     (tmp_path / "password").write_text("secret")
-    (tmp_path / "key.json").write_text("[]")
+    (tmp_path / "signer.json").write_text("[]")
     with pytest.raises(SettingsInvalid, match="EXCHANGE_SIGNER_KEYSTORE"):
         settings_from_environment(environment)
 
@@ -281,17 +290,17 @@ def test_without_a_contract_of_roots_proofs_are_not_published(environment):
     assert settings.proofs.every_s == 24 * 3_600
 
 
-def test_roots_are_published_with_contract_and_key(environment):
+def test_roots_are_published_with_contract_and_key(environment, tmp_path):
     settings = settings_from_environment(
         environment
         | {
             "EXCHANGE_BALANCE_ROOTS": "0x" + "Cd" * 20,
-            "EXCHANGE_PUBLISHER_KEYSTORE": environment["EXCHANGE_SENDER_KEYSTORE"],
+            "EXCHANGE_PUBLISHER_KEYSTORE": str(tmp_path / "publisher.json"),
             "EXCHANGE_PROOF_HOURS": "6",
         }
     )
     assert settings.balance_roots == "0x" + "cd" * 20
-    assert settings.publisher_key == b"\x07" * 32
+    assert settings.publisher_key == b"\x0a" * 32
     assert settings.proofs.every_s == 6 * 3_600
 
 
@@ -309,3 +318,26 @@ def test_settings_of_proofs_that_do_not_go_together_are_named(environment, chang
     with pytest.raises(SettingsInvalid) as caught:
         settings_from_environment(environment | changes)
     assert caught.value.name == named
+
+
+@pytest.mark.parametrize(
+    ("role", "other"),
+    [
+        (role, other)
+        for role in ROLES
+        for other in ROLES
+        if list(ROLES).index(role) < list(ROLES).index(other)
+    ],
+)
+def test_one_key_in_two_roles_is_refused(environment, tmp_path, keystores, role, other):
+    environment |= {
+        "EXCHANGE_DEPOSIT_ADDRESSES": "0x" + "cd" * 20,
+        "EXCHANGE_SWEEPER_KEYSTORE": str(tmp_path / "sweeper.json"),
+        "EXCHANGE_BALANCE_ROOTS": "0x" + "cd" * 20,
+        "EXCHANGE_PUBLISHER_KEYSTORE": str(tmp_path / "publisher.json"),
+    }
+    settings_from_environment(environment)
+    (tmp_path / f"{other}.json").write_text(keystores[role])
+    with pytest.raises(SettingsInvalid, match=f"same key as EXCHANGE_{role.upper()}_KEYSTORE") as refused:
+        settings_from_environment(environment)
+    assert refused.value.name == f"EXCHANGE_{other.upper()}_KEYSTORE"

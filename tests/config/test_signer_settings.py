@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
-from tests.config.test_settings import environment, keystore  # noqa: F401 - fixtures
+from tests.config.test_settings import environment, keystores  # noqa: F401 - fixtures
 
 from exchange.chain.dev_keys import SIGNER_KEY, dev_key
 from exchange.chain.remote_signer import PolicySignerAt
@@ -40,8 +40,8 @@ def remote(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:  # no
 
 
 @pytest.fixture
-def policy(tmp_path: Path, keystore: str) -> dict[str, str]:  # noqa: F811
-    (tmp_path / "key.json").write_text(keystore)
+def policy(tmp_path: Path, keystores: dict[str, str]) -> dict[str, str]:  # noqa: F811
+    (tmp_path / "key.json").write_text(keystores["signer"])
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "limits.toml").write_text(LIMITS)
@@ -105,6 +105,13 @@ def test_a_wrong_setting_of_the_signer_is_named(remote: dict[str, str], name: st
         settings_from_environment(remote | {name: value})
 
 
+def test_the_senders_key_can_not_be_the_policy_signers_too(remote: dict[str, str]) -> None:
+    sender = Account.from_key(settings_from_environment(remote).sender_key).address
+    with pytest.raises(SettingsInvalid, match="same key as EXCHANGE_SIGNER_ADDRESS") as refused:
+        settings_from_environment(remote | {"EXCHANGE_SIGNER_ADDRESS": sender})
+    assert refused.value.name == "EXCHANGE_SENDER_KEYSTORE"
+
+
 @pytest.mark.parametrize("token", ["", "short", "with space " * 5, "\u00e9" * 40, "t" * 257])
 def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(
     remote: dict[str, str], tmp_path: Path, token: str
@@ -119,7 +126,7 @@ def test_a_development_key_is_refused_where_money_is_real(
     tmp_path: Path,
 ) -> None:
     content = Account.encrypt(dev_key(SIGNER_KEY), "secret", kdf="pbkdf2", iterations=10)
-    (tmp_path / "key.json").write_text(json.dumps(content))
+    (tmp_path / "signer.json").write_text(json.dumps(content))
     settings_from_environment(environment)
     with pytest.raises(SettingsInvalid, match=r"EXCHANGE_SIGNER_KEYSTORE: .* public development key"):
         settings_from_environment(environment | {"EXCHANGE_CHAIN_ID": "1"})

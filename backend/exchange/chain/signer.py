@@ -65,6 +65,11 @@ class Sender(Protocol):
         ...
 
 
+def key_address(key: bytes) -> str:
+    """Lower-case address of a secret key."""
+    return str(Account.from_key(key).address).lower()
+
+
 def _local_account(key: bytes, chain_id: int) -> LocalAccount:
     account: LocalAccount = Account.from_key(key)
     refuse_dev_key(account.address, chain_id)
