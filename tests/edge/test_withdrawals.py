@@ -1,5 +1,6 @@
 import time
 
+import pytest
 from eth_account import Account
 from tests.edge.harness import problem, read_tables_standing_still
 
@@ -8,10 +9,31 @@ from exchange.edge.rest.withdrawals import WithdrawalItem
 
 USDC_ATOMS = 10**6
 MAX_ATOMS = 2**128
+TX_HASH = "0x" + "5f" * 32
 
 
 async def ask(trader, body):
     return await trader.request("POST", "/v1/withdrawals", json=body)
+
+
+async def store_payment(exchange, withdrawal_id, state, *, tx_hash=None, outcome=None, note=""):
+    """What the worker stores of a payment."""
+    await exchange.edge.pool.execute(
+        """
+        INSERT INTO payments (withdrawal_id, chain_id, vault, requested_seq, account_id, asset_id, owner,
+            token, amount_atoms, fee_atoms, destination, deadline_s, state, updated_ms, tx_hash, outcome,
+            note, block_number, block_hash)
+        SELECT withdrawal_id, chain_id, vault, seq, account_id, asset_id, owner,
+            token, amount_atoms, fee_atoms, destination, deadline_s, $2, 1, $3, $4, $5, 9, $6
+        FROM withdrawals WHERE withdrawal_id = $1
+        """,
+        withdrawal_id,
+        state,
+        tx_hash,
+        outcome,
+        note,
+        TX_HASH,
+    )
 
 
 async def test_a_withdrawal_signed_by_the_owner_leaves_the_balance_and_is_listed(exchange):
@@ -29,6 +51,7 @@ async def test_a_withdrawal_signed_by_the_owner_leaves_the_balance_and_is_listed
         "nonce": "1",
         "deadline_s": body["deadline_s"],
         "status": "requested",
+        "reason": None,
         "outcome": None,
         "tx_hash": None,
         "requested_ms": item["requested_ms"],
@@ -127,31 +150,50 @@ async def test_the_payments_state_is_shown_until_the_ledger_is_final(exchange):
     trader = await exchange.trader(USDC=10 * USDC_ATOMS)
     paid = (await ask(trader, trader.withdrawal())).json()["withdrawal"]["withdrawal_id"]
     back = (await ask(trader, trader.withdrawal(signed_nonce=2))).json()["withdrawal"]["withdrawal_id"]
-    tx_hash = "0x" + "5f" * 32
     assert await exchange.projection.reached(exchange.view.seq, 5)
-    await exchange.edge.pool.execute(
-        """
-        INSERT INTO payments (withdrawal_id, chain_id, vault, requested_seq, account_id, asset_id, owner,
-            token, amount_atoms, fee_atoms, destination, deadline_s, state, updated_ms, tx_hash)
-        SELECT withdrawal_id, chain_id, vault, seq, account_id, asset_id, owner,
-            token, amount_atoms, fee_atoms, destination, deadline_s, 'broadcast', 1, $2
-        FROM withdrawals WHERE withdrawal_id = $1
-        """,
-        paid,
-        tx_hash,
-    )
+    await store_payment(exchange, paid, "broadcast", tx_hash=TX_HASH)
     items = (await trader.get("/v1/withdrawals")).json()["items"]
     assert [(item["withdrawal_id"], item["status"], item["tx_hash"]) for item in items] == [
         (back, "requested", None),
-        (paid, "broadcast", tx_hash),
+        (paid, "broadcast", TX_HASH),
     ]
-    await exchange.sequencer.submit(SettleWithdrawal(paid, tx_hash, 9, "paid"))
+    await exchange.sequencer.submit(SettleWithdrawal(paid, TX_HASH, 9, "paid"))
     deadline_s = items[0]["deadline_s"]
     outcome = await exchange.sequencer.submit(RefundWithdrawal(back, 10, deadline_s + 1))
     items = (await trader.get("/v1/withdrawals", min_seq=outcome.seq)).json()["items"]
     assert [(item["status"], item["outcome"], item["tx_hash"]) for item in items] == [
         ("refunded", None, None),
-        ("settled", "paid", tx_hash),
+        ("settled", "paid", TX_HASH),
     ]
     assert set(items[0]) == set(WithdrawalItem.model_fields)
     assert (await trader.balances())["USDC"] == ("7.5", "0")
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "note", "status", "reason"),
+    [
+        ("requested", None, "", "requested", None),
+        ("requested", None, "velocity limit of the account", "requested", "velocity limit of the account"),
+        ("requested", "skipped", "skipped, reason 4", "requested", None),
+        ("review", None, "amount is reviewed by hand", "review", "amount is reviewed by hand"),
+        ("rejected", None, "the address is a known thief's", "rejected", "the address is a known thief's"),
+        ("rejected", "reverted", "reverted, reason None", "rejected", None),
+        ("approved", None, "the vault holds 12 atoms", "approved", None),
+        ("signed", None, "", "signed", None),
+        ("broadcast", None, "error -32000 from the node", "broadcast", None),
+        ("mined", "paid", "", "mined", None),
+        ("settled", "paid", "", "mined", None),
+        ("refunded", None, "", "refunded", None),
+    ],
+)
+async def test_the_owner_is_shown_where_it_stands_and_why_but_not_what_concerns_the_operator(
+    exchange, state, outcome, note, status, reason
+):
+    trader = await exchange.trader(USDC=10 * USDC_ATOMS)
+    withdrawal_id = (await ask(trader, trader.withdrawal())).json()["withdrawal"]["withdrawal_id"]
+    assert await exchange.projection.reached(exchange.view.seq, 5)
+    await store_payment(exchange, withdrawal_id, state, tx_hash=TX_HASH, outcome=outcome, note=note)
+    [item] = (await trader.get("/v1/withdrawals")).json()["items"]
+    one = (await trader.get(f"/v1/withdrawals/{withdrawal_id}")).json()["withdrawal"]
+    assert (item["status"], item["reason"], item["outcome"]) == (status, reason, None)
+    assert one == item

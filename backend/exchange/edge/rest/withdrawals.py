@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from exchange.chain.allow_list import NotListed, Waiting
-from exchange.chain.withdrawals import PaymentStatus, payment_status
+from exchange.chain.withdrawals import PaymentState, PaymentStatus, payment_status
 from exchange.core.accounts import MAX_SUB_ACCOUNT
 from exchange.core.events import Rejected, WithdrawalRequested
 from exchange.core.rejects import RejectReason
@@ -51,7 +51,13 @@ _LISTING = "withdrawals"
 REQUESTED = "requested"
 SETTLED = "settled"
 _OUTCOMES = frozenset({"paid", "claimable"})
-_IN_FLIGHT = frozenset({"requested", "approved", "signed", "broadcast", "mined"})
+
+_AS_SHOWN = {state: state for state in PaymentState} | {
+    # The payments may know before the read tables do; it is settled for the owner when those say so.
+    PaymentState.SETTLED: PaymentState.MINED
+}
+_DECIDED = frozenset({PaymentState.REQUESTED, PaymentState.REVIEW, PaymentState.REJECTED})
+"""States in which a payment's note is the risk step's or a reviewer's, as long as no vault has had it."""
 
 
 class WithdrawalRequest(StrictBody):
@@ -85,8 +91,13 @@ class WithdrawalItem(BaseModel):
     nonce: IdText
     deadline_s: int = Field(examples=[1763845200])
     status: str = Field(
-        description="requested, approved, signed, broadcast, mined; at the end settled or refunded",
+        description="requested, review, rejected, approved, signed, broadcast, mined; "
+        "at the end settled or refunded",
         examples=["settled"],
+    )
+    reason: str | None = Field(
+        description="Why it waits, is in review, or was rejected; null when it is none of these.",
+        examples=["amount is reviewed by hand"],
     )
     outcome: str | None = Field(
         description="Of a settled one: paid; or claimable, when the transfer failed: the owner fetches it.",
@@ -196,14 +207,20 @@ async def _require_allowed(edge: Edge, owner: str, destination: str) -> None:
 
 
 def _stored(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
-    status, outcome, tx_hash = row.status, None, row.tx_hash
+    status, reason, outcome, tx_hash = row.status, None, None, row.tx_hash
     if status == REQUESTED and payment is not None:
-        # A payment may be settled before the read tables say so; until they do it is still in flight.
-        status = payment.state if payment.state in _IN_FLIGHT else "mined"
-        tx_hash = payment.tx_hash
+        status, reason, tx_hash = _AS_SHOWN[payment.state], _reason(payment), payment.tx_hash
     elif status in _OUTCOMES:
         status, outcome = SETTLED, status
-    return _item(edge, row, status, row.time_ns, row.updated_ns, outcome=outcome, tx_hash=tx_hash)
+    return _item(
+        edge, row, status, row.time_ns, row.updated_ns, reason=reason, outcome=outcome, tx_hash=tx_hash
+    )
+
+
+def _reason(payment: PaymentStatus) -> str | None:
+    """What the owner is told. Any other note is the operator's: about funds, limits, node or signer."""
+    is_for_owner = payment.state in _DECIDED and payment.outcome is None
+    return (payment.note or None) if is_for_owner else None
 
 
 def _item(
@@ -213,6 +230,7 @@ def _item(
     requested_ns: int,
     updated_ns: int,
     *,
+    reason: str | None = None,
     outcome: str | None = None,
     tx_hash: str | None = None,
 ) -> WithdrawalItem:
@@ -226,6 +244,7 @@ def _item(
         nonce=str(asked.nonce),
         deadline_s=asked.deadline_s,
         status=status,
+        reason=reason,
         outcome=outcome,
         tx_hash=tx_hash,
         requested_ms=time_ms(requested_ns),
