@@ -41,6 +41,7 @@ import msgspec
 
 from exchange.chain.errors import ConfirmationsOutOfRange
 from exchange.chain.finality import Finality
+from exchange.chain.forwarders import forwarder_code
 from exchange.chain.remote_signer import PolicySignerAt
 from exchange.chain.risk import AssetLimits, RiskPolicy
 from exchange.chain.signer import key_address
@@ -107,6 +108,8 @@ class Settings:
     risk: RiskPolicy = field(default_factory=RiskPolicy)
     deposit_addresses: str | None = None
     """The registry of personal deposit addresses."""
+    forwarder_code: bytes = b""
+    """What creates a deposit address; there is some when there is a registry."""
     sweeper_key: bytes | None = None
     balance_roots: str | None = None
     publisher_key: bytes | None = None
@@ -310,6 +313,8 @@ def _settings(environment: Mapping[str, str]) -> Settings:
     password = file_text(environment, "EXCHANGE_KEY_PASSWORD_FILE").strip()
     listing = _listing(environment)
     balance_roots, publisher_key = _publishing(environment, password, chain_id)
+    named = environment.get("EXCHANGE_DEPOSIT_ADDRESSES")
+    registry = address(environment, "EXCHANGE_DEPOSIT_ADDRESSES") if named else None
     return Settings(
         database_url=required(environment, "EXCHANGE_DATABASE_URL"),
         clickhouse=required(environment, "EXCHANGE_CLICKHOUSE"),
@@ -331,11 +336,8 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         ),
         fee_tiers=fee_tier_schedule(listing),
         risk=risk_policy(listing),
-        deposit_addresses=(
-            address(environment, "EXCHANGE_DEPOSIT_ADDRESSES")
-            if environment.get("EXCHANGE_DEPOSIT_ADDRESSES")
-            else None
-        ),
+        deposit_addresses=registry,
+        forwarder_code=forwarder_code(ARTIFACTS) if registry else b"",
         sweeper_key=(
             keystore(environment, "EXCHANGE_SWEEPER_KEYSTORE", password, chain_id)
             if environment.get("EXCHANGE_SWEEPER_KEYSTORE")

@@ -26,7 +26,7 @@ from exchange.chain.risk import RiskStep
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner, Signer
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
-from exchange.config import ARTIFACTS, LocalKey, Settings
+from exchange.config import LocalKey, Settings
 from exchange.edge.dependencies import DepositAddressing, HealthPart
 from exchange.journal.tail import Tail
 from exchange.proofs.publisher import ProofPublisher, ProofSource, RootContract
@@ -54,7 +54,7 @@ class Custody:
         arrivals = self.arrivals
         if arrivals is None:
             return None
-        return DepositAddressing(arrivals.forwarders, lambda: arrivals.minima)
+        return DepositAddressing(arrivals.forwarders, lambda: arrivals.minima, lambda: arrivals.is_checked)
 
     def withdrawals_halted(self) -> bool:
         """Whether nothing is signed at present."""
@@ -247,6 +247,7 @@ def _arrivals(
     """The watcher of personal deposit addresses; without a sweeper's key it only watches."""
     if settings.deposit_addresses is None:
         return None
+    assert settings.forwarder_code
     outbox = None
     if settings.sweeper_key is not None:
         sweeper = LocalSender(settings.sweeper_key, settings.chain_id)
@@ -255,7 +256,7 @@ def _arrivals(
     return ArrivalWatcher(
         rpc,
         pool,
-        Forwarders.load(ARTIFACTS, registry=settings.deposit_addresses, vault=settings.vault),
+        Forwarders(settings.forwarder_code, registry=settings.deposit_addresses, vault=settings.vault),
         lambda: [
             asset.token
             for asset in committed.assets.values()

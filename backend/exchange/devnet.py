@@ -22,6 +22,7 @@ from exchange.chain import dev_keys
 from exchange.chain.deployment import Deployment, ensure_deployment
 from exchange.chain.devchain import Anvil, find_anvil
 from exchange.chain.finality import Finality
+from exchange.chain.forwarders import forwarder_code
 from exchange.chain.rpc import Rpc
 from exchange.config import (
     ARTIFACTS,
@@ -114,6 +115,7 @@ def _settings(
         signer=LocalKey(dev_keys.dev_key(dev_keys.SIGNER_KEY)),
         sender_key=dev_keys.dev_key(dev_keys.SENDER_KEY),
         deposit_addresses=deployment.deposit_addresses or None,
+        forwarder_code=bytes.fromhex(deployment.forwarder_code) or forwarder_code(ARTIFACTS),
         sweeper_key=dev_keys.dev_key(dev_keys.SWEEPER_KEY),
         balance_roots=deployment.balance_roots or None,
         publisher_key=dev_keys.dev_key(dev_keys.PUBLISHER_KEY),

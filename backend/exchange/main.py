@@ -23,14 +23,13 @@ from exchange import compiled
 from exchange.chain.allow_list import AllowList
 from exchange.chain.errors import RpcError, RpcUnavailable
 from exchange.chain.rpc import Rpc
-from exchange.chain.withdrawals import WithdrawalWorker
 from exchange.config import SWAGGER_ASSETS, Settings
 from exchange.core.commands import ListAsset, OpenMarket, SetRules
 from exchange.core.events import Rejected
 from exchange.core.markets import Asset, Market
 from exchange.core.rejects import RejectReason
 from exchange.core.terms import RULES_VERSION
-from exchange.custody import make_custody
+from exchange.custody import Custody, make_custody
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
 from exchange.edge.rest.health import engine_part, lag_part, login_part, postgres_part
@@ -215,7 +214,7 @@ async def serve(
         await stack.enter_async_context(running("engine", sequencer.run()))
         await _switch_on_rules(sequencer)
         await _list(sequencer, settings.listing)
-        await _prepare(custody.withdrawals)
+        await _prepare(custody)
         for name, work in (
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
@@ -284,11 +283,16 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequ
     return sequencer, recovered.snapshot_seq
 
 
-async def _prepare(withdrawals: WithdrawalWorker) -> None:
-    """Refuses a start against a wrong chain or lost rows; a node that does not answer is waited for later."""
+async def _prepare(custody: Custody) -> None:
+    """Refuses a start against a wrong chain, lost rows or another registry of deposit addresses.
+
+    A node that does not answer is waited for later.
+    """
     try:
         with reaching_the_database():
-            await withdrawals.prepare()
+            await custody.withdrawals.prepare()
+        if custody.arrivals is not None:
+            await custody.arrivals.check()
     except (RpcUnavailable, RpcError) as error:
         logger.warning("chain_unavailable", error=str(error))
 

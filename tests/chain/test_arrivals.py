@@ -109,6 +109,19 @@ async def test_another_build_than_the_registrys_is_found_at_start(rpc, deploymen
         await other.check(rpc)
 
 
+async def test_a_watcher_of_another_build_refuses_the_start_and_shows_no_address(
+    rpc, pool, deployment, exchange
+):
+    other = Forwarders(b"\x60\x00", registry=deployment.deposit_addresses, vault=deployment.vault)
+    watcher = ArrivalWatcher(rpc, pool, other, list, None, chain_id=DEV_CHAIN_ID)
+    with pytest.raises(RegistryDiffers):
+        await watcher.check()
+    assert not watcher.is_checked
+    with pytest.raises(RegistryDiffers):
+        await watcher.poll()
+    assert not watcher.is_checked
+
+
 async def test_what_is_sent_is_pending_then_swept_then_credited(
     watch, credit, address, forwarders, pool, wallet, exchange, mine
 ):

@@ -51,7 +51,7 @@ FORWARDERS = Forwarders.load(
     Path(__file__).parents[2] / "build" / "contracts", registry=REGISTRY, vault=VAULT
 )
 MINIMA = {ETH: 10**16, USDC: 10**6}
-DEPOSIT_ADDRESSING = DepositAddressing(FORWARDERS, lambda: MINIMA)
+DEPOSIT_ADDRESSING = DepositAddressing(FORWARDERS, lambda: MINIMA, lambda: True)
 SWAGGER_UI = Path(__file__).parents[2] / "node_modules" / "swagger-ui-dist"
 
 LISTING: list[Command] = [

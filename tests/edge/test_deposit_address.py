@@ -17,6 +17,7 @@ from tests.edge.harness import (
 )
 
 from exchange.chain.arrival_rows import ArrivalRows
+from exchange.edge.dependencies import DepositAddressing
 from exchange.gateway.addresses import checksummed
 
 
@@ -82,6 +83,19 @@ async def test_a_parameter_that_is_not_known_is_refused(exchange):
 async def without_addresses(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Exchange]:
     async with running_exchange(database_url, pool, deposit_addressing=None) as running:
         yield running
+
+
+@pytest.fixture
+async def unchecked(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Exchange]:
+    addressing = DepositAddressing(FORWARDERS, dict, lambda: False)
+    async with running_exchange(database_url, pool, deposit_addressing=addressing) as running:
+        yield running
+
+
+async def test_no_address_is_shown_before_the_chain_was_seen_to_give_the_same(unchecked):
+    alice = await unchecked.trader()
+    problem(await alice.get("/v1/deposit-address"), 503, "unavailable")
+    assert await unchecked.edge.pool.fetchval("SELECT count(*) FROM deposit_addresses") == 0
 
 
 async def test_a_deployment_without_a_registry_says_so(without_addresses):

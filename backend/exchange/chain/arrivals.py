@@ -97,6 +97,7 @@ class ArrivalWatcher:
         self._poll_s = poll_s
         self._now = now
         self._started = False
+        self._checked = False
         self._asked_before: tuple[int, str] | None = None
         self._enough_after = ""
         self._any_after = ""
@@ -104,6 +105,11 @@ class ArrivalWatcher:
         self._waiting = 0
         self._condition: Exception | None = None
         self._fault: Exception | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the registry on the chain was seen to give the same addresses: before that, none is shown."""
+        return self._checked
 
     @property
     def minima(self) -> dict[str, int]:
@@ -128,11 +134,20 @@ class ArrivalWatcher:
             on_fault=note,
         )
 
+    async def check(self) -> None:
+        """Compares with the registry on the chain; called before `run` it lets a start be refused.
+
+        An address that the registry does not give is one at which funds would be lost. Raises WrongChain,
+        RegistryDiffers, RpcError, RpcUnavailable.
+        """
+        await self._rpc.check_chain(self._chain_id)
+        await self.forwarders.check(self._rpc)
+        self._checked = True
+
     async def poll(self) -> None:
         """One pass. Raises ChainError."""
         if not self._started:
-            await self._rpc.check_chain(self._chain_id)
-            await self.forwarders.check(self._rpc)
+            await self.check()
             if self._outbox is not None:
                 await self._outbox.prepare()
             self._started = True

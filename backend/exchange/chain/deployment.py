@@ -22,6 +22,7 @@ from exchange.chain import balance_roots as roots_abi
 from exchange.chain import deposit_addresses as addresses_abi
 from exchange.chain import vault as vault_abi
 from exchange.chain.errors import ArtifactMissing, ChainError, DeployFailed, DeploymentLost
+from exchange.chain.forwarders import forwarder_code
 from exchange.chain.rpc import Receipt, Rpc
 from exchange.chain.vault import selector
 from exchange.core.markets import NATIVE_TOKEN
@@ -52,6 +53,7 @@ class Deployment(msgspec.Struct, frozen=True):
     """Where the contracts are; nothing of the vault lies before `deploy_block`.
 
     `deposit_addresses` and `balance_roots` are "" in a deployment that was stored before there were any.
+    `forwarder_code` (hex) is what the registry creates: later builds may compile it to something else.
     """
 
     chain_id: int
@@ -61,6 +63,7 @@ class Deployment(msgspec.Struct, frozen=True):
     deploy_block: int
     deposit_addresses: str = ""
     balance_roots: str = ""
+    forwarder_code: str = ""
 
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all."""
@@ -134,7 +137,8 @@ async def deploy(rpc: Rpc, artifacts: Path) -> Deployment:
 
     receipts = await batch.send(rpc)
     block = receipts[1].block_number  # the vault's: its own transactions are the second and later ones
-    return Deployment(keys.DEV_CHAIN_ID, vault, manager, tokens, block, addresses, roots)
+    code = forwarder_code(artifacts).hex()
+    return Deployment(keys.DEV_CHAIN_ID, vault, manager, tokens, block, addresses, roots, code)
 
 
 def _set_minimums(batch: "_Batch", addresses: str, tokens: Sequence[Token]) -> None:

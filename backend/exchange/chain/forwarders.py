@@ -28,13 +28,7 @@ class Forwarders:
     @classmethod
     def load(cls, artifacts: Path, *, registry: str, vault: str) -> "Forwarders":
         """From forge's output folder. Raises ArtifactMissing."""
-        path = artifacts / "DepositForwarder.sol" / "DepositForwarder.json"
-        try:
-            artifact = msgspec.json.decode(path.read_bytes())
-        except FileNotFoundError:
-            raise ArtifactMissing(str(path)) from None
-        code: str = artifact["bytecode"]["object"]
-        return cls(bytes.fromhex(code.removeprefix("0x")), registry=registry, vault=vault)
+        return cls(forwarder_code(artifacts), registry=registry, vault=vault)
 
     def address_of(self, owner: str) -> str:
         """The account's deposit address, whether there is code yet or not."""
@@ -47,6 +41,17 @@ class Forwarders:
         answer = decode_address(await rpc.view(self.registry, address_of_call(_PROBE)))
         if answer != self.address_of(_PROBE):
             raise RegistryDiffers(self.registry)
+
+
+def forwarder_code(artifacts: Path) -> bytes:
+    """What creates a forwarder, as compiled into forge's output folder. Raises ArtifactMissing."""
+    path = artifacts / "DepositForwarder.sol" / "DepositForwarder.json"
+    try:
+        artifact = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactMissing(str(path)) from None
+    code: str = artifact["bytecode"]["object"]
+    return bytes.fromhex(code.removeprefix("0x"))
 
 
 def _word(address: str) -> bytes:

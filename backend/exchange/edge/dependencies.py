@@ -66,10 +66,14 @@ class MarketData:
 
 @dataclass(frozen=True, slots=True)
 class DepositAddressing:
-    """Personal deposit addresses: where they are, and the least amount by token that is swept."""
+    """Personal deposit addresses: where they are, and the least amount by token that is swept.
+
+    `is_checked`: whether the registry on the chain gives the same addresses. None is shown before.
+    """
 
     forwarders: Forwarders
     minima: Callable[[], Mapping[str, int]]
+    is_checked: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)

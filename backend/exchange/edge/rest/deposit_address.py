@@ -9,6 +9,7 @@ from exchange.chain.arrival_rows import Arrival, arrivals_of, issue_address
 from exchange.core.markets import Asset
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import DepositAddressing, Edge, edge_of
+from exchange.edge.errors import unavailable
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
@@ -62,6 +63,8 @@ async def get_deposit_address(
     addressing = edge.deposit_addressing
     if addressing is None:
         raise Problem(EdgeCode.NO_DEPOSIT_ADDRESSES)
+    if not addressing.is_checked():
+        raise unavailable(detail="the addresses were not compared with the chain yet; try again soon")
     await require_view(edge, query.min_seq)
     seq = edge.view.seq
     chain_id, registry = edge.config.chain_id, addressing.forwarders.registry
