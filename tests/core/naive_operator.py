@@ -178,7 +178,9 @@ def transfer_funds(world: World, t: c.TransferFunds) -> Answer:
             return R.CLIENT_TRANSFER_ID_REUSED
         receiver = account_of(world, owner, t.to_sub_account, out)
         return [e.TransferKnown(t.account_id, receiver, t.asset_id, t.amount_atoms, t.client_transfer_id)]
-    others = [known for known, who in world.owners.items() if who == (owner, t.to_sub_account)]
+    of_owner = {number: known for known, (who, number) in world.owners.items() if who == owner}
+    new = t.to_sub_account not in of_owner
+    others = of_owner.values() if new else [of_owner[t.to_sub_account]]
     if any(world.frozen(account) for account in (t.account_id, *others)):
         return R.ACCOUNT_FROZEN
     if t.amount_atoms > world.available(t.account_id, t.asset_id):

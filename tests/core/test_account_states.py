@@ -364,6 +364,22 @@ def test_nothing_is_transferred_to_a_frozen_account(fair: Venue) -> None:
     assert fair.has("bob", "COIN", 1) == (10, 0)
 
 
+@pytest.mark.parametrize("sub_account", [0, 2, 127])
+def test_no_sub_account_is_opened_by_a_transfer_while_any_account_of_the_owner_is_frozen(
+    fair: Venue, sub_account: int
+) -> None:
+    """Otherwise what is to be frozen, account by account, could run ahead for ever."""
+    fair.transfer("bob", "COIN", 10, to=1)
+    fair.do(OpenAccount(address("bob"), sub_account))
+    fair.freeze("bob", sub_account)
+    refused = fair.transfer("bob", "COIN", 1, to=77, sub_account=1, cid="a")
+    assert refusal(refused) is RejectReason.ACCOUNT_FROZEN
+    assert (address("bob"), 77) not in fair.state.account_by_owner
+    assert isinstance(fair.transfer("ben", "COIN", 1, to=77)[-1], FundsTransferred), "another owner's may"
+    fair.restrict("bob", ACTIVE, sub_account)
+    assert isinstance(fair.transfer("bob", "COIN", 1, to=77, sub_account=1, cid="a")[-1], FundsTransferred)
+
+
 def test_a_transfer_made_before_the_freeze_is_answered_for_and_what_is_wrong_with_one_is_told(
     fair: Venue,
 ) -> None:

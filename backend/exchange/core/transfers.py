@@ -45,6 +45,8 @@ def transfer_funds(state: State, command: TransferFunds) -> list[Event]:
         return rejected(RejectReason.ACCOUNT_FROZEN)
     if receiver is not None and receiver.state is AccountState.FROZEN:
         return rejected(RejectReason.ACCOUNT_FROZEN)
+    if receiver is None and _has_frozen_account(state, account.owner):
+        return rejected(RejectReason.ACCOUNT_FROZEN)
     if command.amount_atoms > ledger.available_atoms(account, command.asset_id):
         return rejected(RejectReason.INSUFFICIENT_FUNDS)
 
@@ -65,6 +67,15 @@ def transfer_funds(state: State, command: TransferFunds) -> list[Event]:
         )
     )
     return events
+
+
+def _has_frozen_account(state: State, owner: str) -> bool:
+    """Then no further account gets funds: whoever freezes all of them, one by one, must come to an end."""
+    for sub_account in range(MAX_SUB_ACCOUNT + 1):
+        account = state.account_by_owner.get((owner, sub_account))
+        if account is not None and account.state is AccountState.FROZEN:
+            return True
+    return False
 
 
 def _is_same_transfer(one: TransferFunds, other: TransferFunds) -> bool:
