@@ -12,7 +12,8 @@ from exchange.chain.dev_keys import dev_address
 from exchange.chain.displacement import DisplacedDeposits, Safeguard
 from exchange.chain.errors import DepositsDisagree, FreezeRefused, ReorgedAfterCredit
 from exchange.chain.halts import HaltKind, Halts
-from exchange.core.commands import CreditDeposit, OpenAccount, SetAccountState
+from exchange.core.commands import CreditDeposit, OpenAccount, SetAccountState, TransferFunds
+from exchange.core.events import FundsTransferred
 from exchange.core.words import AccountState
 from exchange.projections.postgres import PostgresProjection
 
@@ -272,6 +273,50 @@ async def test_an_account_that_the_ledger_does_not_know_can_not_be_frozen(venue)
     with pytest.raises(FreezeRefused):
         await safeguard(DisplacedDeposits(31337, "0x" + "fa" * 20, (1,), (dev_address(0),)))
     assert venue.halts.halted
+
+
+class Fleeing:
+    """Between the engine and who freezes: the owner moves the money on with every account that is frozen."""
+
+    def __init__(self, venue: Venue, owner: str) -> None:
+        self._venue = venue
+        self._owner = owner
+        self.fled = 0
+
+    def balance(self, account_id: int) -> int:
+        committed = self._venue.exchange.committed
+        return committed.balance(account_id, committed.asset_by_symbol["ETH"].asset_id).available_atoms
+
+    async def submit(self, command: Any) -> Any:
+        """Just before the command, from wherever the money can still go, to where nobody has looked."""
+        exchange = self._venue.exchange
+        committed = exchange.committed
+        for _, account_id in committed.sub_accounts(self._owner):
+            if not self.balance(account_id) or self.fled == 5:
+                continue
+            to = len(committed.sub_accounts(self._owner))
+            await exchange.submit(OpenAccount(self._owner, to))
+            asset_id = committed.asset_by_symbol["ETH"].asset_id
+            expires_ns = exchange.state.time_ns + 10**9
+            moved = await exchange.submit(
+                TransferFunds(account_id, to, asset_id, self.balance(account_id), f"t{to}", expires_ns)
+            )
+            self.fled += isinstance(moved.events[-1], FundsTransferred)
+        return await exchange.submit(command)
+
+
+async def test_an_owner_who_moves_the_money_on_while_being_frozen_does_not_get_away_with_it(venue, displace):
+    alice = dev_address(0)
+    await displace()
+    fleeing = Fleeing(venue, alice)
+    safeguard = Safeguard(venue.halts, venue.witness.alert, venue.exchange.committed, fleeing.submit)
+    await safeguard(DisplacedDeposits(31337, "0x" + "fa" * 20, (1,), (alice,)))
+    assert set(venue.states(alice)) == {AccountState.FROZEN}
+    assert fleeing.fled == 5
+    accounts = venue.exchange.committed.sub_accounts(alice)
+    assert sum(fleeing.balance(account_id) for _, account_id in accounts) == 8
+    named = ", ".join(str(account_id) for _, account_id in accounts)
+    assert f"accounts {named} are frozen" in venue.witness.alerts[-1][1]
 
 
 # --------------------------------------------------------------------------------- lost tables

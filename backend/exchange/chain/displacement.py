@@ -4,7 +4,8 @@ Somebody may have been given money that the vault does not hold, so nothing more
 credited must not move. In this order, each step idempotent, so that whoever is interrupted begins again:
 
 1. the withdrawals of all chains are halted, until an operator lifts the halt;
-2. all accounts of the owners of those deposits are frozen, until an operator sets them free;
+2. all accounts of the owners of those deposits are frozen, also those that are opened meanwhile, until an
+   operator sets them free;
 3. people are told.
 
 Neither halt nor frost ends by itself, also not when the chain brings the very same deposit back.
@@ -69,14 +70,23 @@ class Safeguard:
         self._alert("accounts_frozen", f"{displaced}; accounts {accounts or '(none)'} are frozen")
 
     async def _freeze(self, owner: str) -> list[int]:
-        """Freezes all accounts of an owner; which they are."""
-        account_ids = [account_id for _, account_id in self._committed.sub_accounts(owner)]
-        for account_id in account_ids:
-            if self._committed.account_state(account_id) is AccountState.FROZEN:
-                continue
-            outcome = await self._submit(SetAccountState(account_id, AccountState.FROZEN))
-            refusal = next((event for event in outcome.events if isinstance(event, Rejected)), None)
-            if refusal is not None:
-                raise FreezeRefused(account_id, refusal.reason)
-            log.warning("account_frozen", account=account_id, owner=owner, seq=outcome.seq)
-        return account_ids
+        """Freezes all accounts of an owner; which they are.
+
+        Meanwhile the owner may open others and move the money there, so it is done when a look at what is
+        committed finds nothing that is not frozen. It comes to an end: there are 128 accounts to an owner.
+        """
+        while True:
+            account_ids = [account_id for _, account_id in self._committed.sub_accounts(owner)]
+            active = [
+                account_id
+                for account_id in account_ids
+                if self._committed.account_state(account_id) is not AccountState.FROZEN
+            ]
+            if not active:
+                return account_ids
+            for account_id in active:
+                outcome = await self._submit(SetAccountState(account_id, AccountState.FROZEN))
+                refusal = next((event for event in outcome.events if isinstance(event, Rejected)), None)
+                if refusal is not None:
+                    raise FreezeRefused(account_id, refusal.reason)
+                log.warning("account_frozen", account=account_id, owner=owner, seq=outcome.seq)
