@@ -194,6 +194,49 @@ async def test_only_the_deposits_above_the_fork_are_answered(venue, rpc, wallet,
     assert halt.detail == "credited but not in the chain any more: deposits 2"
 
 
+@pytest.mark.parametrize("blocks", [(1, 2, 3), (1, 1, 1)], ids=["blocks of their own", "one block"])
+async def test_deposits_that_are_there_again_before_one_that_is_not_are_not_answered(
+    venue, rpc, wallet, mine, blocks
+):
+    """They come in the same range of logs as the other deposit that has taken the third's number."""
+    transactions = []
+    for index, atoms in enumerate((8, 9, 10)):
+        made = await rpc.call("eth_getTransactionByHash", await wallet(index).deposit_native(atoms))
+        transactions.append({name: made[name] for name in ("from", "to", "value", "gas", "input")})
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    transactions[2]["value"] = hex(11)
+    await reorganize(rpc, CONFIRMATIONS + 3, list(zip(transactions, blocks, strict=True)))
+    await mine(CONFIRMATIONS + 3)
+    for _ in range(2):
+        with pytest.raises(ReorgedAfterCredit):
+            await venue.watcher().poll()
+    [halt] = await venue.halts.open()
+    assert halt.detail == "credited but not in the chain any more: deposits 3"
+    states = [venue.states(dev_address(index)) for index in range(3)]
+    assert states == [[AccountState.ACTIVE], [AccountState.ACTIVE], [AccountState.FROZEN]]
+
+
+async def test_all_deposits_from_one_that_is_another_now_are_answered_also_when_their_rows_are_lost(
+    venue, rpc, wallet, mine
+):
+    transactions = []
+    for index, atoms in enumerate((8, 9, 10)):
+        made = await rpc.call("eth_getTransactionByHash", await wallet(index).deposit_native(atoms))
+        transactions.append({name: made[name] for name in ("from", "to", "value", "gas", "input")})
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await reorganize(rpc, CONFIRMATIONS + 3, [(transactions[0], 1), (transactions[2], 2)])
+    await mine(CONFIRMATIONS + 3)
+    await venue.pool.execute("DELETE FROM vault_deposits WHERE number = 3")
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    [halt] = await venue.halts.open()
+    assert halt.detail == "credited but not in the chain any more: deposits 2, 3"
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+    assert venue.states(dev_address(1)) == [AccountState.FROZEN]
+
+
 # ------------------------------------------------------------------------------------ crashes
 
 

@@ -183,12 +183,13 @@ class DepositRows:
             self._origin if last_number is None else Rolled(last_number, last_hash),
         )
 
-    async def unanswered(self) -> Displaced:
-        """The displaced deposits that have not had their consequences."""
+    async def unanswered(self, first: int) -> Displaced:
+        """The displaced deposits from a number on that have not had their consequences."""
         rows = await self._pool.fetch(
-            "SELECT number, owner FROM vault_deposits"
-            " WHERE chain_id = $1 AND vault = $2 AND displaced AND NOT answered ORDER BY number",
+            "SELECT number, owner FROM vault_deposits WHERE chain_id = $1 AND vault = $2"
+            " AND number >= $3 AND displaced AND NOT answered ORDER BY number",
             *self._key,
+            first,
         )
         owners = dict.fromkeys(row["owner"] for row in rows)
         return Displaced(tuple(row["number"] for row in rows), tuple(owners))

@@ -315,7 +315,7 @@ class DepositWatcher:
             raise
         if found.replaced is not None:
             await self._compare_with_vault(new_tip, found.last)
-            await self._tell_displaced(after=self._crediting.last)
+            await self._tell_displaced(found.replaced)  # those before it are all there, the vault says
             raise ReorgedAfterCredit(found.replaced)
         return found
 
@@ -332,17 +332,18 @@ class DepositWatcher:
             self._told_lost = None
             return
         await self._compare_with_vault(tip, standing.last)  # perhaps its logs are only kept from us
-        await self._tell_displaced(after=standing.last.number)
-        raise ReorgedAfterCredit(standing.last.number + 1)
+        first = standing.last.number + 1
+        await self._tell_displaced(first)
+        raise ReorgedAfterCredit(first)
 
-    async def _tell_displaced(self, *, after: int) -> None:
-        """Tells of what is displaced, once; and of what the ledger has after a number and the tables have
+    async def _tell_displaced(self, first: int) -> None:
+        """Tells of what is displaced from a number on, once; also of what the ledger has and the tables have
         lost.
 
         Of the latter there are no rows to note in that it was told, so a restart tells of it again.
         """
-        displaced = await self._rows.unanswered()
-        numbers = range(after + 1, self._crediting.last + 1)
+        displaced = await self._rows.unanswered(first)
+        numbers = range(first, self._crediting.last + 1)
         stored = await self._rows.hashes(numbers.start, numbers.stop - 1)
         lost = tuple(number for number in numbers if number not in stored)
         owners = await self._rows.credited_owners(lost)
