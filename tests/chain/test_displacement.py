@@ -5,15 +5,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.chain.conftest import CONFIRMATIONS, reorganize
+from tests.chain.conftest import CONFIRMATIONS, Exchange, reorganize
 
 from exchange.chain.deposits import DepositWatcher
-from exchange.chain.dev_keys import dev_address
-from exchange.chain.displacement import DisplacedDeposits, Safeguard
+from exchange.chain.dev_keys import DEV_CHAIN_ID, dev_address
+from exchange.chain.displacement import DisplacedDeposits, OnDisplaced, Safeguard
 from exchange.chain.errors import DepositsDisagree, FreezeRefused, ReorgedAfterCredit
+from exchange.chain.finality import Finality
 from exchange.chain.halts import HaltKind, Halts
-from exchange.core.commands import CreditDeposit, OpenAccount, SetAccountState, TransferFunds
+from exchange.core.commands import CreditDeposit, ListAsset, OpenAccount, SetAccountState, TransferFunds
 from exchange.core.events import FundsTransferred
+from exchange.core.markets import NATIVE_TOKEN
 from exchange.core.words import AccountState
 from exchange.projections.postgres import PostgresProjection
 
@@ -49,6 +51,14 @@ class Venue:
     @property
     def alerts(self) -> list[str]:
         return [kind for kind, _ in self.witness.alerts]
+
+
+async def project(venue: Venue) -> None:
+    """Brings the ledger's read tables up to date."""
+    projection = PostgresProjection(venue.pool, venue.exchange)
+    following = asyncio.create_task(projection.run())
+    assert await projection.reached(venue.exchange.committed.seq, 10)
+    following.cancel()
 
 
 @pytest.fixture
@@ -237,6 +247,97 @@ async def test_all_deposits_from_one_that_is_another_now_are_answered_also_when_
     assert venue.states(dev_address(1)) == [AccountState.FROZEN]
 
 
+# ----------------------------------------------------------------------- of tokens that are not listed
+
+
+@pytest.fixture
+async def only_eth(rpc, deployment, pool, witness) -> Venue:
+    """An exchange that lists nothing else, and has an account of user 0."""
+    exchange = Exchange()
+    await exchange.submit(ListAsset("ETH", 18, DEV_CHAIN_ID, deployment.vault, NATIVE_TOKEN))
+    await exchange.submit(OpenAccount(dev_address(0)))
+
+    def watch(on_displaced: OnDisplaced) -> DepositWatcher:
+        return DepositWatcher(
+            rpc,
+            pool,
+            exchange.submit_batch,
+            exchange.committed,
+            chain_id=DEV_CHAIN_ID,
+            vault=deployment.vault,
+            deploy_block=deployment.deploy_block,
+            finality=Finality(CONFIRMATIONS),
+            on_displaced=on_displaced,
+            poll_s=0.01,
+        )
+
+    return Venue(pool, exchange, witness, watch)
+
+
+@pytest.mark.parametrize("tables", ["kept", "lost"])
+async def test_a_worthless_deposit_that_a_stranger_made_in_somebodys_name_freezes_nobody_when_it_goes(
+    only_eth, rpc, wallet, mine, witness, tables
+):
+    venue, stranger = only_eth, wallet(5)
+    await stranger.approve("WBTC")
+    snapshot = await rpc.call("evm_snapshot")
+    await stranger.deposit_token("WBTC", 1, owner=dev_address(0))
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await rpc.call("evm_revert", snapshot)
+    await mine(CONFIRMATIONS + 3)
+    if tables == "lost":
+        await project(venue)
+        await venue.pool.execute("TRUNCATE chain_blocks, vault_deposits")
+    watcher = venue.watcher()
+    for _ in range(2):
+        with pytest.raises(ReorgedAfterCredit):
+            await watcher.poll()
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+    assert await venue.open_halts() == []
+    told = "not in the chain any more, in suspense and credited to nobody: deposits 1"
+    assert witness.alerts == [("suspense_deposits_displaced", told)]
+
+
+async def test_of_a_worthless_deposit_and_a_real_one_that_go_only_the_real_one_has_consequences(
+    only_eth, rpc, wallet, mine, witness
+):
+    venue, stranger = only_eth, wallet(5)
+    await venue.exchange.submit(OpenAccount(dev_address(1)))
+    await stranger.approve("WBTC")
+    snapshot = await rpc.call("evm_snapshot")
+    await stranger.deposit_token("WBTC", 1, owner=dev_address(0))
+    await wallet(1).deposit_native(8)
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    await rpc.call("evm_revert", snapshot)
+    await mine(CONFIRMATIONS + 3)
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert venue.states(dev_address(0)) == [AccountState.ACTIVE]
+    assert venue.states(dev_address(1)) == [AccountState.FROZEN]
+    [halt] = await venue.halts.open()
+    assert halt.detail == "credited but not in the chain any more: deposits 2"
+    assert venue.alerts == ["withdrawals_halted", "accounts_frozen", "suspense_deposits_displaced"]
+
+
+async def test_a_token_that_was_listed_since_counts_as_worth_something(only_eth, rpc, wallet, mine):
+    venue, stranger = only_eth, wallet(5)
+    await stranger.approve("WBTC")
+    snapshot = await rpc.call("evm_snapshot")
+    await stranger.deposit_token("WBTC", 1, owner=dev_address(0))
+    await mine(CONFIRMATIONS)
+    await venue.watcher().poll()
+    token = stranger.tokens["WBTC"]
+    await venue.exchange.submit(ListAsset("WBTC", 8, DEV_CHAIN_ID, stranger.vault, token))
+    await rpc.call("evm_revert", snapshot)
+    await mine(CONFIRMATIONS + 3)
+    with pytest.raises(ReorgedAfterCredit):
+        await venue.watcher().poll()
+    assert await venue.open_halts() == [HaltKind.REORGED_AFTER_CREDIT]
+    assert venue.states(dev_address(0)) == [AccountState.FROZEN]
+
+
 # ------------------------------------------------------------------------------------ crashes
 
 
@@ -251,7 +352,7 @@ async def test_whoever_is_killed_between_two_steps_finishes_after_the_restart(
 ):
     await displace()
     dying = venue.watcher()
-    safeguard = dying._on_displaced
+    safeguard = dying._displacements._on_displaced
 
     def deadly(function: Any) -> Any:
         if not asyncio.iscoroutinefunction(function):
@@ -368,10 +469,7 @@ async def test_an_owner_who_moves_the_money_on_while_being_frozen_does_not_get_a
 async def test_with_lost_tables_the_owners_are_found_in_the_ledgers_own(venue, displace, eventually):
     await displace()
     await venue.pool.execute("TRUNCATE chain_blocks, vault_deposits")
-    projection = PostgresProjection(venue.pool, venue.exchange)
-    following = asyncio.create_task(projection.run())
-    assert await projection.reached(venue.exchange.committed.seq, 10)
-    following.cancel()
+    await project(venue)
     watcher = venue.watcher()
     for _ in range(2):
         with pytest.raises(ReorgedAfterCredit):
@@ -446,7 +544,6 @@ async def test_a_deposit_that_goes_while_its_blocks_are_asked_for_again_is_misse
 async def test_after_a_reorganization_an_invented_deposit_under_its_number_is_no_reason_to_halt(
     venue, displace, wallet, mine, faulty_rpc, deployment
 ):
-    from exchange.chain.dev_keys import DEV_CHAIN_ID
     from exchange.chain.vault import deposit_hash_origin, next_deposit_hash
 
     await displace()

@@ -54,11 +54,12 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Displaced:
-    """Credited deposits that are not on the present branch, and whom they were credited to."""
+class CreditedDeposit:
+    """A credited deposit: its number, in whose name it was made, and of what."""
 
-    numbers: tuple[int, ...]
-    owners: tuple[str, ...]
+    number: int
+    owner: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,26 +184,25 @@ class DepositRows:
             self._origin if last_number is None else Rolled(last_number, last_hash),
         )
 
-    async def unanswered(self, first: int) -> Displaced:
-        """The displaced deposits from a number on that have not had their consequences."""
+    async def unanswered(self, first: int) -> list[CreditedDeposit]:
+        """The displaced deposits from a number on that have not had their consequences, in order."""
         rows = await self._pool.fetch(
-            "SELECT number, owner FROM vault_deposits WHERE chain_id = $1 AND vault = $2"
+            "SELECT number, owner, token FROM vault_deposits WHERE chain_id = $1 AND vault = $2"
             " AND number >= $3 AND displaced AND NOT answered ORDER BY number",
             *self._key,
             first,
         )
-        owners = dict.fromkeys(row["owner"] for row in rows)
-        return Displaced(tuple(row["number"] for row in rows), tuple(owners))
+        return [CreditedDeposit(*row) for row in rows]
 
-    async def credited_owners(self, numbers: tuple[int, ...]) -> tuple[str, ...]:
-        """Whom the ledger credited these deposits to, as far as its read table has come."""
+    async def in_ledger(self, numbers: tuple[int, ...]) -> list[CreditedDeposit]:
+        """These deposits as the ledger credited them, as far as its read table has come, in order."""
         rows = await self._pool.fetch(
-            "SELECT owner FROM deposits WHERE chain_id = $1 AND vault = $2 AND number = ANY($3::BIGINT[])"
-            " ORDER BY number",
+            "SELECT number, owner, token FROM deposits WHERE chain_id = $1 AND vault = $2"
+            " AND number = ANY($3::BIGINT[]) ORDER BY number",
             *self._key,
             list(numbers),
         )
-        return tuple(dict.fromkeys(row["owner"] for row in rows))
+        return [CreditedDeposit(*row) for row in rows]
 
     async def has_credited_after(self, block_number: int, credited: int) -> bool:
         """Whether a credited deposit lies in a block after this one."""

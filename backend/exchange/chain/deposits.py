@@ -37,7 +37,7 @@ from exchange.chain.crediting import MAX_TOLD, Crediting
 from exchange.chain.deposit_logs import DepositLogs
 from exchange.chain.deposit_rows import Block, DepositRows, PendingDeposit, Rolled, pending_deposits
 from exchange.chain.deposit_sequence import Continued, continued, stored_range
-from exchange.chain.displacement import DisplacedDeposits, OnDisplaced
+from exchange.chain.displacement import Displacements, OnDisplaced
 from exchange.chain.errors import (
     ChainMoved,
     DepositCondition,
@@ -125,7 +125,7 @@ class DepositWatcher:
         self._vault = vault
         self._deploy_block = deploy_block
         self._finality = finality
-        self._on_displaced = on_displaced
+        self._displacements = Displacements(self._rows, committed, on_displaced, chain_id, vault)
         self._alert = alert
         self._poll_s = poll_s
         self._stale_head_s = stale_head_s
@@ -133,7 +133,6 @@ class DepositWatcher:
         self._after_fault = True
         self._chain_checked_at_s = 0.0
         self._finalized: Block | None = None
-        self._told_lost: tuple[tuple[int, ...], tuple[str, ...]] | None = None
         self._caught_up = False
         self._checked_horizon: str | None = None
         self._head_number = 0
@@ -315,7 +314,7 @@ class DepositWatcher:
             raise
         if found.replaced is not None:
             await self._compare_with_vault(new_tip, found.last)
-            await self._tell_displaced(found.replaced)  # those before it are all there, the vault says
+            await self._displacements.tell(found.replaced)  # those before it are all there, the vault says
             raise ReorgedAfterCredit(found.replaced)
         return found
 
@@ -329,36 +328,12 @@ class DepositWatcher:
             raise ChainMoved(tip.number)  # another process scans too; one of them will be ended soon
         self._scanned_number = tip.number
         if standing.last.number >= self._crediting.last:
-            self._told_lost = None
+            self._displacements.forget_lost()
             return
         await self._compare_with_vault(tip, standing.last)  # perhaps its logs are only kept from us
         first = standing.last.number + 1
-        await self._tell_displaced(first)
+        await self._displacements.tell(first)
         raise ReorgedAfterCredit(first)
-
-    async def _tell_displaced(self, first: int) -> None:
-        """Tells of what is displaced from a number on, once; also of what the ledger has and the tables have
-        lost.
-
-        Of the latter there are no rows to note in that it was told, so a restart tells of it again.
-        """
-        displaced = await self._rows.unanswered(first)
-        numbers = range(first, self._crediting.last + 1)
-        stored = await self._rows.hashes(numbers.start, numbers.stop - 1)
-        lost = tuple(number for number in numbers if number not in stored)
-        owners = await self._rows.credited_owners(lost)
-        if not displaced.numbers and (not lost or self._told_lost == (lost, owners)):
-            return
-        await self._on_displaced(
-            DisplacedDeposits(
-                self._chain_id,
-                self._vault,
-                tuple(sorted({*displaced.numbers, *lost})),
-                tuple(dict.fromkeys((*displaced.owners, *owners))),
-            )
-        )
-        await self._rows.mark_answered(displaced.numbers)
-        self._told_lost = (lost, owners)
 
     # ---------------------------------------------------------------------------------- 4. the credit
 
