@@ -20,7 +20,7 @@ from exchange.chain.reviews import Reviews
 from exchange.core.units import format_atoms
 from exchange.core.words import AccountState
 from exchange.examine import DEFAULT_FOLDER, folder_url
-from exchange.operator.requests import INTERRUPTED, OperatorRequests
+from exchange.operator.requests import INTERRUPTED, MAX_AGE_S, OperatorRequests
 from exchange.parts import CannotRun
 from exchange.stores.postgres import open_connection, reaching_the_database
 
@@ -94,7 +94,8 @@ async def set_account_state(
         while (answer := await requests.answer(request_id)) is None:
             if time.monotonic() > deadline:
                 raise CannotOperate(
-                    f"request {request_id} is stored and waits: the exchange takes it up when it runs"
+                    f"request {request_id} waits: the exchange has not taken it up. If it does not, the"
+                    f" request expires after {MAX_AGE_S:g} s; look at the account, and ask again"
                 )
             await asyncio.sleep(ANSWER_POLL_S)
     if answer.refusal == INTERRUPTED:

@@ -12,7 +12,7 @@ from exchange.core.commands import Command, OpenAccount, SetAccountState
 from exchange.core.words import AccountState
 from exchange.journal.log import JournalLog
 from exchange.operator.inbox import OperatorInbox
-from exchange.operator.requests import INTERRUPTED, Answer, OperatorRequests
+from exchange.operator.requests import EXPIRED, INTERRUPTED, MAX_AGE_S, Answer, OperatorRequests
 from exchange.sequencer.sequencer import EngineStopped, Outcome, Overloaded
 
 ALICE = "0x" + "01" * 20
@@ -102,6 +102,44 @@ async def test_a_request_that_was_under_way_when_the_process_ended_is_not_done_a
     assert await desk.requests.answer(request_id) == Answer(None, INTERRUPTED)
     assert desk.state is AccountState.CANCEL_ONLY
     assert await desk.requests.answer(next_id) is not None
+
+
+async def made_earlier(desk: Desk, request_id: int, seconds: float) -> None:
+    await desk.pool.execute(
+        "UPDATE operator_requests SET requested_ms = requested_ms - $2 WHERE id = $1",
+        request_id,
+        int(1_000 * seconds),
+    )
+
+
+async def test_a_request_that_waited_for_more_than_a_minute_is_not_done_any_more(desk: Desk) -> None:
+    """Something else may have been decided since: a freeze that followed on it would be undone."""
+    old = await desk.ask(AccountState.ACTIVE)
+    await made_earlier(desk, old, MAX_AGE_S + 1)
+    new = await desk.ask(AccountState.CANCEL_ONLY)
+    await made_earlier(desk, new, MAX_AGE_S - 30)
+    await desk.engine.sequencer.submit(SetAccountState(desk.account_id, AccountState.FROZEN))
+    seq = desk.engine.sequencer.committed.seq
+    assert await desk.inbox().take_up() == 1
+    assert await desk.requests.answer(old) == Answer(None, EXPIRED)
+    assert await desk.requests.answer(new) == Answer(seq + 1, None)
+    assert desk.state is AccountState.CANCEL_ONLY
+
+
+async def test_a_request_that_expires_while_those_before_it_are_done_is_not_done(desk: Desk) -> None:
+    first, second = await desk.ask(AccountState.FROZEN), await desk.ask(AccountState.ACTIVE)
+
+    async def slowly(command: Command) -> Outcome:
+        await made_earlier(desk, second, MAX_AGE_S + 1)
+        return await desk.engine.sequencer.submit(command)
+
+    inbox = OperatorInbox(desk.pool, slowly)
+    assert await inbox.take_up() == 1
+    assert desk.state is AccountState.FROZEN
+    assert await desk.requests.answer(second) is None
+    assert await inbox.take_up() == 0
+    assert await desk.requests.answer(second) == Answer(None, EXPIRED)
+    assert await desk.requests.answer(first) is not None
 
 
 async def test_an_outage_of_the_database_is_waited_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

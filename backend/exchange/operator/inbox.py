@@ -2,7 +2,7 @@
 
 A request is noted as taken before its command is submitted. One that was under way when the process ended is
 not submitted again, for something else may have been decided since: it ends as interrupted, and whoever asked
-looks, and asks again.
+looks, and asks again. One that nobody took up for a minute has expired.
 """
 
 import asyncio
@@ -51,6 +51,9 @@ class OperatorInbox:
             if interrupted:
                 log.warning("operator_requests_interrupted", count=interrupted)
             self._cleared = True
+        expired = await self._requests.expire()
+        if expired:
+            log.warning("operator_requests_expired", count=expired)
         count = 0
         while (request := await self._requests.take()) is not None:
             answer = await self._do(request)

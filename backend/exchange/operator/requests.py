@@ -2,9 +2,11 @@
 
 There is no operator's API yet. Whoever may write to the database asks here (`exchange accounts`), and the
 exchange's own process takes it up (`inbox`), so every change is a journaled command like any other.
+
+A request that is not taken up soon expires: by then something else may have been decided, by a person or by
+what freezes accounts, that it must not undo. All times are the database's, whoever asks on which machine.
 """
 
-import time
 from dataclasses import dataclass
 
 import asyncpg
@@ -13,8 +15,15 @@ from exchange.core.words import AccountState
 
 SQL_TIMEOUT_S = 10.0
 SET_ACCOUNT_STATE = "set_account_state"
+MAX_AGE_S = 60.0
+"""Seconds after which a request that waits is not done any more."""
+EXPIRED = "expired"
+"""Refusal of a request that waited for too long. It did not take effect."""
 INTERRUPTED = "interrupted"
 """Refusal of a request that was under way when the process ended: whether it took effect is unknown."""
+
+_NOW_MS = "(1000 * extract(epoch FROM clock_timestamp()))::BIGINT"
+_MAX_AGE_MS = int(1_000 * MAX_AGE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +53,13 @@ class OperatorRequests:
     async def add(self, account_id: int, state: AccountState, by: str, note: str) -> int:
         """Asks for an account's state; the request's id. `by` and `note` may not be empty."""
         request_id: int = await self._connection.fetchval(
-            """
-            INSERT INTO operator_requests (action, account_id, state, requested_by, note, requested_ms)
-            VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
-            """,
+            "INSERT INTO operator_requests (action, account_id, state, requested_by, note, requested_ms)"  # noqa: S608
+            f" VALUES ($1, $2, $3, $4, $5, {_NOW_MS}) RETURNING id",
             SET_ACCOUNT_STATE,
             account_id,
             state,
             by,
             note,
-            _now_ms(),
             timeout=SQL_TIMEOUT_S,
         )
         return request_id
@@ -72,25 +78,32 @@ class OperatorRequests:
     async def interrupt(self) -> int:
         """Ends those that were taken and whose outcome nobody noted; how many."""
         rows = await self._connection.fetch(
-            "UPDATE operator_requests SET done_ms = $1, refusal = $2"
+            f"UPDATE operator_requests SET done_ms = {_NOW_MS}, refusal = $1"  # noqa: S608
             " WHERE taken_ms IS NOT NULL AND done_ms IS NULL RETURNING id",
-            _now_ms(),
             INTERRUPTED,
             timeout=SQL_TIMEOUT_S,
         )
         return len(rows)
 
+    async def expire(self) -> int:
+        """Ends those that waited for too long; how many."""
+        rows = await self._connection.fetch(
+            f"UPDATE operator_requests SET taken_ms = {_NOW_MS}, done_ms = {_NOW_MS}, refusal = $1"  # noqa: S608
+            f" WHERE taken_ms IS NULL AND done_ms IS NULL AND requested_ms <= {_NOW_MS} - $2 RETURNING id",
+            EXPIRED,
+            _MAX_AGE_MS,
+            timeout=SQL_TIMEOUT_S,
+        )
+        return len(rows)
+
     async def take(self) -> AccountRequest | None:
-        """The oldest that waits, from now on taken; None when there is none."""
+        """The oldest that waits and has not expired, from now on taken; None when there is none."""
         row = await self._connection.fetchrow(
-            """
-            UPDATE operator_requests SET taken_ms = $1 WHERE id = (
-                SELECT id FROM operator_requests WHERE taken_ms IS NULL AND done_ms IS NULL
-                ORDER BY id LIMIT 1)
-            AND taken_ms IS NULL
-            RETURNING id, account_id, state, requested_by
-            """,
-            _now_ms(),
+            f"UPDATE operator_requests SET taken_ms = {_NOW_MS} WHERE id = ("  # noqa: S608
+            " SELECT id FROM operator_requests WHERE taken_ms IS NULL AND done_ms IS NULL"
+            f" AND requested_ms > {_NOW_MS} - $1 ORDER BY id LIMIT 1)"
+            " AND taken_ms IS NULL RETURNING id, account_id, state, requested_by",
+            _MAX_AGE_MS,
             timeout=SQL_TIMEOUT_S,
         )
         if row is None:
@@ -100,14 +113,9 @@ class OperatorRequests:
     async def done(self, request_id: int, answer: Answer) -> None:
         """Notes what became of a taken one."""
         await self._connection.execute(
-            "UPDATE operator_requests SET done_ms = $2, seq = $3, refusal = $4 WHERE id = $1",
+            f"UPDATE operator_requests SET done_ms = {_NOW_MS}, seq = $2, refusal = $3 WHERE id = $1",  # noqa: S608
             request_id,
-            _now_ms(),
             answer.seq,
             answer.refusal,
             timeout=SQL_TIMEOUT_S,
         )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
