@@ -1,6 +1,7 @@
 """Halts of withdrawals on a real database."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -101,6 +102,56 @@ async def test_a_halt_that_could_not_be_stored_halts_all_the_same(pool):
     await halts.refresh()
     assert halts.halted
     assert halts.problem == "withdrawals halted: operator"
+
+
+class Unread:
+    """The real pool; readings of the table can be made to fail."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.fails = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    async def fetch(self, *arguments: Any, **more: Any) -> Any:
+        if self.fails:
+            raise OSError("the connection broke")
+        return await self._pool.fetch(*arguments, **more)
+
+
+async def test_a_halt_that_was_stored_and_could_not_be_read_at_first_ends_when_it_is_lifted(pool):
+    breaking = Unread(pool)
+    halts = Halts(breaking)
+    await halts.refresh()
+    breaking.fails = True
+    with pytest.raises(OSError, match="broke"):
+        await halts.raise_(HaltKind.BOOKS_DIFFER, "by 1 atom", 31337, VAULT)
+    assert halts.halted
+    assert halts.problem == "withdrawals halted: books_differ"
+    breaking.fails = False
+    await halts.refresh()
+    assert halts.halted
+    [halt] = await halts.open()
+    await halts.lift(halt.id, "alice", "found")
+    await halts.refresh()
+    assert not halts.halted
+    assert halts.problem is None
+
+
+async def test_a_stored_halt_that_somebody_lifts_before_it_was_read_is_over(pool):
+    breaking = Unread(pool)
+    halts = Halts(breaking)
+    await halts.refresh()
+    breaking.fails = True
+    with pytest.raises(OSError, match="broke"):
+        await halts.raise_(HaltKind.BOOKS_DIFFER, "by 1 atom", 31337, VAULT)
+    [halt] = await Halts(pool).open()
+    await Halts(pool).lift(halt.id, "alice", "found")
+    assert halts.halted
+    breaking.fails = False
+    await halts.refresh()
+    assert not halts.halted
 
 
 async def test_when_the_table_can_not_be_read_any_more_everything_is_halted(pool, eventually):

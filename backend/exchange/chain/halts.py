@@ -5,8 +5,8 @@ differ), and only a person lifts it, with a note that says why. Raising is idemp
 is open for a vault, a second one of that kind is not made.
 
 `halted` is asked before everything that is signed, so it reads memory only; `refresh` brings it up to date.
-It fails closed: before the first refresh, when the last one is too old, and while a halt that was raised is
-not stored yet, everything is halted.
+It fails closed: before the first refresh, when the last one is too old, and from the raising of a halt until
+it is stored and was read, everything is halted.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ MAX_DETAIL_CHARS = 1_000
 _COLUMNS = "id, kind, chain_id, vault, detail, raised_ms, lifted_ms, lifted_by, note"
 
 log = structlog.get_logger(__name__)
+
+_Key = tuple["HaltKind", int, str]
 
 Alert = Callable[[str, str], None]
 """Tells people: a kind and a detail. Never blocks, never fails."""
@@ -86,7 +88,9 @@ class Halts:
         self._now_s = now_s
         self._open: tuple[Halt, ...] = ()
         self._read_at_s: float | None = None
-        self._unstored: set[tuple[HaltKind, int, str]] = set()
+        self._unstored: set[_Key] = set()
+        self._unread: set[_Key] = set()
+        """Stored, and no reading has begun since: only the next one tells whether they are still open."""
         self._alerted: set[int] = set()
 
     # ---- what is known
@@ -94,7 +98,7 @@ class Halts:
     @property
     def halted(self) -> bool:
         """Whether nothing may be signed."""
-        return bool(self._open) or bool(self._unstored) or not self._is_fresh
+        return bool(self._open or self._unstored or self._unread) or not self._is_fresh
 
     @property
     def known(self) -> tuple[Halt, ...]:
@@ -104,7 +108,8 @@ class Halts:
     @property
     def problem(self) -> str | None:
         """Why withdrawals are halted, in words for everybody; None when they are not."""
-        kinds = sorted({halt.kind for halt in self._open} | {kind for kind, _, _ in self._unstored})
+        raised = {kind for kind, _, _ in self._unstored | self._unread}
+        kinds = sorted({halt.kind for halt in self._open} | raised)
         if kinds:
             return f"withdrawals halted: {', '.join(kinds)}"
         return None if self._is_fresh else "withdrawals halted: the table of halts was not read"
@@ -128,6 +133,7 @@ class Halts:
             started_s = self._now_s()
             self._open = tuple(await self.open())
             self._read_at_s = started_s
+            self._unread.clear()
         for halt in self._open:
             if halt.id not in self._alerted:
                 self._alerted.add(halt.id)
@@ -168,8 +174,9 @@ class Halts:
                 _now_ms(),
                 timeout=ACQUIRE_TIMEOUT_S,
             )
+            self._unread.add(key)
+            self._unstored.discard(key)
         await self.refresh()
-        self._unstored.discard(key)
 
     async def lift(self, halt_id: int, by: str, note: str) -> Halt:
         """Ends a halt; each process knows of it after its next refresh. Raises HaltNotOpen.
