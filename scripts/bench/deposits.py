@@ -1,7 +1,7 @@
 """`make bench-deposits`: how fast a new exchange catches up with a vault's history, beside the node's own
 speed.
 
-On a real anvil so many deposits are made, evenly over so many blocks, to a thousand owners. Then, on an
+On a real anvil so many deposits are made, evenly over so many blocks, to a hundred owners. Then, on an
 embedded Postgres with the devnet's durable settings, the real watcher with the real engine and journal
 starts from nothing and goes on until all are credited and committed. Beside it, before and after, the same
 history through `eth_getLogs` alone: equal ranges, one request after another, the answers read to their last
@@ -47,7 +47,8 @@ from exchange.core.markets import NATIVE_TOKEN
 from exchange.devnet import ARTIFACTS
 from exchange.stores.postgres import open_pool
 
-OWNERS = 1_000
+OWNERS = 100
+"""The node hashes all that the vault keeps for each of them anew for every block."""
 BLOCKS_PER_ROUND = 500
 BLOCK_GAS = 3_000_000
 SLACK_GAS = {1: 40_000, 2: 100_000}
