@@ -8,22 +8,28 @@ Needs Python 3.11 and one package: pip install pycryptodome. Nothing of the exch
 
 It computes your leaf's hash from owner, amount and salt, climbs the tree with the hashes and sums of the
 proof, and must arrive at the root. With --rpc it also asks a node of your choice whether this very root is
-stored in the contract, and whether the vault held at that block what the proof says. Give --contract and
---vault from a source that you trust: otherwise they are only what the exchange says they are.
+stored in the contract and how old it is, what the tokens call themselves, and whether the vault held at that
+block what the proof says. Give --contract and --vault from a source that you trust: otherwise they are only
+what the exchange says they are. --expect names what must be in it: an asset that is left out shows nowhere.
 
-Ends with 0 when all that was asked for is right, with 1 when anything in the proof is wrong, and with 2 when
-it could not be checked (nothing to read, no answer, wrong usage). What the proof means: docs/proofs.md.
+Ends with 0 when all that was asked for is RIGHT, with 1 when anything is WRONG, with 2 when it could not be
+checked (nothing to read, no answer, wrong usage), and with 3 when the proof fits together but the vault was
+SHORT: it held less than what is owed, by more than --tolerance. What is marked CAREFUL, no check covers.
+What the proof means: docs/proofs.md.
 """
 
 import argparse
+import http.client
 import json
 import os
 import re
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -38,13 +44,18 @@ FORMAT = "exchange-balance-proof-1"
 MAX_SUM = 2**128 - 1
 MAX_DEPTH = 64
 MAX_BYTES = 10_000_000
+MAX_TIME_S = 2**36
 TIMEOUT_S = 30
+NATIVE = bytes(20)
+LAG_S = 6 * 3_600
+"""Between the proof's block and the publication of its root; minutes are usual."""
 
 Say = Callable[[str], None]
 
 _number = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII).fullmatch
 _hex = re.compile(r"0x(?:[0-9a-fA-F]{2})*", re.ASCII).fullmatch
 _plain = re.compile(r"[ -~]{1,80}", re.ASCII).fullmatch
+_decimal = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,77})?", re.ASCII).fullmatch
 
 
 class Wrong(Exception):
@@ -123,6 +134,11 @@ class Asset:
         """What the vault must have held, by the proof."""
         return self.total + self.uncredited - self.unsettled
 
+    @property
+    def name(self) -> str:
+        """Which token it is, as nobody can forge it."""
+        return "the chain's own coin" if self.token == NATIVE else f"token 0x{self.token.hex()}"
+
     def amount(self, number: int) -> str:
         """Atoms in words for people."""
         head, tail = divmod(number, 10**self.decimals)
@@ -145,6 +161,8 @@ def read_assets(proof: Any) -> list[Asset]:
         )
         for entry in member(proof, "assets", list)
     ]
+    if any(asset.in_vault < 0 for asset in assets):
+        raise Wrong("by the proof the vault held less than nothing")
     tokens = [asset.token for asset in assets]
     if tokens != sorted(set(tokens)):
         raise Wrong("the assets are not in ascending order, each once")
@@ -197,9 +215,11 @@ def climb(leaf: Any, asset: Asset, account: str) -> int:
     return amount
 
 
-def check(proof: Any, say: Say) -> list[Asset]:
-    """The proof by itself: the leaves lead to the root, and it binds everything else. Raises Wrong."""
-    assets = read_assets(proof)
+def check(proof: Any, assets: list[Asset]) -> dict[bytes, int]:
+    """The proof by itself: the leaves lead to the root, and it binds everything else. Raises Wrong.
+
+    Answers with the account's amount of each token.
+    """
     owner, sub_account = hexed(proof, "owner", 20), whole(proof, "sub_account", 127)
     account = f"0x{owner.hex()}/{sub_account}"
     by_token = {asset.token: asset for asset in assets}
@@ -214,18 +234,59 @@ def check(proof: Any, say: Say) -> list[Asset]:
     root = root_of(proof, assets)
     if root != hexed(proof, "root", 32):
         raise Wrong(f"these values have another root: 0x{root.hex()}")
-    say(
-        f"This proof is about account 0x{owner.hex()}, sub-account {sub_account}. Make sure that it is yours."
-    )
+    return counted
+
+
+def tell(proof: Any, assets: list[Asset], counted: dict[bytes, int], say: Say) -> None:
+    """What a checked proof says, in words."""
+    say(f"This proof is about account {proof['owner'].lower()}, sub-account {proof['sub_account']}.")
     say(f"As of number {proof['seq']} of its journal, the exchange counted as owed to this account")
     say("(what open orders hold and withdrawals on their way included):")
     for asset in assets:
         if asset.token in counted:
             mine, total = asset.amount(counted[asset.token]), asset.amount(asset.total)
-            say(f"    {mine}, of {total} owed to all; token 0x{asset.token.hex()}")
+            say(f"    {mine}, of {total} owed to all; {asset.name}")
         else:
-            say(f"    NOTHING in {asset.symbol}, or nothing that it shows; token 0x{asset.token.hex()}")
-    return assets
+            say(f"    NOTHING in {asset.symbol}, or nothing that it shows; {asset.name}")
+    say("If you had an asset that is not in this list, it was left out; --expect makes that WRONG.")
+
+
+def check_asked(proof: Any, options: argparse.Namespace, say: Say) -> None:
+    """It is about what was asked for. Raises Wrong."""
+    for name, wanted in (("owner", options.owner), ("vault", options.vault)):
+        if wanted is not None and wanted != hexed(proof, name, 20):
+            raise Wrong(f"the proof is about another {name}, {proof[name]}")
+    if options.owner is None:
+        say("CAREFUL: whose balance that is, is the exchange's own word; --owner makes sure.")
+    sub_account = 0 if options.sub_account is None and options.url else options.sub_account
+    if sub_account is not None and sub_account != whole(proof, "sub_account", 127):
+        raise Wrong(f"the proof is about sub-account {proof['sub_account']}, asked for was {sub_account}")
+    if options.number is not None and options.number != whole(proof, "number"):
+        raise Wrong(f"this is proof {proof['number']} instead of {options.number}")
+
+
+def check_expected(
+    expected: list[tuple[bytes, Fraction]], assets: list[Asset], counted: dict[bytes, int]
+) -> None:
+    """At least the amounts that the reader knows to have had. Raises Wrong."""
+    by_token = {asset.token: asset for asset in assets}
+    for token, amount in expected:
+        if token not in by_token:
+            raise Wrong(f"there is no token 0x{token.hex()} in the root: what you had of it is left out")
+        asset = by_token[token]
+        if counted.get(token, 0) < amount * 10**asset.decimals:
+            shown = asset.amount(counted.get(token, 0))
+            raise Wrong(f"it shows {shown} ({asset.name}), less than what you expect")
+
+
+def short(assets: list[Asset], tolerance: Fraction) -> list[Asset]:
+    """The assets of which the vault held less than what is owed, by more than so many percent.
+
+    `uncredited` and `unsettled` may explain any difference, so no explanation counts here. Honest ones exist:
+    a payment that has left the vault is owed until the ledger has seen it, and a deposit can be credited that
+    came after the block. Both are small beside the total, and soon over.
+    """
+    return [asset for asset in assets if (asset.total - asset.in_vault) * 100 > tolerance * asset.total]
 
 
 # ---- the chain
@@ -246,14 +307,14 @@ class Node:
         return answer["result"]
 
     def chain_id(self) -> int:
-        answer = self.call("eth_chainId")
-        if not isinstance(answer, str) or not re.fullmatch(r"0x[0-9a-f]{1,16}", answer):
-            raise Unchecked("the node's chain id makes no sense")
-        return int(answer, 16)
+        return self.number(self.call("eth_chainId"), "chain id")
 
-    def block_hash(self, number: int) -> str:
-        block = self.call("eth_getBlockByNumber", hex(number), False)
-        return str(block.get("hash")).lower() if isinstance(block, dict) else ""
+    def block(self, which: str) -> tuple[str, int]:
+        """Hash and time of a block; no hash when there is none."""
+        block = self.call("eth_getBlockByNumber", which, False)
+        if not isinstance(block, dict):
+            return "", 0
+        return str(block.get("hash")).lower(), sane_time(self.number(block.get("timestamp"), "block's time"))
 
     def root(self, contract: bytes, index: int) -> tuple[bytes, int, int, int]:
         """Root, seq, block number and time of publication, at a place of the list."""
@@ -261,7 +322,23 @@ class Node:
         if len(answer) != 128:
             raise Unchecked("the contract is no list of roots")
         words = [int.from_bytes(answer[start : start + 32]) for start in (32, 64, 96)]
-        return answer[:32], words[0], words[1], words[2]
+        return answer[:32], words[0], words[1], sane_time(words[2])
+
+    def token(self, token: bytes) -> tuple[str, int | None]:
+        """What a token calls itself, and its decimals; "" and None for what it does not tell."""
+        answers = []
+        for signature in ("symbol()", "decimals()"):
+            try:
+                answers.append(self.view(token, signature, b"", "latest"))
+            except Unchecked:  # a token need not have these
+                answers.append(b"")
+        symbol, decimals = answers
+        return told_name(symbol), int.from_bytes(decimals) if len(decimals) == 32 else None
+
+    def number(self, answer: Any, what: str) -> int:
+        if not isinstance(answer, str) or not re.fullmatch(r"0x[0-9a-f]{1,16}", answer):
+            raise Unchecked(f"the node's {what} makes no sense")
+        return int(answer, 16)
 
     def view(self, to: bytes, signature: str, argument: bytes, block: Any) -> bytes:
         data = keccak(signature.encode())[:4] + argument
@@ -271,8 +348,49 @@ class Node:
         return bytes.fromhex(answer[2:])
 
 
-def check_root(proof: Any, node: Node, contract: bytes | None, say: Say) -> None:
-    """The root is in the contract. Raises Wrong, Unchecked."""
+def told_name(answer: bytes) -> str:
+    """A symbol as tokens give it, a string, or 32 bytes filled up with zeros; "" when it makes no sense."""
+    length = int.from_bytes(answer[32:64])
+    raw = answer[64 : 64 + length] if len(answer) > 32 else answer.rstrip(b"\0")
+    name = raw.decode("ascii", "replace")
+    return name if len(answer) >= 32 and _plain(name) else ""
+
+
+def sane_time(seconds: int) -> int:
+    """The same time. Raises Unchecked when no clock could show it."""
+    if seconds > MAX_TIME_S:
+        raise Unchecked("a time on the chain makes no sense")
+    return seconds
+
+
+def long(seconds: float) -> str:
+    """A span of time in words."""
+    return f"{seconds / 3_600:.1f} hours" if abs(seconds) < 48 * 3_600 else f"{seconds / 86_400:.0f} days"
+
+
+def on(seconds: int) -> str:
+    """A point in time in words."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def check_tokens(assets: list[Asset], node: Node, say: Say) -> None:
+    """Decimals are the tokens' own; from here on they are called what they call themselves. Raises Wrong."""
+    for asset in assets:
+        if asset.token == NATIVE:
+            name, decimals = asset.symbol, 18
+        else:
+            name, decimals = node.token(asset.token)
+        if decimals not in {None, asset.decimals}:
+            raise Wrong(f"{asset.name} has {decimals} decimals, by the proof {asset.decimals}")
+        if not name or decimals is None:
+            say(f"CAREFUL: what {asset.symbol} is, is the exchange's own word: {asset.name} does not tell.")
+        elif name != asset.symbol:
+            say(f"CAREFUL: what the exchange calls {asset.symbol} calls itself {name}: {asset.name}.")
+        asset.symbol = name or asset.symbol
+
+
+def check_root(proof: Any, node: Node, contract: bytes | None, say: Say) -> int:
+    """The root is in the contract; answers with the time of its publication. Raises Wrong, Unchecked."""
     if "publication" in proof and proof["publication"] is None:
         raise Unchecked("this root is not on the chain yet; ask again later, or for an older proof")
     publication = member(proof, "publication", dict)
@@ -281,9 +399,6 @@ def check_root(proof: Any, node: Node, contract: bytes | None, say: Say) -> None
         say("CAREFUL: which contract that is, is the exchange's own word; --contract makes sure.")
     elif contract != claimed:
         raise Wrong(f"the proof names another contract, 0x{claimed.hex()}")
-    chain_id = node.chain_id()
-    if chain_id != proof["chain_id"]:
-        raise Unchecked(f"the proof is of chain {proof['chain_id']}, but the node of chain {chain_id}")
     count = int.from_bytes(node.view(claimed, "count()", b"", "latest"))
     if count <= index:
         raise Wrong(f"the contract has no root at index {index}")
@@ -293,17 +408,33 @@ def check_root(proof: Any, node: Node, contract: bytes | None, say: Say) -> None
         raise Wrong(f"the contract has another root at index {index}: 0x{root.hex()}")
     if (seq, block_number) != (proof["seq"], proof["block_number"]):
         raise Wrong("the contract has this root with another seq or block")
-    say(f"The root is on chain {chain_id}: contract 0x{claimed.hex()}, index {index}.")
+    say(f"The root is on chain {proof['chain_id']}: contract 0x{claimed.hex()}, index {index}.")
     for at, which, when in ((index - 1, "one before it", "earlier"), (index + 1, "next one", "later")):
         if at in near:
-            say(f"The {which} was stored {abs(near[at][3] - published_s) / 3_600:.1f} hours {when}.")
+            say(f"The {which} was stored {long(abs(near[at][3] - published_s))} {when}.")
+    if newer := count - 1 - index:
+        which = "1 newer root" if newer == 1 else f"{newer} newer roots"
+        say(f"CAREFUL: the contract has {which}; ask for the newest proof to know how things are now.")
+    return published_s
+
+
+def check_age(block_s: int, published_s: int, head_s: int, max_age_hours: int, say: Say) -> None:
+    """How old it is, by the chain or by this computer's clock, whichever is later."""
+    now_s = max(time.time(), head_s)
+    for what, at_s in (("It is about the block of", block_s), ("It was published on", published_s)):
+        say(f"{what} {on(at_s)}, {long(now_s - at_s)} ago.")
+    if now_s - block_s > max_age_hours * 3_600:
+        say(f"CAREFUL: it is {long(now_s - block_s)} old, and says nothing about today.")
+    if published_s - block_s > LAG_S:
+        lag = long(published_s - block_s)
+        say(f"CAREFUL: the vault was looked at {lag} before the root was published; it may be empty since.")
+    if now_s - head_s > LAG_S:
+        say(f"CAREFUL: your node is {long(now_s - head_s)} behind, and may not know of newer roots.")
 
 
 def check_vault(proof: Any, assets: list[Asset], node: Node, say: Say) -> None:
     """The vault held at the proof's block what the proof says. Raises Wrong, Unchecked."""
     vault, block_hash = hexed(proof, "vault", 20), proof["block_hash"].lower()
-    if node.block_hash(proof["block_number"]) != block_hash:
-        raise Wrong(f"the chain's block {proof['block_number']} is another one than the proof's")
     say(f"At block {proof['block_number']} the vault 0x{vault.hex()} held")
     for asset in assets:
         argument = bytes(12) + asset.token
@@ -321,7 +452,19 @@ def check_vault(proof: Any, assets: list[Asset], node: Node, say: Say) -> None:
         ):
             if number:
                 kind = f"more: {more}" if number > 0 else f"less: {less}"
-                say(f"        of the difference, {asset.amount(abs(number))} {kind}")
+                say(f"        of the difference, by the exchange's word, {asset.amount(abs(number))} {kind}")
+
+
+def check_chain(proof: Any, assets: list[Asset], node: Node, options: argparse.Namespace, say: Say) -> None:
+    """Root, age and vault. Raises Wrong, Unchecked."""
+    published_s = check_root(proof, node, options.contract, say)
+    found, block_s = node.block(hex(proof["block_number"]))
+    if found != proof["block_hash"].lower():
+        raise Wrong(f"the chain's block {proof['block_number']} is another one than the proof's")
+    check_age(block_s, published_s, node.block("latest")[1], options.max_age_hours, say)
+    if options.vault is None:
+        say("CAREFUL: which vault that is, is the exchange's own word; --vault makes sure.")
+    check_vault(proof, assets, node, say)
 
 
 # ---- the command
@@ -329,16 +472,17 @@ def check_vault(proof: Any, assets: list[Asset], node: Node, say: Say) -> None:
 
 def fetch(url: str, headers: dict[str, str], body: bytes | None = None) -> Any:
     """The JSON at an address. Raises Unchecked."""
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise Unchecked("an address begins with http:// or https://")
-    request = urllib.request.Request(url, data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-            return parse(response.read(MAX_BYTES))
-    except urllib.error.HTTPError as error:
-        raise Unchecked(f"HTTP {error.code}: {error.read(500)!r}") from error
-    except (OSError, ValueError) as error:
-        raise Unchecked(f"no answer: {error}") from error
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise Unchecked("an address begins with http:// or https://")
+        request = urllib.request.Request(url, data=body, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+                return parse(response.read(MAX_BYTES))
+        except urllib.error.HTTPError as error:
+            raise Unchecked(f"HTTP {error.code}: {error.read(500)!r}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Unchecked(f"no answer: {type(error).__name__}: {error}") from error
 
 
 def parse(content: bytes) -> Any:
@@ -361,7 +505,8 @@ def load(options: argparse.Namespace) -> Any:
         token = os.environ.get("EXCHANGE_TOKEN", "")
         if options.token_file:
             token = Path(options.token_file).read_text(encoding="utf-8").strip()
-        query = {"sub_account": options.sub_account} | ({"number": options.number} if options.number else {})
+        query = {"sub_account": options.sub_account or 0}
+        query |= {} if options.number is None else {"number": options.number}
         url = f"{options.url.rstrip('/')}/v1/proof/balance?{urlencode(query)}"
         proof = fetch(url, {"Authorization": f"Bearer {token}"})
     elif options.file in {None, "-"}:
@@ -373,16 +518,26 @@ def load(options: argparse.Namespace) -> Any:
     return proof
 
 
-def verify(proof: Any, options: argparse.Namespace, say: Say) -> None:
-    """All that was asked for. Raises Wrong, Unchecked."""
-    assets = check(proof, say)
-    for name, wanted in (("owner", options.owner), ("vault", options.vault)):
-        if wanted is not None and wanted != hexed(proof, name, 20):
-            raise Wrong(f"the proof is about another {name}, {proof[name]}")
-    if options.rpc:
-        node = Node(options.rpc)
-        check_root(proof, node, options.contract, say)
-        check_vault(proof, assets, node, say)
+def verify(proof: Any, options: argparse.Namespace, say: Say) -> list[Asset]:
+    """All that was asked for; answers with the assets that the vault was short of.
+
+    Raises Wrong, Unchecked.
+    """
+    check_asked(proof, options, say)
+    assets = read_assets(proof)
+    counted = check(proof, assets)
+    node = Node(options.rpc) if options.rpc else None
+    if node is None:
+        say("CAREFUL: names and decimals of the tokens are the exchange's own word; --rpc compares them.")
+    elif (chain_id := node.chain_id()) != proof["chain_id"]:
+        raise Unchecked(f"the proof is of chain {proof['chain_id']}, but the node of chain {chain_id}")
+    else:
+        check_tokens(assets, node, say)
+    check_expected(options.expect, assets, counted)
+    tell(proof, assets, counted, say)
+    if node is not None:
+        check_chain(proof, assets, node, options, say)
+    return short(assets, options.tolerance)
 
 
 def address(value: str) -> bytes:
@@ -392,20 +547,43 @@ def address(value: str) -> bytes:
     return bytes.fromhex(value[2:])
 
 
+def percent(value: str) -> Fraction:
+    """A share of the command line."""
+    if not _decimal(value) or Fraction(value) > 100:
+        raise argparse.ArgumentTypeError(f"not a percentage: {value!r}")
+    return Fraction(value)
+
+
+def expectation(value: str) -> tuple[bytes, Fraction]:
+    """TOKEN=AMOUNT of the command line."""
+    token, _, amount = value.partition("=")
+    if not _decimal(amount):
+        raise argparse.ArgumentTypeError(f"not TOKEN=AMOUNT: {value!r}")
+    return NATIVE if token == "native" else address(token), Fraction(amount)
+
+
 def parse_arguments(given: list[str]) -> argparse.Namespace:
     """The command line; ends the program with 2 when it is wrong."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", nargs="?", help="the proof as JSON; - or nothing: standard input")
-    parser.add_argument("--url", help="fetch the proof from this exchange instead")
-    parser.add_argument("--token-file", help="file with a session's token, for --url; else $EXCHANGE_TOKEN")
-    parser.add_argument("--sub-account", type=int, default=0, help="for --url: which account; 0")
-    parser.add_argument("--number", type=int, help="for --url: which proof; the newest")
-    parser.add_argument("--owner", type=address, help="your wallet: the proof must be about it")
-    parser.add_argument("--vault", type=address, help="the vault: the proof must be about it")
-    parser.add_argument("--rpc", help="JSON-RPC of a node that you trust; an archive node for old proofs")
-    parser.add_argument("--contract", type=address, help="the contract of balance roots, for --rpc")
+    add = parser.add_argument
+    add("file", nargs="?", help="the proof as JSON; - or nothing: standard input")
+    add("--url", help="fetch the proof from this exchange instead")
+    add("--token-file", help="file with a session's token, for --url; else $EXCHANGE_TOKEN")
+    add("--sub-account", type=int, help="the proof must be about it; with --url it is 0 unless said")
+    add("--number", type=int, help="which proof, by the exchange's own numbering; the newest")
+    add("--owner", type=address, help="your wallet: the proof must be about it")
+    add("--vault", type=address, help="the vault: the proof must be about it")
+    expect_help = (
+        "the proof must show at least so much of this token (an address, or native); may be repeated"
+    )
+    add("--expect", type=expectation, action="append", default=[], metavar="TOKEN=AMOUNT", help=expect_help)
+    add("--rpc", help="JSON-RPC of a node that you trust; an archive node for old proofs")
+    add("--contract", type=address, help="the contract of balance roots, for --rpc")
+    short_help = "what may be missing in the vault before that is SHORT, in percent of what is owed; 1"
+    add("--tolerance", type=percent, default=Fraction(1), metavar="PERCENT", help=short_help)
+    add("--max-age-hours", type=int, default=48, help="a proof that is older is marked CAREFUL; 48")
     options = parser.parse_args(given)
     if options.contract is not None and not options.rpc:
         parser.error("--contract needs --rpc")
@@ -418,24 +596,48 @@ def main(given: list[str]) -> int:
     lines: list[str] = []
     try:
         proof = load(options)
-        verify(proof, options, lines.append)
+        missing = verify(proof, options, lines.append)
     except Wrong as error:
         print(f"WRONG: {error}.\nThis proof does not prove your balance. Keep it, and ask the exchange why.")
         return 1
     except (Unchecked, OSError, UnicodeDecodeError) as error:
-        print(f"NOT CHECKED: {error}", file=sys.stderr)
+        said = "".join(letter if letter.isprintable() else " " for letter in str(error))
+        print(f"NOT CHECKED: {said[:500]}", file=sys.stderr)
         return 2
     print("\n".join(lines))
+    print(told_short(missing, options) if missing else told_right(proof, options))
+    if any(line.startswith("CAREFUL") for line in lines):
+        print("Read what is marked CAREFUL above: no check covers that.")
+    return 3 if missing else 0
+
+
+def told_short(missing: list[Asset], options: argparse.Namespace) -> str:
+    """What it means that the money was not all there."""
+    lines = [f"SHORT: the vault held less than what is owed, by more than {float(options.tolerance):g} %."]
+    for asset in missing:
+        part = f", {asset.in_vault * 100 / asset.total:.2f} %" if asset.total else ""
+        held, owed = asset.amount(asset.in_vault), asset.amount(asset.total)
+        lines.append(f"    {asset.symbol}: held {held} of {owed} owed{part}")
+    return "\n".join(lines) + (
+        "\nYour amounts are counted, but at that block the money to pay everybody was not in the vault. That"
+        "\nthe rest had just been paid out, or was just coming in, is the exchange's own word. It can be true"
+        "\nfor a moment, when somebody moves a large amount. Check another proof, of another day: if that one"
+        "\nis SHORT too, do not leave with this exchange what you can not lose. Keep both proofs."
+    )
+
+
+def told_right(proof: Any, options: argparse.Namespace) -> str:
+    """What was found, and what not."""
     if options.rpc:
-        print(
-            "RIGHT: these amounts are part of the root on the chain, and the vault held what the proof says."
+        return (
+            "RIGHT: these amounts are part of the root on the chain, and the vault held what the proof says:"
+            f"\nwhat is owed to all, or at most {float(options.tolerance):g} % less."
         )
-    else:
-        print(f"RIGHT, as far as it goes: these amounts are part of the root {proof['root'].lower()}.")
-        print(
-            "Whether the exchange shows everybody this root, only the chain tells: add --rpc and --contract."
-        )
-    return 0
+    return (
+        f"RIGHT, as far as it goes: these amounts are part of the root {proof['root'].lower()}."
+        "\nWhether the exchange shows everybody this root, how old it is, and if the vault held what it says,"
+        "\nonly the chain tells: add --rpc and --contract."
+    )
 
 
 if __name__ == "__main__":

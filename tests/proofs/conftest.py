@@ -3,12 +3,18 @@
 from collections.abc import AsyncIterator
 
 import asyncpg
+import httpx
 import pytest
 from tests.chain.conftest import FaultyRpc
+from tests.edge.harness import served
+from tests.proofs.reader import Shown
 from tests.proofs.venue import Venue
 
 from exchange.chain.deployment import Deployment
 from exchange.chain.devchain import Anvil
+from exchange.chain.finality import Finality
+from exchange.edge.app import create_app
+from exchange.proofs.publisher import ProofPolicy, ProofPublisher, RootContract
 
 
 @pytest.fixture
@@ -23,3 +29,28 @@ async def venue(faulty_rpc: FaultyRpc, pool: asyncpg.Pool, deployment: Deploymen
     opened = await Venue.open(faulty_rpc, pool, deployment)
     await opened.fund()
     return opened
+
+
+@pytest.fixture
+async def shown(venue, database_url, anvil) -> AsyncIterator[Shown]:
+    """The second user's, who has ETH and USDC: a deposit is younger than the block, and one pays a fee."""
+    await venue.wallet(1).deposit_native(11)
+    await venue.credit()
+    await venue.project()
+    await venue.reconciler.poll()
+    publisher = ProofPublisher(
+        venue.rpc,
+        venue.pool,
+        venue.source(database_url, anvil.url),
+        RootContract(venue.deployment.balance_roots, venue.outbox()),
+        comparison=lambda: venue.reconciler.finalized,
+        agrees=lambda: True,
+        policy=ProofPolicy(finality=Finality(1)),
+    )
+    await publisher.poll()
+    await publisher.poll()
+    token = await venue.token(1)
+    async with served(create_app(venue.edge())) as api, httpx.AsyncClient(base_url=api) as client:
+        response = await client.get("/v1/proof/balance", headers={"Authorization": f"Bearer {token}"})
+        assert response.status_code == 200, response.text
+        yield Shown(venue, response.json(), api, token, anvil.url)

@@ -5,102 +5,31 @@ import copy
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scripts import verify_balance
-from tests.edge.harness import served
-from tests.proofs.venue import ETHER, Venue
+from tests.proofs.reader import (
+    SCRIPT,
+    Place,
+    Proof,
+    Verdict,
+    at,
+    changed,
+    forged,
+    publish_root,
+    run,
+    verify,
+)
+from tests.proofs.venue import ETHER
 
-from exchange.chain.balance_roots import publish_call
-from exchange.chain.dev_keys import PUBLISHER_KEY, dev_address
-from exchange.chain.finality import Finality
-from exchange.edge.app import create_app
-from exchange.proofs.publisher import ProofPolicy, ProofPublisher, RootContract
+from exchange.chain.dev_keys import dev_address
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "verify_balance.py"
 NOT_BOUND = {("number",), ("built_at_ms",), ("account_id",), ("publication", "tx_hash")}
 """What a proof tells for convenience and nothing can check. Symbols are of this kind too."""
-
-Proof = dict[str, Any]
-Place = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    code: int
-    said: str
-
-
-async def run(*arguments: str, stdin: str = "", isolation: tuple[str, ...] = ("-I",)) -> Verdict:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *isolation,
-        str(SCRIPT),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={"PATH": "/usr/bin"},
-    )
-    said, _ = await process.communicate(stdin.encode())
-    assert process.returncode is not None
-    assert b"Traceback" not in said, said.decode()
-    return Verdict(process.returncode, said.decode())
-
-
-async def verify(proof: Proof, *arguments: str) -> Verdict:
-    return await run("-", *arguments, stdin=json.dumps(proof))
-
-
-@dataclass
-class Shown:
-    """A user's published proof, and where everything is."""
-
-    venue: Venue
-    proof: Proof
-    api: str
-    token: str
-    rpc_url: str
-
-    @property
-    def contract(self) -> str:
-        return self.venue.deployment.balance_roots
-
-    @property
-    def on_chain(self) -> tuple[str, ...]:
-        return ("--rpc", self.rpc_url, "--contract", self.contract)
-
-
-@pytest.fixture
-async def shown(venue, database_url, anvil) -> AsyncIterator[Shown]:
-    """The second user's, who has ETH and USDC: a deposit is younger than the block, and one pays a fee."""
-    await venue.wallet(1).deposit_native(11)
-    await venue.credit()
-    await venue.project()
-    await venue.reconciler.poll()
-    publisher = ProofPublisher(
-        venue.rpc,
-        venue.pool,
-        venue.source(database_url, anvil.url),
-        RootContract(venue.deployment.balance_roots, venue.outbox()),
-        comparison=lambda: venue.reconciler.finalized,
-        agrees=lambda: True,
-        policy=ProofPolicy(finality=Finality(1)),
-    )
-    await publisher.poll()
-    await publisher.poll()
-    token = await venue.token(1)
-    async with served(create_app(venue.edge())) as api, httpx.AsyncClient(base_url=api) as client:
-        response = await client.get("/v1/proof/balance", headers={"Authorization": f"Bearer {token}"})
-        assert response.status_code == 200, response.text
-        yield Shown(venue, response.json(), api, token, anvil.url)
 
 
 async def test_a_proof_from_a_file_is_right_and_told_in_words(shown, tmp_path):
@@ -140,25 +69,6 @@ def places(value: Any, here: Place = ()) -> Iterator[Place]:
     for name, inner in items:
         yield (*here, name)
         yield from places(inner, (*here, name))
-
-
-def changed(proof: Proof, place: Place, value: Any) -> Proof:
-    """A copy with another value there; ... takes it away."""
-    result = copy.deepcopy(proof)
-    within = result
-    for name in place[:-1]:
-        within = within[name]
-    if value is ...:
-        del within[place[-1]]
-    else:
-        within[place[-1]] = value
-    return result
-
-
-def at(proof: Proof, place: Place) -> Any:
-    for name in place:
-        proof = proof[name]
-    return proof
 
 
 def tampered(value: Any) -> list[Any]:
@@ -236,25 +146,6 @@ async def test_another_contract_owner_or_vault_than_the_readers_is_wrong(shown):
     assert (await verify(shown.proof, "--owner", other)).code == 1
     assert (await verify(shown.proof, "--vault", other)).code == 1
     assert (await verify(shown.proof, "--rpc", shown.rpc_url, "--contract", other)).code == 1
-
-
-async def publish_root(venue: Venue, root: str, seq: int, block_number: int) -> None:
-    await venue.rpc.call("anvil_impersonateAccount", dev_address(PUBLISHER_KEY))
-    wallet = venue.wallet(0)
-    wallet.address = dev_address(PUBLISHER_KEY)
-    call = publish_call(bytes.fromhex(root[2:]), seq, block_number)
-    await wallet.send(venue.deployment.balance_roots, call, gas="0x3d090")
-
-
-def forged(proof: Proof, **asset_changes: str) -> Proof:
-    """A proof by an operator who commits to other sums of ETH, with a root that fits them."""
-    result = copy.deepcopy(proof)
-    result["seq"] += 1
-    result["assets"][0] |= asset_changes
-    assets = verify_balance.read_assets(result)
-    result["root"] = "0x" + verify_balance.root_of(result, assets).hex()
-    result["publication"]["index"] = 1
-    return result
 
 
 async def test_the_reader_is_told_when_the_neighbouring_roots_were_stored(shown):
@@ -363,8 +254,8 @@ def small_proof() -> Proof:
                 "tree_hash": "0x"
                 + keccak(b"\x01" + leaf + (5).to_bytes(32) + other + (6).to_bytes(32)).hex(),
                 "total_atoms": "11",
-                "uncredited_atoms": "-2",
-                "unsettled_atoms": "3",
+                "uncredited_atoms": "3",
+                "unsettled_atoms": "2",
             }
         ],
         "owner": "0x" + owner.hex(),
