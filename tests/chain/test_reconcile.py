@@ -33,6 +33,7 @@ class Venue:
         self.told: list[Reconciliation] = []
         self.rpc = rpc
         self.pool = pool
+        self.deployment = deployment
         self.exchange = exchange
         self.place = {"chain_id": DEV_CHAIN_ID, "vault": deployment.vault}
         self.watcher = DepositWatcher(

@@ -12,7 +12,7 @@ payments. Seq and block need not be of the same moment: whatever lies between th
 Unlisted assets are left out: anybody can deposit worthless tokens, and they can not be withdrawn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from exchange.chain.deposit_rows import Block, DepositRows
@@ -20,6 +20,9 @@ from exchange.chain.rpc import Rpc, together
 from exchange.chain.vault import accounted_call, decode_word, used_call
 
 VIEWS_AT_ONCE = 64
+
+MadeAt = Callable[[Sequence["Outgoing"], Block], Awaitable[set[str]]]
+"""Says which of some payments the vault has made at a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,15 @@ class AssetBook:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A withdrawal: what the vault pays for it, the fee taken off."""
+    """A withdrawal: what the vault pays for it, the fee taken off.
+
+    `tried` is whether a payment of it is or was signed, as far as is known; what is not was hardly made.
+    """
 
     withdrawal_id: str
     asset_id: int
     amount_atoms: int
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +106,30 @@ class Reconciliation:
         return [position for position in self.positions if position.difference_atoms != 0]
 
 
-async def compare(rpc: Rpc, vault: str, deposits: DepositRows, books: Books, block: Block) -> Reconciliation:
+async def compare(
+    rpc: Rpc,
+    vault: str,
+    deposits: DepositRows,
+    books: Books,
+    block: Block,
+    made: Collection[str] | None = None,
+) -> Reconciliation:
     """Holds the books against the vault at a block that the deposit watcher has scanned. Raises ChainError.
 
-    The block must have been chosen before the books were read.
+    The block must have been chosen before the books were read. `made` are ids of what the vault has made at
+    that block of what is in flight; None: the vault is asked about each.
     """
     on_chain = (await deposits.last_at(block.number)).number
     uncredited = await _deposited(deposits, books.credited, on_chain)
     for token, atoms in (await _deposited(deposits, on_chain, books.credited)).items():
         uncredited[token] = uncredited.get(token, 0) - atoms
-    used = await views(rpc, vault, [used_call(entry.withdrawal_id) for entry in books.in_flight], block.hash)
+    if made is None:
+        calls = [used_call(entry.withdrawal_id) for entry in books.in_flight]
+        used = await views(rpc, vault, calls, block.hash)
+        made = {entry.withdrawal_id for entry, one in zip(books.in_flight, used, strict=True) if one}
     unsettled: dict[int, int] = {}
-    for entry, is_used in zip(books.in_flight, used, strict=True):
-        if is_used:
+    for entry in books.in_flight:
+        if entry.withdrawal_id in made:
             unsettled[entry.asset_id] = unsettled.get(entry.asset_id, 0) + entry.amount_atoms
     for entry in books.settled_later:
         unsettled[entry.asset_id] = unsettled.get(entry.asset_id, 0) - entry.amount_atoms

@@ -10,6 +10,10 @@ The equation is that of `exchange.chain.books`. It is checked at two blocks, aga
   again: then it is no matter of timing any more, and a person has to look.
 
 Before the chain has a finalized block with the vault in it there is only the first.
+
+Of the payments in flight the vault is asked about those that it may have made (`used_ids`). Nothing is
+compared before it was asked about all of them once, and when the books begin to differ it is asked about all
+of them again, before the difference is believed. Both may take as long as they need: nothing is signed.
 """
 
 import asyncio
@@ -21,10 +25,12 @@ import asyncpg
 import structlog
 
 from exchange.chain.backoff import repeat
+from exchange.chain.booked_payments import BookedPayment, BookedPayments
 from exchange.chain.books import (
     AssetBook,
     AssetPosition,
     Books,
+    MadeAt,
     Outgoing,
     Reconciliation,
     compare,
@@ -34,8 +40,8 @@ from exchange.chain.deposit_rows import Block, DepositRows
 from exchange.chain.deposits import DepositWatcher
 from exchange.chain.errors import ChainMoved
 from exchange.chain.life_cycle import PaymentState
-from exchange.chain.payment_rows import ChainOutcome, PaymentRows, StoredPayment
 from exchange.chain.rpc import Header, Rpc
+from exchange.chain.used_ids import UsedIds
 from exchange.chain.vault import claimable_total_call
 from exchange.core.accounts import CHAIN_ACCOUNT
 from exchange.sequencer.committed import CommittedView
@@ -46,10 +52,13 @@ MAX_LAG_BLOCKS = 16
 DIFFERING_BLOCKS = 3
 """Finalized blocks in a row at which the books must differ before `on_mismatch` is told."""
 
-PASS_TIMEOUT_S = 30.0
+PASS_TIMEOUT_S = 15.0
+"""For each of the two comparisons, and for each LOOKED_UP_AT_ONCE payments when all are asked about."""
+
+LOOKED_UP_AT_ONCE = 512
 
 _WAITING = "the deposit watcher has not caught up with the chain"
-_MADE = (ChainOutcome.PAID, ChainOutcome.CLAIMABLE)
+_LOOKING_UP = "the vault is asked about each payment in flight"
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +110,8 @@ class Reconciler:
         self._rpc = rpc
         self._pool = pool
         self._rows = DepositRows(pool, chain_id, vault)
+        self._payments = BookedPayments(pool, chain_id, vault)
+        self._used = UsedIds(rpc, vault)
         self._committed = committed
         self._deposits = deposits
         self._chain_id = chain_id
@@ -110,6 +121,9 @@ class Reconciler:
         self._on_mismatch = on_mismatch
         self._agreed = False
         self._waiting = True
+        self._must_look_up = True
+        self._believed: dict[str, int] = {}
+        """Atoms by token that differ though the vault was asked about all payments."""
         self._at_tip: Reconciliation | None = None
         self._finalized: FinalizedComparison | None = None
         self._differing: list[int] = []
@@ -142,7 +156,11 @@ class Reconciler:
             return None
         if self._fault is not None:
             return str(self._fault)
-        if self._waiting or not self._watcher_is_well:
+        if not self._watcher_is_well:
+            return _WAITING
+        if self._must_look_up:
+            return _LOOKING_UP
+        if self._waiting:
             return _WAITING
         return "; ".join(map(str, mismatches))
 
@@ -159,27 +177,59 @@ class Reconciler:
         """
         agreed = False
         try:
-            async with asyncio.timeout(PASS_TIMEOUT_S):
-                agreed = await self._compare()
+            agreed = await self._compare()
         finally:  # also a pass that can not be made closes
             self._agreed = agreed
         self._fault = None
 
     async def _compare(self) -> bool:
-        found = await self._comparison_at_tip()
+        found = await self._compare_at_tip()
+        if found is not None and _differences(found) not in ({}, self._believed):
+            self._agreed = False
+            self._used.demand()
+            self._must_look_up = True
+            found = await self._compare_at_tip()
         self._waiting = found is None
         if found is None:
             return False
         before, self._at_tip = self._at_tip, found
         _tell("books_differ", before, found)
-        return await self._compare_finalized() and not found.mismatches
+        async with asyncio.timeout(PASS_TIMEOUT_S):
+            return await self._compare_finalized() and not found.mismatches
+
+    async def _compare_at_tip(self) -> Reconciliation | None:
+        """Once the vault was asked about all that it has to be. None while the watcher is not well."""
+        is_looked_up = self._must_look_up
+        if is_looked_up:
+            await self._look_up()
+        async with asyncio.timeout(PASS_TIMEOUT_S):
+            found = await self._comparison_at_tip()
+        if found is not None and (is_looked_up or not found.mismatches):
+            self._must_look_up = False
+            self._believed = _differences(found)
+        return found
+
+    async def _look_up(self) -> None:
+        """Asks about all that is missing now. What was answered before a fault is not asked again."""
+        assert not self._agreed
+        tip = await self._rows.tip()
+        if tip is None:
+            return
+        books = await committed_books(
+            self._committed, self._payments, tip.number, chain_id=self._chain_id, vault=self._vault
+        )
+        missing = self._used.missing(books.in_flight)
+        for start in range(0, len(missing), LOOKED_UP_AT_ONCE):
+            async with asyncio.timeout(PASS_TIMEOUT_S):
+                tip = await self._rows.tip() or tip  # a node may forget the state at an old one
+                await self._used.ask(missing[start : start + LOOKED_UP_AT_ONCE], tip)
 
     async def _comparison_at_tip(self) -> Reconciliation | None:
         """None while the watcher is not where a comparison would mean something."""
         if not self._watcher_is_well:
             return None
         head = await self._rpc.head()
-        found = await self._reconcile(None)
+        found = await self._reconcile(None, self._used.at_tip)
         if found is None or found.block_number < head.number - MAX_LAG_BLOCKS:
             return None
         return found
@@ -194,7 +244,7 @@ class Reconciler:
             return True
         before = None if self._finalized is None else self._finalized.reconciliation
         if before is None or before.block_hash != header.hash or before.mismatches:
-            found = await self._reconcile(Block(header.number, header.hash))
+            found = await self._reconcile(Block(header.number, header.hash), self._used.at)
             assert found is not None
             tokens = [position.token for position in found.positions]
             claimable = await views(self._rpc, self._vault, map(claimable_total_call, tokens), header.hash)
@@ -235,9 +285,15 @@ class Reconciler:
             await self._on_mismatch(found)
             self._told = True
 
-    async def _reconcile(self, block: Block | None) -> Reconciliation | None:
+    async def _reconcile(self, block: Block | None, made: MadeAt) -> Reconciliation | None:
         return await reconcile(
-            self._rpc, self._pool, self._committed, chain_id=self._chain_id, vault=self._vault, block=block
+            self._rpc,
+            self._pool,
+            self._committed,
+            chain_id=self._chain_id,
+            vault=self._vault,
+            block=block,
+            made=made,
         )
 
     @property
@@ -263,6 +319,10 @@ def _tell(event: str, before: Reconciliation | None, found: Reconciliation) -> N
         )
 
 
+def _differences(found: Reconciliation) -> dict[str, int]:
+    return {entry.token: entry.difference_atoms for entry in found.mismatches}
+
+
 async def reconcile(
     rpc: Rpc,
     pool: asyncpg.Pool,
@@ -271,9 +331,11 @@ async def reconcile(
     chain_id: int,
     vault: str,
     block: Block | None = None,
+    made: MadeAt | None = None,
 ) -> Reconciliation | None:
     """Compares at a block that the deposit watcher has scanned, the newest one when `block` is None.
 
+    `made` gives the ids of what the vault has made of what is in flight; without it all is asked about.
     None when nothing is scanned yet. Raises ChainError.
     """
     deposits = DepositRows(pool, chain_id, vault)
@@ -281,13 +343,14 @@ async def reconcile(
     if block is None:
         return None
     books = await committed_books(
-        committed, PaymentRows(pool, chain_id, vault), block.number, chain_id=chain_id, vault=vault
+        committed, BookedPayments(pool, chain_id, vault), block.number, chain_id=chain_id, vault=vault
     )
-    return await compare(rpc, vault, deposits, books, block)
+    ids = None if made is None else await made(books.in_flight, block)
+    return await compare(rpc, vault, deposits, books, block, ids)
 
 
 async def committed_books(
-    committed: CommittedView, payments: PaymentRows, block_number: int, *, chain_id: int, vault: str
+    committed: CommittedView, payments: BookedPayments, block_number: int, *, chain_id: int, vault: str
 ) -> Books:
     """The books as of the committed view's seq, to be compared at a block.
 
@@ -318,20 +381,10 @@ async def committed_books(
         known = payment
         if payment.state is not PaymentState.SETTLED:
             known = await payments.get(payment.withdrawal_id) or payment
-        if _made_after(known, block_number):
+        if known.made_after(block_number):
             settled_later.append(_outgoing(known))
     return Books(seq, credited, assets, tuple(map(_outgoing, in_flight)), tuple(settled_later))
 
 
-def _outgoing(payment: StoredPayment) -> Outgoing:
-    return Outgoing(payment.withdrawal_id, payment.asset_id, payment.payment.amount_atoms)
-
-
-def _made_after(payment: StoredPayment, block_number: int) -> bool:
-    """Whether the vault made it in a later block, as far as stored."""
-    return (
-        payment.state in (PaymentState.MINED, PaymentState.SETTLED)
-        and payment.outcome in _MADE
-        and payment.block_number is not None
-        and payment.block_number > block_number
-    )
+def _outgoing(payment: BookedPayment) -> Outgoing:
+    return Outgoing(payment.withdrawal_id, payment.asset_id, payment.amount_atoms, payment.may_be_made)
