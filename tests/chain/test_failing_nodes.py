@@ -10,6 +10,7 @@ import pytest
 from tests.chain.conftest import CONFIRMATIONS, Wallet
 from tests.fixtures.anvil import free_port
 
+from exchange.chain.crediting_alarm import STOPPED_S
 from exchange.chain.dev_keys import dev_address
 from exchange.chain.devchain import Anvil
 from exchange.chain.errors import ChainError, ChainMoved, DepositsDisagree, RpcUnavailable, WrongChain
@@ -317,3 +318,44 @@ async def test_a_node_that_lies_once_alerts_nobody(
     await eventually(lambda: exchange.available_atoms(dev_address(0), "ETH") == 1)
     assert (lies, witness.alerts) == (1, [])
     task.cancel()
+
+
+async def test_whoever_watches_is_told_of_a_node_that_gives_no_answer_for_minutes(
+    watch, mine, faulty_rpc, witness, clock, eventually
+):
+    watcher = watch(now=clock)
+    await watcher.poll()
+
+    def down(method: str, params: tuple[Any, ...]) -> None:
+        raise RpcUnavailable(method, "test")
+
+    faulty_rpc.before = down
+    task = asyncio.create_task(watcher.run())
+    await eventually(lambda: isinstance(watcher.status().fault, RpcUnavailable))
+    assert witness.alerts == []
+    clock.ahead_s = STOPPED_S + 1
+    await eventually(lambda: bool(witness.alerts))
+    [(kind, detail)] = witness.alerts
+    assert kind == "crediting_stopped"
+    assert detail.startswith("nothing was credited for 30")
+    faulty_rpc.heal()
+    clock.ahead_s = 0
+    await eventually(lambda: watcher.status().fault is None)
+    task.cancel()
+
+
+async def test_whoever_watches_is_told_of_a_node_that_only_shows_an_old_head_for_minutes(
+    watch, wallet, mine, rpc, faulty_rpc, witness, clock
+):
+    """It answers everything in time, and nothing that comes is ever credited."""
+    old_head = await rpc.call("eth_getBlockByNumber", "latest", False)
+    await wallet(0).deposit_native(1)
+    await mine(CONFIRMATIONS)
+    watcher = watch(now=clock, stale_head_s=10**9)
+    await watcher.poll()
+    faulty_rpc.after = behind(old_head)
+    await watcher.poll()
+    assert witness.alerts == []
+    clock.ahead_s = STOPPED_S + 1
+    await watcher.poll()
+    assert [kind for kind, _ in witness.alerts] == ["crediting_stopped"]

@@ -34,6 +34,7 @@ import structlog
 from exchange.chain.backoff import repeat
 from exchange.chain.branch import Branch
 from exchange.chain.crediting import MAX_TOLD, Crediting
+from exchange.chain.crediting_alarm import CreditingAlarm
 from exchange.chain.deposit_logs import DepositLogs
 from exchange.chain.deposit_rows import Block, DepositRows, PendingDeposit, Rolled, pending_deposits
 from exchange.chain.deposit_sequence import Continued, continued, stored_range
@@ -64,9 +65,6 @@ __all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposit
 
 CLOSE_RANGE_BLOCKS = 64
 CHECK_CHAIN_S = 60.0
-PASSES_BEFORE_ALERT = 2
-"""Passes in a row that may credit nothing: one node of several lies or lags now and then."""
-
 STALE_HEAD_S = 300.0
 """Age of the newest block from which on the node is said to be behind, or its chain to stand still."""
 
@@ -127,6 +125,7 @@ class DepositWatcher:
         self._finality = finality
         self._displacements = Displacements(self._rows, committed, on_displaced, chain_id, vault)
         self._alert = alert
+        self._alarm = CreditingAlarm(alert, now)
         self._poll_s = poll_s
         self._stale_head_s = stale_head_s
         self._now = now
@@ -138,7 +137,6 @@ class DepositWatcher:
         self._head_number = 0
         self._scanned_number = 0
         self._condition: DepositCondition | None = None
-        self._stopped_passes = 0
         self._fault: Exception | None = None
         self._stale_s: int | None = None
 
@@ -187,6 +185,7 @@ class DepositWatcher:
         await self._check_chain(at_once=after_fault)
         self._caught_up = await self._pass()
         self._after_fault = False
+        self._alarm.look()
 
     async def _pause(self) -> None:
         if self._caught_up:
@@ -199,6 +198,7 @@ class DepositWatcher:
         head = await self._rpc.head()
         confirmed_number = self._finality.newest_confirmed(head, finalized)
         self._head_number = head.number
+        self._alarm.confirmed(confirmed_number)
         self._note_age(head)
         tip = await self._shared_tip(head)
         if tip is None:
@@ -210,6 +210,7 @@ class DepositWatcher:
                 self._logs.shrink()
                 raise
         if tip.number < head.number:
+            self._alarm.scanned()
             return False
         await self._compare_with_ledger(tip)
         if finalized is not None:
@@ -217,7 +218,7 @@ class DepositWatcher:
         await self._credit(confirmed_number)
         self._condition = None
         self._fault = None
-        self._stopped_passes = 0
+        self._alarm.credited(confirmed_number)
         return True
 
     # ------------------------------------------------------------------------------- the node's health
@@ -240,9 +241,7 @@ class DepositWatcher:
         self._fault = error
         if isinstance(error, DepositCondition):
             self._condition = error
-            self._stopped_passes += 1
-            if self._stopped_passes == PASSES_BEFORE_ALERT:
-                self._alert("crediting_stopped", str(error))
+        self._alarm.failed(error)
 
     # ---------------------------------------------------------------------------------- 1. the branch
 
