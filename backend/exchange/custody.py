@@ -23,8 +23,9 @@ from exchange.chain.outbox import Outbox, SendPolicy
 from exchange.chain.reconcile import Reconciler
 from exchange.chain.remote_signer import RemoteSigner
 from exchange.chain.risk import RiskStep
+from exchange.chain.roles import RoleWatch
 from exchange.chain.rpc import Rpc
-from exchange.chain.signer import LocalSender, LocalSigner, Signer
+from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.config import LocalKey, Settings
 from exchange.edge.dependencies import DepositAddressing, HealthPart
@@ -43,6 +44,7 @@ class Custody:
     deposits: DepositWatcher
     reconciler: Reconciler
     withdrawals: WithdrawalWorker
+    roles: RoleWatch
     gas_prices: GasPrices
     proofs: ProofPublisher
     arrivals: ArrivalWatcher | None
@@ -68,6 +70,7 @@ class Custody:
             ("deposit watcher", self.deposits.run()),
             ("reconciler", self.reconciler.run()),
             ("withdrawal worker", self.withdrawals.run()),
+            ("roles", self.roles.run()),
             ("gas price", self.gas_prices.run()),
             ("proofs", self.proofs.run()),
         ]
@@ -80,6 +83,7 @@ class Custody:
         parts = [
             HealthPart("deposits", required=False, check=self._crediting),
             HealthPart("withdrawals", required=False, check=self._paying),
+            HealthPart("roles", required=False, check=self._authorized),
             HealthPart("sender gas", required=False, check=self._fuelled),
             HealthPart("halts", required=False, check=self._halted),
             HealthPart("books", required=False, check=self._agreeing),
@@ -99,6 +103,9 @@ class Custody:
         if status.fault is not None:
             return status.fault
         return f"{len(status.conditions)} payments are stopped" if status.conditions else None
+
+    async def _authorized(self) -> str | Exception | None:
+        return self.roles.problem
 
     async def _fuelled(self) -> str | None:
         gas = self.withdrawals.status().gas
@@ -166,14 +173,16 @@ def make_custody(
         deploy_block=settings.vault_block,
         on_mismatch=halt,
     )
+    signer = _signer(settings, stack)
+    sender = LocalSender(settings.sender_key, settings.chain_id)
     withdrawals = WithdrawalWorker(
         rpc,
         pool,
         sequencer.submit,
         committed,
         tail,
-        _signer(settings, stack),
-        LocalSender(settings.sender_key, settings.chain_id),
+        signer,
+        sender,
         RiskStep(
             pool,
             settings.risk,
@@ -194,13 +203,14 @@ def make_custody(
         deposits=deposits,
         reconciler=reconciler,
         withdrawals=withdrawals,
+        roles=RoleWatch(rpc, settings.vault, signer=signer.address, sender=sender.address),
         gas_prices=GasPrices(rpc),
         proofs=_proofs(settings, rpc, pool, committed, reconciler, alerts),
         arrivals=_arrivals(settings, rpc, pool, committed),
     )
 
 
-def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> Signer:
+def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> LocalSigner | RemoteSigner:
     """The key in this process, or the client of a policy signer, closed with the stack."""
     if isinstance(settings.signer, LocalKey):
         return LocalSigner(settings.signer.key, settings.chain_id, settings.vault)

@@ -108,7 +108,7 @@ class ArrivalWatcher:
 
     @property
     def is_checked(self) -> bool:
-        """Whether the registry on the chain was seen to give the same addresses: before that, none is shown."""
+        """Whether the registry on the chain was seen to give the same addresses; until then none is shown."""
         return self._checked
 
     @property

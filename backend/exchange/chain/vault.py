@@ -52,6 +52,7 @@ ACTIVATE_SETTLEMENT_MODULE = selector("activateSettlementModule()")
 
 DEPOSIT_COUNT_CALL = selector("depositCount()")
 DEPOSIT_HASH_CALL = selector("depositHash()")
+AUTHORITY_CALL = selector("authority()")
 ACCOUNTED = selector("accounted(address)")
 OUTFLOW = selector("outflow(address)")
 
