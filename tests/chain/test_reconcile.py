@@ -505,6 +505,34 @@ async def test_a_difference_at_the_finalized_block_alone_closes_the_gate_and_is_
     assert running.finalized.mismatches == []
 
 
+@pytest.mark.parametrize("forgets", ["all", "the newest"])
+async def test_a_node_that_forgets_what_was_finalized_does_not_open_the_gate(
+    venue, wallet, mine, rpc, faulty_rpc, forgets
+):
+    before = await rpc.call("eth_getBlockByNumber", hex((await rpc.finalized()).number), False)
+    await wallet(0).deposit_native(5)
+    await mine(2)
+    running = venue()
+    finalized = await rpc.finalized()
+    more = one_atom_more(lambda: finalized.hash)
+    faulty_rpc.after = more
+    await running.compare()
+    assert not running.reconciler.agrees
+
+    def forget(method: str, params: tuple[Any, ...], answer: Any) -> Any:
+        if method == "eth_getBlockByNumber" and params[0] == "finalized":
+            return None if forgets == "all" else before
+        return more(method, params, answer)
+
+    faulty_rpc.after = forget
+    await running.compare()
+    assert not running.reconciler.agrees
+    assert running.finalized.block_number == finalized.number
+    faulty_rpc.heal()
+    await running.compare()
+    assert running.reconciler.agrees
+
+
 async def test_a_difference_at_three_finalized_blocks_in_a_row_is_told_once(
     venue, wallet, mine, rpc, faulty_rpc
 ):

@@ -237,12 +237,13 @@ class Reconciler:
     async def _compare_finalized(self) -> bool:
         """Whether the newest finalized block, if there is one, shows no difference.
 
-        Compared once when all is well there, in each pass when it is not.
+        Compared once when all is well there, in each pass when it is not. What was found stands while the
+        node knows of no finalized block, or only of an earlier one: finality does not go back.
         """
         header = await self._finalized_header()
-        if header is None:
-            return True
         before = None if self._finalized is None else self._finalized.reconciliation
+        if header is None or (before is not None and header.number < before.block_number):
+            return not self._finalized_mismatches
         if before is None or before.block_hash != header.hash or before.mismatches:
             found = await self._reconcile(Block(header.number, header.hash), self._used.at)
             assert found is not None
