@@ -13,6 +13,10 @@ contract BalanceRoots is AccessManaged {
     /// @notice Holders publish; the authority must give this role `publish`.
     uint64 public constant PUBLISHER_ROLE = 4;
 
+    /// @notice How many blocks a publication may lie behind. What is compared with an old block says little: the vault
+    /// may have been full then.
+    uint256 public immutable maxAgeBlocks;
+
     struct Entry {
         bytes32 root;
         uint64 seq;
@@ -34,20 +38,27 @@ contract BalanceRoots is AccessManaged {
     error SeqNotIncreasing(uint64 seq, uint64 latest);
     /// @notice The vault cannot have been looked at in a block that is not there yet.
     error BlockInFuture(uint64 blockNumber, uint256 current);
+    /// @notice The vault was looked at too long ago: `oldest` is the oldest block that can be published now.
+    error BlockTooOld(uint64 blockNumber, uint256 oldest);
     /// @notice The vault was already looked at in a later block.
     error BlockDecreasing(uint64 blockNumber, uint64 latest);
     /// @notice The list is not that long.
     error NoSuchRoot(uint256 index);
+    /// @notice With an age of no blocks nothing could be published: a transaction does not know its block beforehand.
+    error MaxAgeMissing();
 
     /// @param authority The AccessManager that holds the roles.
-    constructor(address authority) AccessManaged(authority) {
+    constructor(address authority, uint256 maxAgeBlocks_) AccessManaged(authority) {
         if (authority.code.length == 0) revert AccessManagedInvalidAuthority(authority);
+        if (maxAgeBlocks_ == 0) revert MaxAgeMissing();
+        maxAgeBlocks = maxAgeBlocks_;
     }
 
     /// @notice Adds a root to the list. Restricted.
     function publish(bytes32 root, uint64 seq, uint64 blockNumber) external restricted {
         if (root == 0) revert RootMissing();
         if (blockNumber > block.number) revert BlockInFuture(blockNumber, block.number);
+        if (block.number - blockNumber > maxAgeBlocks) revert BlockTooOld(blockNumber, block.number - maxAgeBlocks);
         uint256 index = _entries.length;
         if (index > 0) {
             Entry storage newest = _entries[index - 1];

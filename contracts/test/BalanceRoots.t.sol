@@ -7,6 +7,8 @@ import {BalanceRoots} from "contracts/src/BalanceRoots.sol";
 import {Test} from "forge-std/Test.sol";
 
 contract BalanceRootsTest is Test {
+    uint256 private constant MAX_AGE_BLOCKS = 1_000;
+
     AccessManager private manager;
     BalanceRoots private roots;
     address private publisher = makeAddr("publisher");
@@ -16,7 +18,7 @@ contract BalanceRootsTest is Test {
         vm.warp(1_800_000_000);
         vm.roll(1_000);
         manager = new AccessManager(admin);
-        roots = new BalanceRoots(address(manager));
+        roots = new BalanceRoots(address(manager), MAX_AGE_BLOCKS);
         bytes4[] memory publishing = new bytes4[](1);
         publishing[0] = BalanceRoots.publish.selector;
         vm.startPrank(admin);
@@ -32,7 +34,13 @@ contract BalanceRootsTest is Test {
 
     function test_RejectsAuthorityWithoutCode() public {
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedInvalidAuthority.selector, admin));
-        new BalanceRoots(admin);
+        new BalanceRoots(admin, MAX_AGE_BLOCKS);
+    }
+
+    function test_RejectsAnAgeWithWhichNothingCouldBePublished() public {
+        vm.expectRevert(BalanceRoots.MaxAgeMissing.selector);
+        new BalanceRoots(address(manager), 0);
+        assertEq(new BalanceRoots(address(manager), 1).maxAgeBlocks(), 1);
     }
 
     function test_KeepsEveryRootInTheOrderOfPublication() public {
@@ -92,6 +100,27 @@ contract BalanceRootsTest is Test {
         _publish("one", 1, 900);
         vm.expectRevert(abi.encodeWithSelector(BalanceRoots.BlockDecreasing.selector, 899, 900));
         _publish("two", 2, 899);
+    }
+
+    function testFuzz_RejectsBlockThatIsTooOld(uint64 head, uint64 age) public {
+        head = uint64(bound(head, MAX_AGE_BLOCKS + 1, type(uint64).max));
+        age = uint64(bound(age, MAX_AGE_BLOCKS + 1, head));
+        vm.roll(head);
+        uint256 oldest = head - MAX_AGE_BLOCKS;
+        vm.expectRevert(abi.encodeWithSelector(BalanceRoots.BlockTooOld.selector, head - age, oldest));
+        _publish("one", 1, head - age);
+        _publish("one", 1, uint64(oldest));
+        assertEq(roots.count(), 1);
+    }
+
+    /// @dev Else a day on which the vault was full could stand for all days after it.
+    function test_OneBlockCannotBePublishedForEver() public {
+        _publish("one", 1, 1_000);
+        vm.roll(1_000 + MAX_AGE_BLOCKS);
+        _publish("two", 2, 1_000);
+        vm.roll(1_001 + MAX_AGE_BLOCKS);
+        vm.expectRevert(abi.encodeWithSelector(BalanceRoots.BlockTooOld.selector, 1_000, 1_001));
+        _publish("three", 3, 1_000);
     }
 
     function _publish(bytes32 root, uint64 seq, uint64 blockNumber) private {

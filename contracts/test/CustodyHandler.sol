@@ -18,6 +18,8 @@ contract CustodyHandler is VaultHandler {
         uint64 publishedAt;
     }
 
+    uint256 private constant MAX_ROOT_AGE_BLOCKS = 10;
+
     DepositAddresses private addresses;
     BalanceRoots private roots;
     Published[] private _published;
@@ -28,7 +30,7 @@ contract CustodyHandler is VaultHandler {
     function setUp() public override {
         super.setUp();
         addresses = new DepositAddresses(address(manager), vault);
-        roots = new BalanceRoots(address(manager));
+        roots = new BalanceRoots(address(manager), MAX_ROOT_AGE_BLOCKS);
         _tokens.push(address(new PlainToken()));
         bytes4[] memory publishing = new bytes4[](1);
         publishing[0] = BalanceRoots.publish.selector;
@@ -122,13 +124,14 @@ contract CustodyHandler is VaultHandler {
     function publish(bytes32 root, uint64 seq, uint64 blockNumber) external {
         Published memory newest = _published.length == 0 ? Published(0, 0, 0, 0) : _published[_published.length - 1];
         seq = uint64(bound(seq, newest.seq, newest.seq + 3));
-        blockNumber = uint64(bound(blockNumber, 0, block.number + 1));
+        uint256 oldest = block.number > MAX_ROOT_AGE_BLOCKS ? block.number - MAX_ROOT_AGE_BLOCKS : 0;
+        blockNumber = uint64(bound(blockNumber, oldest > 0 ? oldest - 1 : 0, block.number + 1));
         bool first = _published.length == 0;
-        bool expected = root != 0 && blockNumber <= block.number
+        bool expected = root != 0 && blockNumber <= block.number && blockNumber >= oldest
             && (first || (seq > newest.seq && blockNumber >= newest.blockNumber));
         vm.prank(sender);
         try roots.publish(root, seq, blockNumber) {
-            assertTrue(expected, "published what is out of order");
+            assertTrue(expected, "published what is out of order or too old");
             _published.push(Published(root, seq, blockNumber, uint64(block.timestamp)));
         } catch {
             assertFalse(expected, "did not publish");

@@ -14,7 +14,7 @@ contract GasTest is DepositAddressesFixture {
 
     function setUp() public override {
         super.setUp();
-        roots = new BalanceRoots(address(manager));
+        roots = new BalanceRoots(address(manager), 100_000);
         _depositNative(alice, 1_000 ether);
         _depositUsdc(alice, 1_000e6);
         vm.prank(admin);

@@ -13,7 +13,7 @@ from exchange.chain.arrival_rows import ASKED_STEP_MS, arrivals_of, issue_addres
 from exchange.chain.arrivals import ANY_PER_PASS, ASKED_S, TRIES_PER_PASS, ArrivalWatcher
 from exchange.chain.deposit_addresses import address_of_call, decode_address
 from exchange.chain.deposits import DepositWatcher
-from exchange.chain.dev_keys import ADMIN_KEY, DEV_CHAIN_ID, SWEEPER_KEY, dev_address, dev_key
+from exchange.chain.dev_keys import DEV_CHAIN_ID, GUARDIAN_KEY, SWEEPER_KEY, dev_address, dev_key
 from exchange.chain.errors import RegistryDiffers, RpcError, SenderOutOfGas
 from exchange.chain.finality import Finality
 from exchange.chain.forwarders import Forwarders
@@ -214,11 +214,11 @@ async def test_while_the_vault_is_paused_nothing_is_sent_and_later_it_is(
 ):
     alice = wallet(0)
     await wallet(5).send(await address(alice.address), value=ETHER)
-    await wallet(ADMIN_KEY).send(deployment.vault, PAUSE)
+    await wallet(GUARDIAN_KEY).send(deployment.vault, PAUSE)
     watcher = watch()
     await watcher.poll()
     assert await pool.fetchval("SELECT count(*) FROM sent_transactions") == 0
-    await wallet(ADMIN_KEY).send(deployment.vault, selector("unpause()"))
+    await wallet(GUARDIAN_KEY).send(deployment.vault, selector("unpause()"))
     await watcher.poll()
     assert (
         await pool.fetchval("SELECT count(*) FROM sent_transactions") == 0

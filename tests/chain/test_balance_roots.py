@@ -3,6 +3,7 @@
 import pytest
 
 from exchange.chain.balance_roots import (
+    BLOCK_TOO_OLD,
     COUNT_CALL,
     LATEST_CALL,
     PublishedRoot,
@@ -10,6 +11,7 @@ from exchange.chain.balance_roots import (
     publish_call,
     root_at_call,
 )
+from exchange.chain.deployment import MAX_ROOT_AGE_BLOCKS
 from exchange.chain.dev_keys import KEY_COUNT, PUBLISHER_KEY, dev_address
 from exchange.chain.errors import RpcAnswerInvalid, RpcError
 from exchange.chain.vault import decode_word
@@ -25,6 +27,22 @@ async def test_the_publishers_roots_can_be_read_again_in_their_order(rpc, deploy
     assert decode_word(await rpc.view(roots, COUNT_CALL)) == 2
     assert [decode_root(await rpc.view(roots, root_at_call(index))) for index in (0, 1)] == published
     assert decode_root(await rpc.view(roots, LATEST_CALL)) == published[1]
+
+
+async def test_a_block_that_is_too_old_is_refused_and_named(rpc, deployment):
+    head = MAX_ROOT_AGE_BLOCKS + 1_000
+    call = {"from": dev_address(PUBLISHER_KEY), "to": deployment.balance_roots}
+
+    async def publish(block: int) -> None:
+        """As if the chain had grown to `head`."""
+        data = "0x" + publish_call(b"\x01" * 32, 1, block).hex()
+        await rpc.call("eth_call", call | {"data": data}, "latest", {}, {"number": hex(head)})
+
+    oldest = head - MAX_ROOT_AGE_BLOCKS
+    await publish(oldest)
+    with pytest.raises(RpcError) as caught:
+        await publish(oldest - 1)
+    assert caught.value.data == "0x" + (BLOCK_TOO_OLD + (oldest - 1).to_bytes(32) + oldest.to_bytes(32)).hex()
 
 
 async def test_nobody_but_the_publisher_publishes(rpc, deployment):

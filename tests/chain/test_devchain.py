@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from eth_abi.abi import encode
 from tests.chain.conftest import token_balance
 from tests.fixtures.anvil import ARTIFACTS, free_port
 
@@ -19,6 +21,13 @@ from exchange.chain.balance_roots import PUBLISH, PUBLISHER_ROLE
 from exchange.chain.deployment import (
     ADMIN_DELAY_S,
     ADMIN_ROLE,
+    FIRST_ADMIN_DELAY_S,
+    GRANT_DELAY_S,
+    MAX_ROOT_AGE_BLOCKS,
+    ROLES,
+    SETBACK_S,
+    SETTINGS_ROLE,
+    TARGET_DELAY_S,
     Deployment,
     deploy,
     ensure_deployment,
@@ -33,6 +42,7 @@ from exchange.chain.errors import (
     ChainStateBusy,
     DeploymentLost,
     PortTaken,
+    RpcError,
     RpcUnavailable,
 )
 from exchange.chain.rpc import Rpc
@@ -88,7 +98,7 @@ async def test_the_roles_are_held_by_separate_keys_and_the_deployer_keeps_none(r
     async def roles(index: int) -> list[int]:
         holder = bytes(12) + bytes.fromhex(dev_keys.dev_address(index)[2:])
         held = []
-        for role in range(5):
+        for role in ROLES:
             call = selector("hasRole(uint64,address)") + role.to_bytes(32) + holder
             if int.from_bytes((await rpc.view(deployment.access_manager, call))[:32]):
                 held.append(role)
@@ -99,15 +109,16 @@ async def test_the_roles_are_held_by_separate_keys_and_the_deployer_keeps_none(r
     assert await roles(dev_keys.SENDER_KEY) == [SENDER_ROLE]
     assert await roles(dev_keys.PUBLISHER_KEY) == [PUBLISHER_ROLE]
     assert await roles(dev_keys.SWEEPER_KEY) == []
-    assert await roles(dev_keys.ADMIN_KEY) == [ADMIN_ROLE, GUARDIAN_ROLE]
+    assert await roles(dev_keys.GUARDIAN_KEY) == [GUARDIAN_ROLE]
+    assert await roles(dev_keys.ADMIN_KEY) == [ADMIN_ROLE, SETTINGS_ROLE]
 
 
 async def test_each_restricted_function_is_for_one_key_and_the_admins_only_after_its_delay(rpc, deployment):
     vault, addresses, roots = deployment.vault, deployment.deposit_addresses, deployment.balance_roots
     holders = {
         (vault, vault_abi.WITHDRAW): (dev_keys.SENDER_KEY, 0),
-        (vault, vault_abi.PAUSE): (dev_keys.ADMIN_KEY, 0),
-        (vault, vault_abi.UNPAUSE): (dev_keys.ADMIN_KEY, 0),
+        (vault, vault_abi.PAUSE): (dev_keys.GUARDIAN_KEY, 0),
+        (vault, vault_abi.UNPAUSE): (dev_keys.GUARDIAN_KEY, 0),
         (vault, vault_abi.SET_OUTFLOW_LIMIT): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
         (vault, vault_abi.PROPOSE_SETTLEMENT_MODULE): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
         (vault, vault_abi.ACTIVATE_SETTLEMENT_MODULE): (dev_keys.ADMIN_KEY, ADMIN_DELAY_S),
@@ -122,6 +133,79 @@ async def test_each_restricted_function_is_for_one_key_and_the_admins_only_after
             may_at_once, wait_s = decode_words(await rpc.view(deployment.access_manager, call), 2)
             assert bool(may_at_once) == (index == holder and delay_s == 0), (function.hex(), index)
             assert wait_s == (delay_s if index == holder else 0), (function.hex(), index)
+
+
+async def test_what_changes_roles_waits_from_the_first_block_until_the_other_delays_count(rpc, deployment):
+    manager, admin = deployment.access_manager, dev_keys.dev_address(dev_keys.ADMIN_KEY)
+
+    async def asked(function: str, types: list[str], values: list[Any], words: int = 1) -> list[int]:
+        return list(decode_words(await rpc.view(manager, selector(function) + encode(types, values)), words))
+
+    async def admin_delay_s() -> int:
+        return (await asked("hasRole(uint64,address)", ["uint64", "address"], [ADMIN_ROLE, admin], 2))[1]
+
+    assert await admin_delay_s() == FIRST_ADMIN_DELAY_S
+    await rpc.call("evm_increaseTime", SETBACK_S)
+    await rpc.call("evm_mine")
+    assert await admin_delay_s() == ADMIN_DELAY_S
+    for role in ROLES:
+        assert await asked("getRoleGrantDelay(uint64)", ["uint64"], [role]) == [GRANT_DELAY_S]
+    for target in (manager, deployment.vault, deployment.deposit_addresses, deployment.balance_roots):
+        assert await asked("getTargetAdminDelay(address)", ["address"], [target]) == [TARGET_DELAY_S]
+
+
+@pytest.mark.parametrize(
+    ("function", "types", "values"),
+    [
+        ("grantRole(uint64,address,uint32)", ["uint64", "address", "uint32"], [ADMIN_ROLE, "fresh", 0]),
+        ("revokeRole(uint64,address)", ["uint64", "address"], [GUARDIAN_ROLE, "guardian"]),
+        ("updateAuthority(address,address)", ["address", "address"], ["vault", "fresh"]),
+        ("setOutflowLimit(address,uint256,uint64)", ["address", "uint256", "uint64"], [NATIVE_TOKEN, 0, 0]),
+    ],
+)
+async def test_the_guardian_cancels_what_a_stolen_admin_key_has_scheduled(
+    rpc, deployment, wallet, function, types, values
+):
+    names = {
+        "fresh": "0x" + "f0" * 20,
+        "guardian": dev_keys.dev_address(dev_keys.GUARDIAN_KEY),
+        "vault": deployment.vault,
+    }
+    call = selector(function) + encode(types, [names.get(value, value) for value in values])
+    target = deployment.vault if function.startswith("setOutflow") else deployment.access_manager
+    operation = encode(
+        ["address", "address", "bytes"], [dev_keys.dev_address(dev_keys.ADMIN_KEY), target, call]
+    )
+    cancel = selector("cancel(address,address,bytes)") + operation
+
+    async def scheduled_for_s() -> int:
+        hashed = selector("hashOperation(address,address,bytes)") + operation
+        get = selector("getSchedule(bytes32)") + await rpc.view(deployment.access_manager, hashed)
+        return decode_word(await rpc.view(deployment.access_manager, get))
+
+    schedule = selector("schedule(address,bytes,uint48)")
+    schedule += encode(["address", "bytes", "uint48"], [target, call, 0])
+    await wallet(dev_keys.ADMIN_KEY).send(deployment.access_manager, schedule)
+    assert await scheduled_for_s() > (await rpc.head()).time_s
+    with pytest.raises(RpcError, match="revert"):
+        await rpc.view(deployment.access_manager, cancel, sender=dev_keys.dev_address(dev_keys.SENDER_KEY))
+    await wallet(dev_keys.GUARDIAN_KEY).send(deployment.access_manager, cancel)
+    assert await scheduled_for_s() == 0
+
+
+async def test_every_asset_has_an_outflow_limit_and_roots_an_age(rpc, deployment):
+    limits = {"ETH": NATIVE_TOKEN} | {token.symbol: token.address for token in deployment.tokens}
+    found = {
+        symbol: decode_words(await rpc.view(deployment.vault, vault_abi.outflow_call(token)), 3)
+        for symbol, token in limits.items()
+    }
+    assert found == {
+        "ETH": [10_000 * 10**18, 86_400, 0],
+        "USDC": [100_000_000 * 10**6, 86_400, 0],
+        "WBTC": [1_000 * 10**8, 86_400, 0],
+    }
+    age = await rpc.view(deployment.balance_roots, selector("maxAgeBlocks()"))
+    assert decode_word(age) == MAX_ROOT_AGE_BLOCKS
 
 
 async def test_the_native_coin_and_each_token_are_listed_for_sweeping(rpc, deployment):

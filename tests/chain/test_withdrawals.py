@@ -8,7 +8,7 @@ from tests.chain.conftest import CONFIRMATIONS, DESTINATION, ETHER, mined, nothi
 from tests.chain.paying import finish, limit_outflow, lose_payment_rows, note_of, state_of
 
 from exchange.chain.deposits import DepositWatcher
-from exchange.chain.dev_keys import ADMIN_KEY, DEV_CHAIN_ID, dev_address
+from exchange.chain.dev_keys import DEV_CHAIN_ID, GUARDIAN_KEY, dev_address
 from exchange.chain.errors import (
     CursorAheadOfJournal,
     PaymentDiffersFromLedger,
@@ -416,7 +416,7 @@ async def test_a_payment_that_the_vault_can_not_cover_burns_no_gas(
 async def test_nothing_is_signed_while_the_vault_is_paused(
     work, request_withdrawal, mine, pool, rpc, deployment
 ):
-    pause = {"from": dev_address(ADMIN_KEY), "to": deployment.vault, "data": "0x" + PAUSE.hex()}
+    pause = {"from": dev_address(GUARDIAN_KEY), "to": deployment.vault, "data": "0x" + PAUSE.hex()}
     await mined(rpc, await rpc.call("eth_sendTransaction", pause))
     requested = await request_withdrawal(5, seconds=86_000)
     worker = work()

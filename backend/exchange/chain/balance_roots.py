@@ -16,6 +16,9 @@ COUNT_CALL = selector("count()")
 LATEST_CALL = selector("latest()")
 ROOT_AT = selector("rootAt(uint256)")
 
+BLOCK_TOO_OLD = selector("BlockTooOld(uint64,uint256)")
+"""Begins the revert data of a publication that came too late: that root can never be published."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedRoot:
@@ -29,7 +32,8 @@ class PublishedRoot:
 
 
 def publish_call(root: bytes, seq: int, block_number: int) -> bytes:
-    """Calldata of `publish`. It reverts unless `seq` is above the newest root's, and the block not below."""
+    """Calldata of `publish`. It reverts unless `seq` is above the newest root's, and the block not below,
+    not ahead of the chain, and not further back than the contract's `maxAgeBlocks`."""
     assert len(root) == 32
     return PUBLISH + encode(["bytes32", "uint64", "uint64"], [root, seq, block_number])
 

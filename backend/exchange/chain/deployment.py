@@ -1,8 +1,9 @@
 """Deploys the contracts on the development chain, and remembers where, so that a restart finds them again.
 
 Every role has a key of its own: the deployer sets up and then gives away all power, the admin (with an
-execution delay) may change roles and list tokens, the signer approves payments, the sender sends them, the
-publisher publishes balance roots.
+execution delay) may change roles and settings, the guardian pauses and cancels what the admin has scheduled,
+the signer approves payments, the sender sends them, the publisher publishes balance roots. Whoever is given
+a role has it only after a grant delay. What protects what is explained in docs/contracts.md.
 """
 
 import asyncio
@@ -28,15 +29,50 @@ from exchange.chain.vault import selector
 from exchange.core.markets import NATIVE_TOKEN
 
 ADMIN_ROLE = 0
+SETTINGS_ROLE = 5
+"""The admin's, for the functions of our contracts: the admin role itself cannot have a guardian, this can."""
 ADMIN_DELAY_S = 3_600
+GRANT_DELAY_S = 86_400
+TARGET_DELAY_S = 86_400
+SETBACK_S = 5 * 86_400
+"""After how long the AccessManager lets a grant or target delay count, even the first."""
+FIRST_ADMIN_DELAY_S = SETBACK_S + ADMIN_DELAY_S
+"""How long the admin waits with roles until then, so that there is no time without those delays."""
+ROLES = (
+    ADMIN_ROLE,
+    vault_abi.SIGNER_ROLE,
+    vault_abi.SENDER_ROLE,
+    vault_abi.GUARDIAN_ROLE,
+    roots_abi.PUBLISHER_ROLE,
+    SETTINGS_ROLE,
+)
+MANAGER_FUNCTIONS = (
+    "labelRole(uint64,string)",
+    "setRoleAdmin(uint64,uint64)",
+    "setRoleGuardian(uint64,uint64)",
+    "setGrantDelay(uint64,uint32)",
+    "setTargetAdminDelay(address,uint32)",
+    "setTargetClosed(address,bool)",
+    "setTargetFunctionRole(address,bytes4[],uint64)",
+    "updateAuthority(address,address)",
+    "grantRole(uint64,address,uint32)",
+    "revokeRole(uint64,address)",
+)
+"""All that the AccessManager has for its admins; the guardian can cancel each of them before it runs."""
 TOKENS = (("USDC", 6, 1_000_000), ("WBTC", 8, 100))
 """Symbol, decimals, and how many whole tokens each development user gets."""
 NATIVE_MINIMUM_ATOMS = 10**16
 MINIMUM_ATOMS = {"USDC": 10**6, "WBTC": 10**4}
 """Least amounts that are swept from deposit addresses: 0.01 ETH, 1 USDC, 0.0001 WBTC."""
+NATIVE_OUTFLOW_ATOMS = 10_000 * 10**18
+OUTFLOW_ATOMS = {"USDC": 100_000_000 * 10**6, "WBTC": 1_000 * 10**8}
+OUTFLOW_WINDOW_S = 86_400
+"""What payments may take out of the vault at once, and again evenly over a window."""
+MAX_ROOT_AGE_BLOCKS = 100_000
+"""How far back the block of a balance root may lie when it is published."""
 
 _CREATE_GAS = 7_000_000
-_CALL_GAS = 300_000
+_CALL_GAS = 500_000
 _PRIORITY_FEE_WEI = 1_000_000_000
 _MINED_TIMEOUT_S = 60.0
 
@@ -125,9 +161,16 @@ async def deploy(rpc: Rpc, artifacts: Path) -> Deployment:
         ["address", "address"],
         [manager, vault],
     )
-    roots = batch.create("balance roots", _bytecode(artifacts, "BalanceRoots"), ["address"], [manager])
+    roots = batch.create(
+        "balance roots",
+        _bytecode(artifacts, "BalanceRoots"),
+        ["address", "uint256"],
+        [manager, MAX_ROOT_AGE_BLOCKS],
+    )
     _set_minimums(batch, addresses, tokens)
+    _set_outflow_limits(batch, vault, tokens)
     _assign_functions(batch, manager, vault, addresses, roots)
+    _set_delays(batch, manager, (manager, vault, addresses, roots))
     _grant_roles(batch, manager, deployer)
     for token, (_, decimals, whole) in zip(tokens, TOKENS, strict=True):
         for user in keys.USER_KEYS:
@@ -151,15 +194,30 @@ def _set_minimums(batch: "_Batch", addresses: str, tokens: Sequence[Token]) -> N
         )
 
 
+def _set_outflow_limits(batch: "_Batch", vault: str, tokens: Sequence[Token]) -> None:
+    limits = [(NATIVE_TOKEN, NATIVE_OUTFLOW_ATOMS)]
+    limits += [(token.address, OUTFLOW_ATOMS[token.symbol]) for token in tokens]
+    for token, limit in limits:
+        batch.call(
+            "outflow limit",
+            vault,
+            "setOutflowLimit(address,uint256,uint64)",
+            ["address", "uint256", "uint64"],
+            [token, limit, OUTFLOW_WINDOW_S],
+        )
+
+
 def _assign_functions(batch: "_Batch", manager: str, vault: str, addresses: str, roots: str) -> None:
     functions = (
         (vault, vault_abi.SENDER_ROLE, [vault_abi.WITHDRAW]),
         (vault, vault_abi.GUARDIAN_ROLE, [vault_abi.PAUSE, vault_abi.UNPAUSE]),
         (roots, roots_abi.PUBLISHER_ROLE, [roots_abi.PUBLISH]),
-        # also without these lines the rest is the admin's; they say so
-        (vault, ADMIN_ROLE, [vault_abi.SET_OUTFLOW_LIMIT]),
-        (vault, ADMIN_ROLE, [vault_abi.PROPOSE_SETTLEMENT_MODULE, vault_abi.ACTIVATE_SETTLEMENT_MODULE]),
-        (addresses, ADMIN_ROLE, [addresses_abi.SET_MINIMUM]),
+        (vault, SETTINGS_ROLE, [vault_abi.SET_OUTFLOW_LIMIT]),
+        (vault, SETTINGS_ROLE, [vault_abi.PROPOSE_SETTLEMENT_MODULE, vault_abi.ACTIVATE_SETTLEMENT_MODULE]),
+        (addresses, SETTINGS_ROLE, [addresses_abi.SET_MINIMUM]),
+        # These stay the admin's, the manager sees to that itself. It asks for their role only to find out
+        # who may cancel them.
+        (manager, SETTINGS_ROLE, [selector(function) for function in MANAGER_FUNCTIONS]),
     )
     for target, role, selectors in functions:
         batch.call(
@@ -169,6 +227,25 @@ def _assign_functions(batch: "_Batch", manager: str, vault: str, addresses: str,
             ["address", "bytes4[]", "uint64"],
             [target, selectors, role],
         )
+    batch.call(
+        "role guardian",
+        manager,
+        "setRoleGuardian(uint64,uint64)",
+        ["uint64", "uint64"],
+        [SETTINGS_ROLE, vault_abi.GUARDIAN_ROLE],
+    )
+
+
+def _set_delays(batch: "_Batch", manager: str, targets: Sequence[str]) -> None:
+    """Both kinds count only after SETBACK_S, so the roles that are granted next are held at once."""
+    for role in ROLES:
+        grant = [role, GRANT_DELAY_S]
+        batch.call("grant delay", manager, "setGrantDelay(uint64,uint32)", ["uint64", "uint32"], grant)
+    for target in targets:
+        delay = [target, TARGET_DELAY_S]
+        batch.call(
+            "target delay", manager, "setTargetAdminDelay(address,uint32)", ["address", "uint32"], delay
+        )
 
 
 def _grant_roles(batch: "_Batch", manager: str, deployer: str) -> None:
@@ -176,8 +253,11 @@ def _grant_roles(batch: "_Batch", manager: str, deployer: str) -> None:
     grants = (
         (vault_abi.SIGNER_ROLE, keys.dev_address(keys.SIGNER_KEY), 0),
         (vault_abi.SENDER_ROLE, keys.dev_address(keys.SENDER_KEY), 0),
-        (vault_abi.GUARDIAN_ROLE, admin, 0),
+        (vault_abi.GUARDIAN_ROLE, keys.dev_address(keys.GUARDIAN_KEY), 0),
         (roots_abi.PUBLISHER_ROLE, keys.dev_address(keys.PUBLISHER_KEY), 0),
+        (SETTINGS_ROLE, admin, ADMIN_DELAY_S),
+        # twice: a delay that is shortened counts in full until the difference has passed
+        (ADMIN_ROLE, admin, FIRST_ADMIN_DELAY_S),
         (ADMIN_ROLE, admin, ADMIN_DELAY_S),
     )
     for role, holder, delay_s in grants:

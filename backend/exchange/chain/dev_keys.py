@@ -21,7 +21,8 @@ SENDER_KEY: Final = 12
 ADMIN_KEY: Final = 13
 SWEEPER_KEY: Final = 14
 PUBLISHER_KEY: Final = 15
-KEY_COUNT: Final = 16
+GUARDIAN_KEY: Final = 16
+KEY_COUNT: Final = 17
 
 
 @cache
