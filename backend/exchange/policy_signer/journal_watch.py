@@ -6,8 +6,8 @@ afterwards no longer fits what was remembered: the place (seq and hash) up to wh
 hash of each row that a withdrawal was requested in. Nothing is executed: whether the account had the funds is
 the engine's word (docs/decisions/0019).
 
-Of the rows it keeps the withdrawals of its own vault, and whether the ledger calls them final, until an hour
-after their deadlines.
+Of the rows it keeps which accounts are frozen, and the withdrawals of its own vault, with whether the ledger
+calls them final, until an hour after their deadlines.
 """
 
 import asyncio
@@ -19,7 +19,14 @@ import asyncpg
 import structlog
 
 from exchange.core.commands import RequestWithdrawal
-from exchange.core.events import Event, WithdrawalRefunded, WithdrawalRequested, WithdrawalSettled
+from exchange.core.events import (
+    AccountStateSet,
+    Event,
+    WithdrawalRefunded,
+    WithdrawalRequested,
+    WithdrawalSettled,
+)
+from exchange.core.words import AccountState
 from exchange.gateway.withdrawals import MAX_DEADLINE_S, MAX_NONCE
 from exchange.journal.chain import verified_row
 from exchange.journal.errors import JournalCorrupt
@@ -32,7 +39,13 @@ ROWS_PER_READ = 128
 """Of up to 500 commands each, in one durable transaction: that is what costs, not the hashing."""
 CATCH_UP_S = 10.0
 KEPT_S = 3_600
+MAX_ACCOUNT_ID = 2**63 - 1
 
+_KNOWN = """
+SELECT withdrawal_id, seq, row_hash, owner, token, amount_atoms, max_fee_atoms, fee_atoms, destination, nonce,
+    deadline_s, signature, final, account_id IN (SELECT account_id FROM frozen_accounts)
+FROM requests WHERE withdrawal_id = ?
+"""
 _HASH_AT_AND_LAST = """
 SELECT (SELECT hash FROM journal WHERE seq_last = $1), (SELECT max(seq_last) FROM journal)
 """
@@ -44,7 +57,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JournaledRequest:
-    """A withdrawal as the journal has it. `final`: settled or refunded, None while in flight."""
+    """A withdrawal as the journal has it. `final`: settled or refunded, None while in flight.
+
+    `is_frozen` is its account, as of all rows taken.
+    """
 
     withdrawal_id: str
     seq: int
@@ -59,6 +75,7 @@ class JournaledRequest:
     deadline_s: int
     signature: str
     final: str | None
+    is_frozen: bool
 
 
 class JournalWatch:
@@ -112,16 +129,26 @@ class JournalWatch:
         return request
 
     def _known(self, withdrawal_id: str) -> JournaledRequest | None:
-        found = self._state.connection.execute(
-            "SELECT withdrawal_id, seq, row_hash, owner, token, amount_atoms, max_fee_atoms, fee_atoms,"
-            " destination, nonce, deadline_s, signature, final FROM requests WHERE withdrawal_id = ?",
-            (withdrawal_id,),
-        ).fetchone()
+        found = self._state.connection.execute(_KNOWN, (withdrawal_id,)).fetchone()
         if found is None:
             return None
-        (known_id, seq, row_hash, owner, token, amount, max_fee, fee, *rest) = found
+        (known_id, seq, row_hash, owner, token, amount, max_fee, fee, *more) = found
+        destination, nonce, deadline_s, signature, final, is_frozen = more
         return JournaledRequest(
-            known_id, seq, row_hash, owner, token, int(amount), int(max_fee), int(fee), *rest
+            withdrawal_id=known_id,
+            seq=seq,
+            row_hash=row_hash,
+            owner=owner,
+            token=token,
+            amount_atoms=int(amount),
+            max_fee_atoms=int(max_fee),
+            fee_atoms=int(fee),
+            destination=destination,
+            nonce=nonce,
+            deadline_s=deadline_s,
+            signature=signature,
+            final=final,
+            is_frozen=bool(is_frozen),
         )
 
     # ---- reading
@@ -160,18 +187,25 @@ class JournalWatch:
                     if isinstance(command, RequestWithdrawal):
                         self._keep(row, row.seq_first + offset, command, events)
                     for event in events:
-                        if isinstance(event, WithdrawalSettled | WithdrawalRefunded):
-                            connection.execute(
-                                "UPDATE requests SET final = ? WHERE withdrawal_id = ?",
-                                (
-                                    "settled" if isinstance(event, WithdrawalSettled) else "refunded",
-                                    event.withdrawal_id,
-                                ),
-                            )
+                        self._note(event)
             connection.execute("UPDATE journal_place SET seq = ?, hash = ?", (seq, digest))
             connection.execute(
                 "DELETE FROM requests WHERE deadline_s < ?", (rows[-1].time_ns // 10**9 - KEPT_S,)
             )
+
+    def _note(self, event: Event) -> None:
+        """What an event says of withdrawals and accounts that are known."""
+        connection = self._state.connection
+        if isinstance(event, WithdrawalSettled | WithdrawalRefunded):
+            final = "settled" if isinstance(event, WithdrawalSettled) else "refunded"
+            connection.execute(
+                "UPDATE requests SET final = ? WHERE withdrawal_id = ?", (final, event.withdrawal_id)
+            )
+        elif isinstance(event, AccountStateSet) and 0 <= event.account_id <= MAX_ACCOUNT_ID:
+            if event.state is AccountState.FROZEN:
+                connection.execute("INSERT OR IGNORE INTO frozen_accounts VALUES (?)", (event.account_id,))
+            else:
+                connection.execute("DELETE FROM frozen_accounts WHERE account_id = ?", (event.account_id,))
 
     def _keep(self, row: JournalRow, seq: int, command: RequestWithdrawal, events: list[Event]) -> None:
         for event in events:
@@ -181,10 +215,13 @@ class JournalWatch:
                 continue
             if not (0 <= event.nonce <= MAX_NONCE and 0 <= event.deadline_s <= MAX_DEADLINE_S):
                 continue  # by no writer of ours
+            if not 0 <= event.account_id <= MAX_ACCOUNT_ID:
+                continue
             self._state.connection.execute(
-                "INSERT OR IGNORE INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                "INSERT OR IGNORE INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
                     event.withdrawal_id,
+                    event.account_id,
                     seq,
                     row.hash,
                     event.owner,

@@ -2,7 +2,8 @@
 
     who signed it    the owner's typed data, under this signer's own genesis id, chain and vault
     what it asks     a fee within the owner's limit, something left of it, a deadline not far off
-    is it owed       the journal, read here, has this request with these very fields, and it is not final
+    is it owed       the journal, read here, has this request with these very fields, it is not final, and its
+                     account is not frozen
     how much         this signer's own limits, per payment and per window, counted once per id
     then             it signs the payment that it has derived itself
 
@@ -159,7 +160,7 @@ class Policy:
 
 
 def _check_same(order: PaymentOrder, journaled: JournaledRequest) -> None:
-    """That the journal's request is this one, to the last field, and still in flight. Raises Refused."""
+    """That the journal's request is this one, to the last field, in flight, and may go. Raises Refused."""
     request = order.request
     for field, asked, known in (
         ("account", request.owner, journaled.owner),
@@ -176,3 +177,5 @@ def _check_same(order: PaymentOrder, journaled: JournaledRequest) -> None:
             raise Refused(RefusalCode.REQUEST_DIFFERS, f"{field} is not the one in the journal")
     if journaled.final is not None:
         raise Refused(RefusalCode.WITHDRAWAL_FINAL, f"the ledger has {journaled.final} it")
+    if journaled.is_frozen:
+        raise Refused(RefusalCode.ACCOUNT_FROZEN, "by the journal its account is frozen")

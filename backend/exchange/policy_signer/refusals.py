@@ -31,6 +31,7 @@ class RefusalCode(StrEnum):
     REQUEST_NOT_JOURNALED = "request_not_journaled"
     REQUEST_DIFFERS = "request_differs"
     WITHDRAWAL_FINAL = "withdrawal_final"
+    ACCOUNT_FROZEN = "account_frozen"
     # the signer's own limits
     TOKEN_NOT_ALLOWED = "token_not_allowed"  # noqa: S105 - a code, not a secret
     PAYMENT_LIMIT_EXCEEDED = "payment_limit_exceeded"

@@ -2,7 +2,8 @@
 
 One process holds the file at a time. Transactions are short and synchronous, so nothing else of this process
 runs between reading and writing; numbers beyond 64 bits are kept as decimal text. A file that is lost means
-that the windows begin anew and the journal is read from its first row again.
+that the windows begin anew and the journal is read from its first row again. Its version is raised when more
+is kept of the rows, for what an older file has not kept of those that it has read can not be known any more.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from exchange.policy_signer.refusals import (
 )
 from exchange.policy_signer.settings import Identity
 
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (
     singleton  INTEGER PRIMARY KEY CHECK (singleton = 1),
@@ -36,6 +38,7 @@ CREATE TABLE IF NOT EXISTS journal_place (
 
 CREATE TABLE IF NOT EXISTS requests (
     withdrawal_id TEXT PRIMARY KEY,
+    account_id    INTEGER NOT NULL,
     seq           INTEGER NOT NULL CHECK (seq > 0),
     row_hash      BLOB NOT NULL CHECK (length(row_hash) = 32),
     owner         TEXT NOT NULL,
@@ -50,6 +53,10 @@ CREATE TABLE IF NOT EXISTS requests (
     final         TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS requests_by_deadline ON requests (deadline_s);
+
+CREATE TABLE IF NOT EXISTS frozen_accounts (
+    account_id INTEGER PRIMARY KEY
+) STRICT;
 
 CREATE TABLE IF NOT EXISTS signed (
     withdrawal_id TEXT PRIMARY KEY,
@@ -80,7 +87,8 @@ class StateFile:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            _check_version(connection, path)
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;")
             _check_identity(connection, path, identity)
         except sqlite3.Error as error:
             connection.close()
@@ -110,6 +118,13 @@ class StateFile:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    [is_begun] = connection.execute("SELECT count(*) > 0 FROM sqlite_schema").fetchone()
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if is_begun and version != _VERSION:
+        raise StateUnusable(str(path), f"another release wrote it (version {version}, not {_VERSION})")
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path, identity: Identity) -> None:
