@@ -217,7 +217,9 @@ async def test_a_log_that_can_not_be_decoded_stops_crediting(watch, wallet, exch
 async def test_a_deposit_said_to_be_in_an_earlier_block_is_not_credited_before_its_time(
     watch, wallet, exchange, mine, rpc, faulty_rpc
 ):
-    await mine(10)
+    watcher = watch()
+    await watcher.poll()
+    await mine(CONFIRMATIONS + 1)  # blocks of the range that is asked for next
     await wallet(0).deposit_native(1)
     head = await rpc.head()
     earlier = await rpc.header(head.number - CONFIRMATIONS)
@@ -229,7 +231,6 @@ async def test_a_deposit_said_to_be_in_an_earlier_block_is_not_credited_before_i
         return answer
 
     faulty_rpc.after = lie
-    watcher = watch()
     with pytest.raises(DepositsDisagree):
         await watcher.poll()
     assert exchange.submitted(CreditDeposit) == []
