@@ -5,6 +5,8 @@
     EXCHANGE_DATABASE_URL       postgresql://...
     EXCHANGE_CLICKHOUSE         http(s)://... of a server, or a folder for the embedded engine
     EXCHANGE_RPC_URL            JSON-RPC of the chain
+    EXCHANGE_WITNESS_RPC_URL    of a second node, run by somebody else, that must say the same; without it one
+                                node is believed
     EXCHANGE_CHAIN_ID           its id
     EXCHANGE_VAULT              address of the vault
     EXCHANGE_VAULT_BLOCK        block in which the vault was deployed (where reading begins)
@@ -116,6 +118,8 @@ class Settings:
     proofs: ProofPolicy = field(default_factory=ProofPolicy)
     address_delay_s: int = 0
     """How long a new withdrawal address waits; 0: every destination is allowed."""
+    witness_rpc_url: str | None = None
+    """A second node, which must confirm what is credited and what the vault holds. None: one is believed."""
     alert_url: str | None = None
     """Where alerts are posted; it may hold a secret. None: they are only logged."""
     network_fee_max_atoms: Mapping[str, int] = field(default_factory=dict)
@@ -319,6 +323,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         database_url=required(environment, "EXCHANGE_DATABASE_URL"),
         clickhouse=required(environment, "EXCHANGE_CLICKHOUSE"),
         rpc_url=required(environment, "EXCHANGE_RPC_URL"),
+        witness_rpc_url=_witness_rpc_url(environment),
         chain_id=chain_id,
         vault=vault,
         vault_block=positive(environment, "EXCHANGE_VAULT_BLOCK"),
@@ -348,7 +353,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         proofs=ProofPolicy(3_600 * at_most(environment, "EXCHANGE_PROOF_HOURS", "24", MAX_PROOF_HOURS)),
         network_fee_max_atoms=network_fee_maxima(listing),
         address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
-        alert_url=_alert_url(environment),
+        alert_url=_http_url(environment, "EXCHANGE_ALERT_URL"),
     )
 
 
@@ -359,15 +364,26 @@ def _finality(environment: Mapping[str, str]) -> Finality:
         raise SettingsInvalid("EXCHANGE_CONFIRMATIONS", str(error)) from error
 
 
-def _alert_url(environment: Mapping[str, str]) -> str | None:
-    url = environment.get("EXCHANGE_ALERT_URL")
+def _http_url(environment: Mapping[str, str], name: str) -> str | None:
+    url = environment.get(name)
     if not url:
         return None
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-        raise SettingsInvalid(
-            "EXCHANGE_ALERT_URL", "not an http(s) address"
-        )  # not shown: it may hold a secret
+        raise SettingsInvalid(name, "not an http(s) address")  # not shown: it may hold a secret
     return url
+
+
+def _witness_rpc_url(environment: Mapping[str, str]) -> str | None:
+    name = "EXCHANGE_WITNESS_RPC_URL"
+    url = _http_url(environment, name)
+    if url is not None and _host(url) == _host(environment["EXCHANGE_RPC_URL"]):
+        raise SettingsInvalid(name, "the same host as EXCHANGE_RPC_URL; a node can not witness for itself")
+    return url
+
+
+def _host(url: str) -> str:
+    """With its port; without a user's name."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
 # ---- keys ------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from exchange.chain.roles import RoleWatch
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
+from exchange.chain.witness import Witness
 from exchange.config import LocalKey, Settings
 from exchange.edge.dependencies import DepositAddressing, HealthPart
 from exchange.journal.tail import Tail
@@ -114,12 +115,13 @@ class Custody:
     async def _halted(self) -> str | None:
         return self.halts.problem
 
-    async def _agreeing(self) -> str | None:
+    async def _agreeing(self) -> str | Exception | None:
         status = self.reconciler.status()
         if status.agrees:
             return None
-        differing = ", ".join(position.symbol for position in status.mismatches)
-        return f"vault and ledger differ in {differing}" if differing else "not compared yet"
+        if status.mismatches:
+            return f"vault and ledger differ in {', '.join(entry.symbol for entry in status.mismatches)}"
+        return status.fault or f"not compared: {status.problem}"
 
     async def _proving(self) -> Exception | None:
         return self.proofs.problem
@@ -145,6 +147,7 @@ def make_custody(
     """The workers, none of them started. What must be closed is closed with the stack."""
     committed = sequencer.committed
     alerts = Alerts(settings.alert_url)
+    witness = _witness(settings, stack)
     halts = Halts(pool, alerts.send)
     deposits = DepositWatcher(
         rpc,
@@ -156,6 +159,7 @@ def make_custody(
         deploy_block=settings.vault_block,
         finality=settings.finality,
         on_displaced=Safeguard(halts, alerts.send, committed, sequencer.submit),
+        witness=witness,
         alert=alerts.send,
     )
 
@@ -172,6 +176,8 @@ def make_custody(
         vault=settings.vault,
         deploy_block=settings.vault_block,
         on_mismatch=halt,
+        witness=witness,
+        alert=alerts.send,
     )
     signer = _signer(settings, stack)
     sender = LocalSender(settings.sender_key, settings.chain_id)
@@ -208,6 +214,15 @@ def make_custody(
         proofs=_proofs(settings, rpc, pool, committed, reconciler, alerts),
         arrivals=_arrivals(settings, rpc, pool, committed),
     )
+
+
+def _witness(settings: Settings, stack: contextlib.AsyncExitStack) -> Witness | None:
+    """The second node's word, if there is one; its client is closed with the stack."""
+    if settings.witness_rpc_url is None:
+        return None
+    rpc = Rpc(settings.witness_rpc_url)
+    stack.push_async_callback(rpc.close)
+    return Witness(rpc, chain_id=settings.chain_id, vault=settings.vault)
 
 
 def _signer(settings: Settings, stack: contextlib.AsyncExitStack) -> LocalSigner | RemoteSigner:

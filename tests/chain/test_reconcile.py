@@ -20,6 +20,7 @@ from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.vault import ACCOUNTED, DEPOSITED
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker, payment_status
+from exchange.chain.witness import Witness
 from exchange.core.commands import ListAsset, RequestWithdrawal, SettleWithdrawal
 from exchange.core.markets import NATIVE_TOKEN
 
@@ -29,7 +30,16 @@ DESTINATION = "0x" + "d0" * 20
 class Venue:
     """An exchange and its three tasks on one vault. A new one on empty tables is one that lost everything."""
 
-    def __init__(self, rpc: Any, pool: Any, deployment: Any, exchange: Exchange, confirmations: int) -> None:
+    def __init__(
+        self,
+        rpc: Any,
+        pool: Any,
+        deployment: Any,
+        exchange: Exchange,
+        confirmations: int,
+        witness: Witness | None = None,
+    ) -> None:
+        self.alerts: list[tuple[str, str]] = []
         self.told: list[Reconciliation] = []
         self.rpc = rpc
         self.pool = pool
@@ -45,6 +55,7 @@ class Venue:
             deploy_block=deployment.deploy_block,
             finality=Finality(confirmations),
             on_displaced=self.on_displaced,
+            witness=witness,
             poll_s=0.02,
         )
         self.reconciler = Reconciler(
@@ -56,6 +67,8 @@ class Venue:
             deploy_block=deployment.deploy_block,
             poll_s=0.02,
             on_mismatch=self.on_mismatch,
+            witness=witness,
+            alert=lambda kind, detail: self.alerts.append((kind, detail)),
         )
         self.worker = WithdrawalWorker(
             rpc,

@@ -107,6 +107,17 @@ def test_alerts_go_to_a_webhook_only_when_there_is_one(environment: dict[str, st
     assert settings_from_environment(environment).alert_url == "https://chat.example/hook?key=1"
 
 
+def test_a_second_node_is_one_elsewhere(environment: dict[str, str]) -> None:
+    name = "EXCHANGE_WITNESS_RPC_URL"
+    assert settings_from_environment(environment).witness_rpc_url is None
+    environment[name] = "https://other.example/v2/key"
+    assert settings_from_environment(environment).witness_rpc_url == "https://other.example/v2/key"
+    own = environment["EXCHANGE_RPC_URL"]
+    for url in (own, own + "/v2", own.replace("//", "//me:key@").replace("node", "NODE"), "other.example"):
+        with pytest.raises(SettingsInvalid, match=name):
+            settings_from_environment(environment | {name: url})
+
+
 def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
     shown = repr(settings_from_environment(environment))
     for key in ("07", "08"):

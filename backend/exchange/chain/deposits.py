@@ -14,13 +14,14 @@ Theory of operation. Polling is the truth. Each pass
    number of deposits and rolling hash. Only when both equal ours are the deposits up to there credited
    (`crediting`).
 
-So a node that drops, invents or alters a log stops the crediting (a DepositCondition, visible in `status`
-until a pass succeeds), but can not cause a wrong credit: what is credited is what the vault says that it
-has. The chain's id is asked for at the start, after every fault and now and then, for another node may
-answer by then; the rolling hash begins with it, so logs of another chain never fit.
+So a node that drops, invents or alters logs stops the crediting (a DepositCondition, visible in `status`
+until a pass succeeds): what is credited is what the vault says that it has. The chain's id is asked for at
+the start, after every fault and now and then, for another node may answer by then; the rolling hash begins
+with it, so logs of another chain never fit.
 
-What a single node can do is to serve a branch of its own, vault included, that is deep enough: then it is
-not lying about the chain, it is on another one. Run more than one node where that matters.
+But what the vault says is heard from the same node. One that invents logs and the vault's answers alike, on
+the true blocks or on a branch of its own, is believed. So where the node is not one's own, a second one is
+asked before anything is credited (`witness`).
 """
 
 import asyncio
@@ -58,6 +59,7 @@ from exchange.chain.vault import (
     decode_deposit,
     decode_word,
 )
+from exchange.chain.witness import Witness
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import SubmitBatch
 
@@ -92,7 +94,7 @@ class DepositWatcher:
     """Watches one vault. One `run` task per vault and deployment.
 
     `on_displaced` is told of credited deposits that the chain no longer has; while it raises, it is told
-    again.
+    again. With a `witness` nothing is credited that it does not confirm.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class DepositWatcher:
         deploy_block: int,
         finality: Finality,
         on_displaced: OnDisplaced,
+        witness: Witness | None = None,
         alert: Alert = only_logged,
         poll_s: float = 1.0,
         stale_head_s: float = STALE_HEAD_S,
@@ -124,6 +127,7 @@ class DepositWatcher:
         self._deploy_block = deploy_block
         self._finality = finality
         self._displacements = Displacements(self._rows, committed, on_displaced, chain_id, vault)
+        self._witness = witness
         self._alert = alert
         self._alarm = CreditingAlarm(alert, now)
         self._poll_s = poll_s
@@ -355,6 +359,8 @@ class DepositWatcher:
             return
         confirmed = await self._rows.last_at(horizon.number)
         await self._compare_with_vault(horizon, confirmed)
+        if self._witness is not None:
+            await self._witness.confirm_deposits(horizon, confirmed)
         await self._crediting.up_to(confirmed.number)
         self._checked_horizon = horizon.hash
 

@@ -170,6 +170,23 @@ class ReorgedAfterCredit(DepositCondition):
         super().__init__(f"deposit {number} is credited but reorganized away; crediting has stopped")
 
 
+class WitnessDisagrees(DepositCondition):
+    """The second node has another block, or another answer of the vault at it: one of the two is wrong."""
+
+    def __init__(self, block_number: int, about: str) -> None:
+        self.block_number = block_number
+        self.about = about
+        super().__init__(f"at block {block_number} the second node says otherwise about {about}")
+
+
+class WitnessSilent(ChainError):
+    """The second node gives no answer, or lags behind the first: without its word nothing is done."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(f"the second node confirms nothing: {cause}")
+
+
 class CreditRefused(DepositCondition):
     """The core refused a confirmed deposit for another reason than that it has it already."""
 

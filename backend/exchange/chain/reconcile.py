@@ -38,11 +38,13 @@ from exchange.chain.books import (
 )
 from exchange.chain.deposit_rows import Block, DepositRows
 from exchange.chain.deposits import DepositWatcher
-from exchange.chain.errors import ChainMoved
+from exchange.chain.errors import ChainMoved, WitnessDisagrees
+from exchange.chain.halts import Alert, only_logged
 from exchange.chain.life_cycle import PaymentState
 from exchange.chain.rpc import Header, Rpc
 from exchange.chain.used_ids import UsedIds
 from exchange.chain.vault import claimable_total_call
+from exchange.chain.witness import Witness
 from exchange.core.accounts import CHAIN_ACCOUNT
 from exchange.sequencer.committed import CommittedView
 
@@ -51,6 +53,9 @@ MAX_LAG_BLOCKS = 16
 
 DIFFERING_BLOCKS = 3
 """Finalized blocks in a row at which the books must differ before `on_mismatch` is told."""
+
+DISAGREEMENTS_BEFORE_ALERT = 2
+"""Passes that a second node must contradict before people are told: it may follow another newest block."""
 
 PASS_TIMEOUT_S = 15.0
 """For each of the two comparisons, and for each LOOKED_UP_AT_ONCE payments when all are asked about."""
@@ -92,6 +97,7 @@ class Reconciler:
     """Compares again and again. One `run` task per vault and deployment.
 
     `on_mismatch` is awaited when the books differ for good; while it raises, it is told again each pass.
+    With a `witness`, what the vault holds at both blocks counts only when that confirms it.
     """
 
     def __init__(
@@ -106,6 +112,8 @@ class Reconciler:
         deploy_block: int = 1,
         poll_s: float = 2.0,
         on_mismatch: Callable[[Reconciliation], Awaitable[None]] | None = None,
+        witness: Witness | None = None,
+        alert: Alert = only_logged,
     ) -> None:
         self._rpc = rpc
         self._pool = pool
@@ -119,6 +127,8 @@ class Reconciler:
         self._deploy_block = deploy_block
         self._poll_s = poll_s
         self._on_mismatch = on_mismatch
+        self._witness = witness
+        self._alert = alert
         self._agreed = False
         self._waiting = True
         self._must_look_up = True
@@ -129,6 +139,7 @@ class Reconciler:
         self._differing: list[int] = []
         self._told = False
         self._fault: Exception | None = None
+        self._disagreements = 0
 
     @property
     def agrees(self) -> bool:
@@ -181,6 +192,7 @@ class Reconciler:
         finally:  # also a pass that can not be made closes
             self._agreed = agreed
         self._fault = None
+        self._disagreements = 0
 
     async def _compare(self) -> bool:
         found = await self._compare_at_tip()
@@ -195,7 +207,10 @@ class Reconciler:
         before, self._at_tip = self._at_tip, found
         _tell("books_differ", before, found)
         async with asyncio.timeout(PASS_TIMEOUT_S):
-            return await self._compare_finalized() and not found.mismatches
+            if not await self._compare_finalized() or found.mismatches:
+                return False
+            await self._confirm(found)
+            return True
 
     async def _compare_at_tip(self) -> Reconciliation | None:
         """Once the vault was asked about all that it has to be. None while the watcher is not well."""
@@ -247,6 +262,7 @@ class Reconciler:
         if before is None or before.block_hash != header.hash or before.mismatches:
             found = await self._reconcile(Block(header.number, header.hash), self._used.at)
             assert found is not None
+            await self._confirm(found)
             tokens = [position.token for position in found.positions]
             claimable = await views(self._rpc, self._vault, map(claimable_total_call, tokens), header.hash)
             self._finalized = FinalizedComparison(
@@ -258,6 +274,12 @@ class Reconciler:
             _tell("books_differ_at_finalized_block", before, found)
             await self._count(found)
         return not self._finalized_mismatches
+
+    async def _confirm(self, found: Reconciliation) -> None:
+        """Raises WitnessDisagrees or WitnessSilent unless the second node says that the vault holds this."""
+        if self._witness is not None:
+            accounted = {position.token: position.accounted_atoms for position in found.positions}
+            await self._witness.confirm_accounted(Block(found.block_number, found.block_hash), accounted)
 
     @property
     def _finalized_mismatches(self) -> list[AssetPosition]:
@@ -307,6 +329,10 @@ class Reconciler:
 
     def _note_fault(self, error: Exception) -> None:
         self._fault = error
+        if isinstance(error, WitnessDisagrees):
+            self._disagreements += 1
+            if self._disagreements == DISAGREEMENTS_BEFORE_ALERT:
+                self._alert("nodes_disagree", str(error))
 
 
 def _tell(event: str, before: Reconciliation | None, found: Reconciliation) -> None:
