@@ -22,10 +22,10 @@ class Pauses:
         self._now_ms = now_ms
         self._retries: dict[str, int] = {}
 
-    async def put_off(self, ids: Sequence[str]) -> None:
+    async def put_off(self, ids: Sequence[str], at_most_s: float = 3_600.0) -> None:
         """Nothing to do for these at present: others get their turn first."""
         if ids:
-            await self._rows.put_off(ids, self._now_ms() + int(1_000 * self._retry_s))
+            await self._rows.put_off(ids, self._now_ms() + int(1_000 * min(at_most_s, self._retry_s)))
 
     async def try_later(self, payment: StoredPayment, after: PaymentState, note: str) -> None:
         """This did not work out: longer each time, but not beyond the deadline, when it is to be refunded."""

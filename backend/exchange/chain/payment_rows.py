@@ -224,16 +224,6 @@ class PaymentRows:
 
     # ---- the chain
 
-    async def open(self) -> list[StoredPayment]:
-        """Payments that are not final, oldest first."""
-        rows = await self._pool.fetch(
-            f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
-            " AND state NOT IN ('settled', 'refunded') ORDER BY requested_seq LIMIT $3",
-            *self._key,
-            MAX_OPEN,
-        )
-        return [_stored(row) for row in rows]
-
     async def under_way(self) -> list[StoredPayment]:
         """Payments that are signed and not final, oldest first: bounded by what may be in flight at once."""
         rows = await self._pool.fetch(
@@ -245,14 +235,14 @@ class PaymentRows:
         return [_stored(row) for row in rows]
 
     async def due(self, now_ms: int, limit: int) -> list[StoredPayment]:
-        """Payments that are not signed and that it is time to look at, oldest first, at most so many.
+        """Payments that are not signed and that it is time to look at, longest due first, at most so many.
 
-        Whoever looks at one and leaves it as it is puts its time off, so that those behind it get their turn.
+        Whoever looks at one and leaves it as it is puts its time off, so that all get their turn.
         """
         rows = await self._pool.fetch(
             f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
             " AND state IN ('requested', 'review', 'rejected', 'approved') AND not_before_ms <= $3"
-            " ORDER BY requested_seq LIMIT $4",
+            " ORDER BY not_before_ms, requested_seq LIMIT $4",
             *self._key,
             now_ms,
             limit,
@@ -279,16 +269,6 @@ class PaymentRows:
             list(ids),
             not_before_ms,
         )
-
-    async def settled_after(self, block_number: int) -> list[StoredPayment]:
-        """Payments that are settled by a block after this one: all of them, for sums are made of them."""
-        rows = await self._pool.fetch(
-            f"SELECT {_COLUMNS} FROM payments WHERE chain_id = $1 AND vault = $2"  # noqa: S608
-            " AND state = 'settled' AND block_number > $3",
-            *self._key,
-            block_number,
-        )
-        return [_stored(row) for row in rows]
 
     async def get(self, withdrawal_id: str) -> StoredPayment | None:
         row = await self._pool.fetchrow(

@@ -21,6 +21,9 @@ from exchange.chain.rpc import Header
 _OF_THE_KEY = (FeeAboveCap, SenderOutOfGas, NonceUnclear)
 """What lets nothing be sent with this key at present."""
 
+GATE_S = 1.0
+"""While nothing may be signed, a payment that is ready makes room for others for so long."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -72,8 +75,9 @@ class PaymentSending:
         for those that were not looked at yet. Raises RpcUnavailable: whether the last one is sent is unknown.
         """
         if not self._may_sign():
-            await self._pauses.put_off([payment.withdrawal_id for payment in ready])
+            await self._pauses.put_off([payment.withdrawal_id for payment in ready], GATE_S)
             return
+        ready = sorted(ready, key=lambda payment: payment.requested_seq)
         room = self._max_in_flight - waiting
         pending = [payment for payment in under_way if payment.state in UNDER_WAY]
         for start in range(0, len(ready), self._max_batch):
