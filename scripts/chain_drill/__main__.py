@@ -27,7 +27,7 @@ from random import SystemRandom
 
 import structlog
 from scripts.chain_drill.compare import Verdict
-from scripts.chain_drill.databases import Databases, fastest_folder
+from scripts.chain_drill.databases import fastest_folder, open_databases
 from scripts.chain_drill.faults import OF_DEPOSITS, OF_PAYMENTS, Fault, Injected
 from scripts.chain_drill.kills import KillsDrill
 from scripts.chain_drill.points import Step, after, before, during
@@ -59,7 +59,7 @@ class Drill:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with Databases(folder) as databases:
+        async with open_databases(folder) as databases:
             if self._reorgs_wanted:
                 self._reorgs = ReorgsDrill(folder, databases, self._seed, self._reorgs_wanted, say)
                 await self._reorgs.run()
@@ -82,7 +82,10 @@ class Drill:
             _say_lines(self._reorgs.injected.lines(OF_DEPOSITS))
         if self._kills is not None:
             counts = self._kills.kills.counts
-            say(f"\nwithdrawals: {self._kills.withdrawals} in {self._kills.rounds} rounds")
+            say(
+                f"\nwithdrawals: {self._kills.withdrawals} in {self._kills.rounds} rounds; halted"
+                f" {self._kills.halted_by_replaced} times by a process that had been replaced"
+            )
             _say_lines(self._kills.injected.lines(OF_PAYMENTS))
             say("\nkills before, amid and after a step")
             for step in Step:
@@ -104,12 +107,11 @@ def main() -> int:
     """Runs the drill in a temporary folder and cleans up behind it."""
     options = _options()
     seed: int = SystemRandom().randrange(MAX_SEED) if options.seed is None else options.seed
-    level = "info" if options.keep else "critical"
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     folder = Path(tempfile.mkdtemp(prefix="chain-drill-", dir=fastest_folder()))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.PrintLoggerFactory((folder / "drill.log").open("w", encoding="utf-8")),
+    )
     say(f"chain: {options.reorgs} reorganizations, {options.kills} kills at each point, SEED={seed}")
     started_s = time.monotonic()
     drill = Drill(options.reorgs, options.kills, seed)

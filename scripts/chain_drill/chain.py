@@ -94,7 +94,11 @@ class DrillChain:
         assert await self.call("evm_revert", snapshot) is True
 
     async def reorganize(self, depth: int) -> None:
-        """Replaces so many newest blocks by empty ones. What was in them is gone, out of the pool too."""
+        """Replaces so many newest blocks by empty ones. What was in them is gone, out of the pool too.
+
+        For a few blocks: from 500 on anvil's chain comes out without its contracts, and says nothing.
+        """
+        assert depth < 100
         await self.call("anvil_reorg", depth, [])
 
     async def later(self, seconds: int) -> None:

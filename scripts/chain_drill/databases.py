@@ -1,10 +1,10 @@
 """One real Postgres for the whole drill, and a new migrated database for each world."""
 
-import itertools
+import contextlib
+import secrets
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import asyncpg
 
@@ -23,38 +23,36 @@ def fastest_folder() -> str | None:
 
 
 class Databases:
-    """The server; its data goes with the folder."""
+    """The databases of a server that has a migrated one to copy."""
 
-    def __init__(self, folder: Path) -> None:
-        self._server = EmbeddedPostgres(
-            folder / "postgres", settings={"shared_buffers": "64MB", "max_wal_size": "512MB"}
-        )
-        self._numbers = itertools.count(1)
-
-    async def __aenter__(self) -> Self:
-        await self._server.start()
-        try:
-            await self._administer(f"CREATE DATABASE {TEMPLATE}")
-            await migrate(self._server.database_url(TEMPLATE))
-        except BaseException:
-            await self._server.stop()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._server.stop()
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._server = server
 
     async def new(self) -> str:
         """URL of a new database with all tables, empty."""
-        name = f"drill_{next(self._numbers)}"
-        await self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        name = f"drill_{secrets.token_hex(8)}"
+        await _administer(self._server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self._server.database_url(name)
 
-    async def _administer(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._server.url, timeout=10)
-        try:
-            await connection.execute(statement, timeout=30)
-        finally:
-            await connection.close(timeout=10)
+
+@contextlib.asynccontextmanager
+async def open_databases(folder: Path) -> AsyncIterator[Databases]:
+    """Runs a server as long as the body runs; its data goes with the folder."""
+    server = EmbeddedPostgres(
+        folder / "postgres", settings={"shared_buffers": "64MB", "max_wal_size": "512MB"}
+    )
+    await server.start()
+    try:
+        await _administer(server, f"CREATE DATABASE {TEMPLATE}")
+        await migrate(server.database_url(TEMPLATE))
+        yield Databases(server)
+    finally:
+        await server.stop()
+
+
+async def _administer(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.url, timeout=10)
+    try:
+        await connection.execute(statement, timeout=30)
+    finally:
+        await connection.close(timeout=10)

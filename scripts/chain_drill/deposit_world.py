@@ -111,10 +111,10 @@ class DepositWorld:
     async def look(self) -> bool:
         """One pass of the watcher, perhaps of a new one; whether it had no trouble, else `trouble` has it."""
         draw = self.random.random()
-        if draw < 0.03:
+        if draw < 0.05:
             self.injected.note(Fault.ENGINE_RESTARTED)
             await self.open_engine()
-        elif draw < 0.15:
+        elif draw < 0.18:
             self.injected.note(Fault.WATCHER_RESTARTED)
             self.new_watcher()
         try:
@@ -145,6 +145,9 @@ class DepositWorld:
             for account_id in self.accounts(owner):
                 if self.engine.committed.account_state(account_id) is not AccountState.ACTIVE:
                     await self.engine.sequencer.submit(SetAccountState(account_id, AccountState.ACTIVE))
+
+    def is_listed(self, token: str) -> bool:
+        return any(self._tokens[symbol] == token for symbol in LISTED)
 
     def accounts(self, owner: str) -> list[int]:
         return [account_id for _, account_id in self.engine.committed.sub_accounts(owner)]

@@ -1,6 +1,6 @@
 """An exchange without its API: claimed journal, recovered engine, and the parts that deal with the chain.
 
-Wired as `exchange.main` wires them, with short pauses so that a drill is quick.
+Wired as `exchange.custody` wires them, with short pauses so that a drill is quick.
 """
 
 import contextlib
@@ -111,7 +111,7 @@ def custody(
     engine: Engine, rpc: Rpc, deployment: Deployment, finality: Finality, *, poll_s: float = POLL_S
 ) -> Custody:
     """Watcher, safeguard, halts and reconciler of the deployment's vault."""
-    halts = Halts(engine.pool, poll_s=poll_s)
+    halts = Halts(engine.pool, _to_nobody, poll_s=poll_s)
     watcher = DepositWatcher(
         rpc,
         engine.pool,
@@ -121,8 +121,8 @@ def custody(
         vault=deployment.vault,
         deploy_block=deployment.deploy_block,
         finality=finality,
-        on_displaced=Safeguard(halts, _only_logged, engine.committed, engine.sequencer.submit),
-        alert=_only_logged,
+        on_displaced=Safeguard(halts, _to_nobody, engine.committed, engine.sequencer.submit),
+        alert=_to_nobody,
         poll_s=poll_s,
     )
 
@@ -144,5 +144,5 @@ def custody(
     return Custody(watcher, reconciler, halts)
 
 
-def _only_logged(kind: str, detail: str) -> None:
+def _to_nobody(kind: str, detail: str) -> None:
     """The drill asks the halts themselves; nobody is to be woken."""

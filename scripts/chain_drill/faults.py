@@ -37,6 +37,7 @@ class Fault(StrEnum):
     PAYMENT_CLAIMABLE = "receiver refused the transfer"
     PAYMENT_SKIPPED = "payment mined after its deadline"
     CANCELLED = "late transaction cancelled"
+    REVIEWED = "withdrawal held for a person, approved or rejected"
     NONCE_STOLEN = "nonce used by somebody else"
     TABLES_LOST = "payment tables lost"
     TAKEN_OVER = "second worker took over from a live one"
@@ -76,6 +77,7 @@ OF_PAYMENTS = (
     Fault.PAYMENT_CLAIMABLE,
     Fault.PAYMENT_SKIPPED,
     Fault.CANCELLED,
+    Fault.REVIEWED,
     Fault.NONCE_STOLEN,
     Fault.TABLES_LOST,
     Fault.TAKEN_OVER,

@@ -23,7 +23,8 @@ FRUITLESS_ROUNDS = 40
 class KillsDrill:
     """All rounds. `wanted`: kills at each point; `say` tells of each world.
 
-    World after world draws from the next seed. `sabotaged` workers pay and refund, to test the drill.
+    `faults` are those that must have happened. World after world draws from the next seed. `sabotaged`
+    workers pay and refund, to test the drill.
     """
 
     def __init__(
@@ -35,19 +36,23 @@ class KillsDrill:
         say: Callable[[str], None],
         *,
         scenarios: Sequence[Scenario] = SCENARIOS,
+        points: tuple[str, ...] = POINTS,
+        faults: tuple[Fault, ...] = OF_PAYMENTS,
         sabotaged: bool = False,
     ) -> None:
         self.injected = Injected()
-        self.kills = Kills(POINTS, wanted)
+        self.kills = Kills(points, wanted)
         self.verdict = Verdict()
         self.rounds = 0
         self.withdrawals = 0
+        self.halted_by_replaced = 0
         self._folder = folder
         self._databases = databases
         self._seed = seed
         self._random = Random(seed)
         self._say = say
         self._scenarios = scenarios
+        self._faults = faults
         self._sabotaged = sabotaged
         self._fruitless = 0
         self._to_play = list(scenarios) * max(1, wanted // 2)
@@ -63,7 +68,7 @@ class KillsDrill:
     @property
     def _left(self) -> int:
         """Points with too few kills, and faults that did not happen yet."""
-        return len(self.kills.missing()) + len(self.injected.never(OF_PAYMENTS))
+        return len(self.kills.missing()) + len(self.injected.never(self._faults))
 
     async def run(self) -> None:
         """Plays until it is over; what is wrong is in `verdict`. Raises what ends a round early."""
@@ -102,6 +107,7 @@ class KillsDrill:
             before = self.kills.total, self._left
             play = Round(world, nurseries, self.kills, self.injected, self._random, sabotaged=self._sabotaged)
             await play_round(scenario, play)
+            self.halted_by_replaced += play.halted_by_replaced
             verdict = await play.verdict()
             if not verdict.is_good:
                 verdict.wrong.insert(0, f"round {self.rounds}, {scenario.name}:")
@@ -113,7 +119,7 @@ class KillsDrill:
         """First a number of each, and then those that lead to what is missing."""
         if self._to_play:
             return self._to_play.pop()
-        missing, never = set(self.kills.missing()), self.injected.never(OF_PAYMENTS)
+        missing, never = set(self.kills.missing()), self.injected.never(self._faults)
         useful = [
             scenario
             for scenario in self._scenarios

@@ -97,11 +97,13 @@ class PaymentWorld:
             "TRUNCATE payments, payment_cursors, payment_tries, sent_transactions, sent_attempts CASCADE"
         )
 
-    async def lift_halts(self) -> None:
-        """As an operator does who has looked at everything."""
+    async def lift_halts(self) -> int:
+        """As an operator does who has looked at everything; how many there were."""
         halts = Halts(self.pool)
-        for halt in await halts.open():
+        lifted = await halts.open()
+        for halt in lifted:
             await halts.lift(halt.id, "drill", "books and chain agree again")
+        return len(lifted)
 
     # ---- what must be so
 

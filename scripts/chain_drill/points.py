@@ -32,6 +32,9 @@ class Step(StrEnum):
     TAKE_IN_REQUEST = "take in the request"
     ASK_USED = "ask whether the id is used"
     APPROVE = "approve"
+    HOLD = "hold for a person"
+    WAIT = "wait for room in a limit"
+    PUT_OFF = "put off what can not go on"
     SIGN_PAYMENT = "have the payment signed"
     DRY_RUN = "dry run"
     SIGN_TRANSACTION = "sign the transaction"
@@ -209,6 +212,9 @@ def _take_in(rows: list[JournalRow]) -> Step | None:
 _PAYMENT_STEPS: dict[str, StepOf] = {
     "take_in": _take_in,
     "approve": _always(Step.APPROVE),
+    "hold": _always(Step.HOLD),
+    "wait": _always(Step.WAIT),
+    "put_off": _always(Step.PUT_OFF),
     "sign": _always(Step.STORE_SIGNED),
     "broadcast": _always(Step.STORE_BROADCAST),
     "mined": _always(Step.STORE_MINED),

@@ -18,6 +18,8 @@ from exchange.core.commands import RequestWithdrawal
 
 ROUND_TIMEOUT_S = 60.0
 WEATHER_TIMEOUT_S = 3.0
+KILLS_A_ROUND = 15
+"""After so many the worker is left alone, so that the points are spread over many rounds."""
 BLOCK_S = 0.03
 LOOK_S = 0.01
 TAKE_OVER_S = 10.0
@@ -62,12 +64,15 @@ class Round:
         self.random = random
         self.asked: list[Asked] = []
         self.deadline_s = 0
+        self.halted_by_replaced = 0
+        self.judged = False
         self.confirmations = random.choice((2, 3, 3, MAX_CONFIRMATIONS))
         self._commands: list[RequestWithdrawal] = []
         self._nurseries = list(nurseries)
         self._kills = kills
         self._sabotaged = sabotaged
         self._life: Life | None = None
+        self._killed = 0
         self._allowed = asyncio.Event()
         self._birth = asyncio.Lock()
         self._lossy = random.random() < 0.4
@@ -206,6 +211,7 @@ class Round:
             await life.ended.wait()
             if life.died_at is not None:
                 self._kills.counts[life.died_at] += 1
+                self._killed += 1
             await life.gone()
 
     async def take_over(self) -> bool:
@@ -245,13 +251,14 @@ class Round:
             confirmations=self.confirmations,
             requests=[command for command in self._commands if command.withdrawal_id not in known],
             spread_s=random.choice((0.0, 0.0, 0.03)),
-            armed=self._kills.missing(),
+            armed=self._kills.missing() if self._killed < KILLS_A_ROUND else [],
             nth=random.choice((1, 1, 1, 2, 3, random.randrange(1, 9))),
             seed=random.randrange(2**31),
             request_lost=0.03 if self._lossy else 0.0,
             answer_lost=0.03 if self._lossy else 0.0,
             send_answer_lost=0.3 if self._lossy else 0.0,
             signer=world.signer,
+            judged=self.judged,
             sabotaged=self._sabotaged,
         )
 

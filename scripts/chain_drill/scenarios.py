@@ -15,8 +15,10 @@ from scripts.chain_drill.faults import Fault
 from scripts.chain_drill.node import TIMEOUT_S
 from scripts.chain_drill.payment_world import MAX_CONFIRMATIONS, send
 from scripts.chain_drill.points import Step
-from scripts.chain_drill.rounds import Round
+from scripts.chain_drill.rounds import BLOCK_S, Round
 from scripts.chain_drill.worker import DEADLINE_ROOM_S, MAX_FEE_WEI
+
+from exchange.chain.reviews import Reviews
 
 LATE_S = DEADLINE_ROOM_S + 5
 """A deadline so near that it passes soon, and so far that there is time to sign."""
@@ -152,14 +154,16 @@ async def settled_reorganized(play: Round) -> None:
     while books and chain differ; at the end an operator lifts that.
     """
     await play.ask(play.random.randint(1, 4))
-    first_block = (await play.chain.head()).number + 1
+    first, snapshot = await play.chain.head(), await play.chain.snapshot()
     if play.random.random() < 0.5:
         await _use_nonce(play, None)
     play.up()
     await play.finish()
     before = len(await play.paid())
     await play.down()
-    await play.chain.reorganize((await play.chain.head()).number - first_block + 1)
+    blocks = (await play.chain.head()).number - first.number
+    await play.chain.revert(snapshot)
+    await play.chain.mine(blocks)
     lost = before - len(await play.paid())
     play.injected.note(Fault.SETTLED_REORGED, lost)
     play.up()
@@ -169,6 +173,25 @@ async def settled_reorganized(play: Round) -> None:
     await play.finish()
     await play.chain.mine(2 * MAX_CONFIRMATIONS)
     await play.world.lift_halts()
+
+
+async def judged(play: Round) -> None:
+    """Large withdrawals are held for a person, others wait for room; what is rejected is refunded."""
+    play.judged = True
+    await _begin(play, seconds=LATE_S)
+    reviews = Reviews(play.world.pool)
+    deadline = time.monotonic() + LATE_S - DEADLINE_ROOM_S
+    while time.monotonic() < deadline and not await play.is_final():
+        for waiting in await reviews.waiting():
+            if play.random.random() < 0.5:
+                await reviews.approve(waiting.withdrawal_id, "drill")
+            else:
+                await reviews.reject(waiting.withdrawal_id, "drill", "for practice")
+            play.injected.note(Fault.REVIEWED)
+        await play.chain.mine(1)
+        await asyncio.sleep(BLOCK_S)
+    await _let_deadline_pass(play)
+    await play.finish()
 
 
 async def stolen_nonce(play: Round) -> None:
@@ -210,11 +233,16 @@ async def chain_killed(play: Round) -> None:
 
 
 async def taken_over(play: Round) -> None:
-    """A second worker starts while the first still works; only one of them can write."""
+    """A second worker starts while the first still works; only one of them can write.
+
+    The first learns that it is replaced when it next writes to the journal. Until then it compares the chain
+    with a ledger that stands still, and may halt withdrawals for it; an operator lifts that.
+    """
     await _begin(play)
     await play.until(play.is_final, play.random.uniform(0.1, 0.5), mining=True)
     if await play.take_over():
         play.injected.note(Fault.TAKEN_OVER)
+    play.halted_by_replaced = await play.world.lift_halts()
     await play.finish()
 
 
@@ -239,6 +267,7 @@ SCENARIOS = (
     Scenario(expired, Fault.PAYMENT_SKIPPED, (Step.POSTPONE, Step.REFUND, Step.TAKE_IN_REFUND)),
     Scenario(reorganized, Fault.PAYMENT_REORGED, (Step.REOPEN, Step.STORE_UNMINED, Step.SEND_AGAIN)),
     Scenario(settled_reorganized, Fault.SETTLED_REORGED, (Step.FILL_NONCE, Step.REOPEN_ALL, Step.SEND_AGAIN)),
+    Scenario(judged, Fault.REVIEWED, (Step.HOLD, Step.WAIT, Step.REFUND, Step.TAKE_IN_REFUND)),
     Scenario(stolen_nonce, Fault.NONCE_STOLEN, (Step.START_AGAIN,)),
     Scenario(forgotten, Fault.TABLES_LOST, (Step.SEARCH_LOGS,)),
     Scenario(chain_killed, Fault.CHAIN_KILLED, (Step.SEND_AGAIN, Step.REOPEN_ALL)),

@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 import traceback
 from random import Random
 from typing import Any, NoReturn
@@ -40,7 +41,7 @@ from exchange.chain.errors import RpcUnavailable
 from exchange.chain.finality import Finality
 from exchange.chain.outbox import SendPolicy
 from exchange.chain.remote_signer import PolicySignerAt, RemoteSigner
-from exchange.chain.risk import RiskPolicy, RiskStep
+from exchange.chain.risk import AssetLimits, RiskPolicy, RiskStep
 from exchange.chain.rpc import Rpc
 from exchange.chain.signer import LocalSender, LocalSigner, Signer
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
@@ -58,6 +59,14 @@ REBROADCAST_S = 0.1
 BUMP_AFTER_S = 0.25
 MAX_FEE_WEI = 100 * 10**9
 DEADLINE_ROOM_S = 2
+RISK = RiskPolicy(
+    dict.fromkeys(
+        ("ETH", "USDC", "WBTC"), AssetLimits(review_above_atoms=600_000, asset_window_atoms=800_000)
+    ),
+    window_s=1,
+)
+LOSSY_S = 1.5
+"""The node loses things in the beginning of a life only: pauses double with each one in a row."""
 
 
 class SignerPlace(msgspec.Struct, frozen=True):
@@ -84,6 +93,7 @@ class Plan(msgspec.Struct, frozen=True):
     answer_lost: float
     send_answer_lost: float
     signer: SignerPlace | None
+    judged: bool
     sabotaged: bool
 
 
@@ -112,7 +122,9 @@ def note(fault: Fault) -> None:
 
 
 class SlowNode(DeadlyNode):
-    """Tells also of timeouts that are real: of a node that hangs.
+    """Tells also of timeouts that are real: of a node that hangs; and of the chain's own time.
+
+    The drill lets the chain's time jump ahead, so that deadlines pass; `now` goes with it, as clocks do.
 
     `sabotaged`: once something was sent it says of each id that it is not used, long after the deadline; so
     the worker gives back what it also pays. The drill must notice.
@@ -120,6 +132,10 @@ class SlowNode(DeadlyNode):
 
     sabotaged = False
     _has_sent = False
+    _ahead_s = 0.0
+
+    def now(self) -> float:
+        return time.time() + self._ahead_s
 
     async def call(self, method: str, *params: Any) -> Any:
         try:
@@ -128,6 +144,8 @@ class SlowNode(DeadlyNode):
             if error.cause == "TimeoutError":
                 note(Fault.NODE_HUNG)
             raise
+        if method == "eth_getBlockByNumber" and params[0] == "latest":
+            self._ahead_s = max(self._ahead_s, int(answer["timestamp"], 16) - time.time())
         return self._sabotage(method, params, answer) if self.sabotaged else answer
 
     def _sabotage(self, method: str, params: tuple[Any, ...], answer: Any) -> Any:
@@ -150,6 +168,7 @@ async def live(plan: Plan) -> None:
         node.trigger, node.sent = trigger, sent
         node.sabotaged = plan.sabotaged
         node.mood = Mood(plan.request_lost, plan.answer_lost, plan.send_answer_lost)
+        asyncio.get_running_loop().call_later(LOSSY_S, setattr, node, "mood", Mood())
         watching = custody(engine, eye, plan.deployment, Finality(plan.confirmations))
         chain_id, vault = DEV_CHAIN_ID, plan.deployment.vault
         withdrawals = WithdrawalWorker(
@@ -162,7 +181,7 @@ async def live(plan: Plan) -> None:
             DeadlySender(LocalSender(dev_key(SENDER_KEY), chain_id), trigger),
             RiskStep(
                 engine.pool,
-                RiskPolicy(),
+                RISK if plan.judged else RiskPolicy(),
                 AllowList(engine.pool, 0),
                 lambda asset_id: engine.committed.assets[asset_id].symbol,
                 chain_id=chain_id,
@@ -182,6 +201,7 @@ async def live(plan: Plan) -> None:
             ),
             may_sign=lambda: watching.reconciler.agrees and not watching.halts.halted,
             poll_s=POLL_S,
+            now=node.now,
         )
         with contextlib.suppress(RpcUnavailable):  # as in a real start: it is done again by the first pass
             await withdrawals.prepare()
