@@ -95,9 +95,7 @@ class Custody:
         return tuple(parts)
 
     async def _crediting(self) -> str | Exception | None:
-        status = self.deposits.status()
-        stale = None if status.stale_s is None else f"the newest block is {status.stale_s} s old"
-        return status.condition or status.fault or stale
+        return self.deposits.status().problem
 
     async def _paying(self) -> str | Exception | None:
         status = self.withdrawals.status()

@@ -172,6 +172,31 @@ async def test_when_another_deposit_has_taken_its_number_only_the_first_owner_is
     assert len(venue.exchange.submitted(CreditDeposit)) == 1
 
 
+@pytest.mark.parametrize("taken", [True, False], ids=["its number is taken", "its number is free"])
+async def test_what_stands_still_and_whether_it_can_ever_go_on_is_said_in_words(
+    venue, displace, wallet, mine, eventually, taken
+):
+    await displace()
+    if taken:
+        await wallet(1).deposit_native(8)
+        await mine(CONFIRMATIONS)
+    watcher = venue.watcher()
+    watching = asyncio.create_task(watcher.run())
+    await eventually(lambda: watcher.status().condition is not None)
+    problem = watcher.status().problem
+    watching.cancel()
+    if taken:
+        assert problem == (
+            "deposit 1 is credited, and in the chain another deposit has its number: for this vault nothing"
+            " can be credited or signed any more, also when the halt is lifted"
+        )
+    else:
+        assert problem == (
+            "deposit 1 is credited and gone from the chain: for this vault nothing is credited or signed,"
+            " also when the halt is lifted, until the very same deposit is made again"
+        )
+
+
 async def test_a_deposit_that_only_moved_is_neither_credited_again_nor_answered(venue, rpc, wallet, mine):
     alice = wallet(0)
     made = await rpc.call("eth_getTransactionByHash", await alice.deposit_native(8))

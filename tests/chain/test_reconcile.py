@@ -220,6 +220,8 @@ async def test_a_condition_of_the_watcher_closes_the_gate_at_once(venue, wallet,
     watching = asyncio.create_task(running.watcher.run())
     await eventually(lambda: isinstance(running.watcher.status().condition, DepositGap))
     assert not running.reconciler.agrees
+    said = running.reconciler.status().problem
+    assert said == "crediting has stopped: deposit 2 came where deposit 1 was due"
     faulty_rpc.heal()
     await eventually(lambda: running.watcher.status().fault is None)
     await running.reconciler.poll()

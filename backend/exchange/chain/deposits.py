@@ -89,6 +89,15 @@ class WatcherStatus:
     fault: Exception | None
     stale_s: int | None
 
+    @property
+    def problem(self) -> str | Exception | None:
+        """What is wrong, None when nothing is; in words where a person has to know more than its name."""
+        if isinstance(self.condition, ReorgedAfterCredit):
+            return str(self.condition)
+        if self.condition is not None or self.fault is not None:
+            return self.condition or self.fault
+        return None if self.stale_s is None else f"the newest block is {self.stale_s} s old"
+
 
 class DepositWatcher:
     """Watches one vault. One `run` task per vault and deployment.
@@ -318,7 +327,7 @@ class DepositWatcher:
         if found.replaced is not None:
             await self._compare_with_vault(new_tip, found.last)
             await self._displacements.tell(found.replaced)  # those before it are all there, the vault says
-            raise ReorgedAfterCredit(found.replaced)
+            raise ReorgedAfterCredit(found.replaced, replaced=True)
         return found
 
     # ---------------------------------------------------------------------------------- 3. the ledger

@@ -163,11 +163,21 @@ class DepositsDisagree(DepositCondition):
 
 
 class ReorgedAfterCredit(DepositCondition):
-    """A deposit that is credited is no longer in the chain: the reorganization outran the confirmations."""
+    """A deposit that is credited is no longer in the chain: the reorganization outran the confirmations.
 
-    def __init__(self, number: int) -> None:
+    `replaced`: another deposit has its number. Then the very same one can not be made again.
+    """
+
+    def __init__(self, number: int, *, replaced: bool = False) -> None:
         self.number = number
-        super().__init__(f"deposit {number} is credited but reorganized away; crediting has stopped")
+        self.replaced = replaced
+        super().__init__(
+            f"deposit {number} is credited, and in the chain another deposit has its number: for this vault"
+            " nothing can be credited or signed any more, also when the halt is lifted"
+            if replaced
+            else f"deposit {number} is credited and gone from the chain: for this vault nothing is credited"
+            " or signed, also when the halt is lifted, until the very same deposit is made again"
+        )
 
 
 class WitnessDisagrees(DepositCondition):

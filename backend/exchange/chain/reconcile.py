@@ -168,7 +168,8 @@ class Reconciler:
         if self._fault is not None:
             return str(self._fault)
         if not self._watcher_is_well:
-            return _WAITING
+            condition = self._deposits.status().condition
+            return _WAITING if condition is None else f"crediting has stopped: {condition}"
         if self._must_look_up:
             return _LOOKING_UP
         if self._waiting:
