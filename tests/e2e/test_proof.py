@@ -100,9 +100,11 @@ def test_a_deposit_is_counted_in_a_root_on_the_chain_and_anybody_can_check_it(tm
         proof = published_proof(devnet, login(devnet.url, alice))
         contract = json.loads((devnet.folder / "deployment.json").read_text())["balance_roots"]
         on_chain = ("--rpc", f"http://localhost:{devnet.rpc_port}", "--contract", contract)
-        verdict = verify(proof, *on_chain)
+        known = ("--vault", vault, "--owner", alice.address, "--expect", "native=3")
+        verdict = verify(proof, *on_chain, *known)
         assert verdict.returncode == 0, verdict.stdout + verdict.stderr
         assert "RIGHT: these amounts are part of the root on the chain" in verdict.stdout
+        assert "CAREFUL" not in verdict.stdout
         solvency = httpx.get(f"{devnet.url}/v1/proof/solvency").json()
         assert solvency["status"] == "agrees"
         assert [item["vault"] for item in solvency["assets"] if item["asset"] == "ETH"] == ["5"]

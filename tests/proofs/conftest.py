@@ -1,16 +1,19 @@
 """An exchange with funds, and the reader's tool as a reader runs it."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 from tests.chain.conftest import FaultyRpc
 from tests.edge.harness import served
+from tests.proofs.publishing import Clock, Publish
 from tests.proofs.reader import Shown
 from tests.proofs.venue import Venue
 
 from exchange.chain.deployment import Deployment
+from exchange.chain.dev_keys import PUBLISHER_KEY
 from exchange.chain.devchain import Anvil
 from exchange.chain.finality import Finality
 from exchange.edge.app import create_app
@@ -29,6 +32,41 @@ async def venue(faulty_rpc: FaultyRpc, pool: asyncpg.Pool, deployment: Deploymen
     opened = await Venue.open(faulty_rpc, pool, deployment)
     await opened.fund()
     return opened
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def alerts() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def publish(venue, database_url, anvil, clock, alerts) -> Publish:
+    """Makes a new publisher on the same tables, as a restart does."""
+
+    def make(
+        *,
+        key: int = PUBLISHER_KEY,
+        has_contract: bool = True,
+        policy: ProofPolicy | None = None,
+        **changes: Any,
+    ) -> ProofPublisher:
+        contract = RootContract(venue.deployment.balance_roots, venue.outbox(key)) if has_contract else None
+        arguments = {
+            "comparison": lambda: venue.reconciler.finalized,
+            "agrees": lambda: venue.reconciler.agrees,
+            "policy": policy or ProofPolicy(finality=Finality(1)),
+            "alert": lambda kind, detail: alerts.append((kind, detail)),
+            "now_s": clock,
+        } | changes
+        source = venue.source(database_url, anvil.url)
+        return ProofPublisher(venue.rpc, venue.pool, source, contract, **arguments)
+
+    return make
 
 
 @pytest.fixture

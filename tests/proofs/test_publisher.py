@@ -1,98 +1,18 @@
 """Once a day a proof, its root on a real chain exactly once, whatever goes wrong in between."""
 
 import sys
-import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from tests.proofs.venue import Venue
+from tests.proofs.publishing import compare, publish_another, roots_on_chain, sent, something_happens
 
-from exchange.chain.balance_roots import COUNT_CALL, publish_call
 from exchange.chain.dev_keys import PUBLISHER_KEY, SENDER_KEY, dev_address
 from exchange.chain.errors import RpcUnavailable, SenderTaken
 from exchange.chain.finality import Finality
-from exchange.chain.vault import accounted_call, decode_word
-from exchange.core.words import Side
+from exchange.chain.vault import accounted_call
 from exchange.proofs.errors import BuildFailed, ProofsLost, PublishRefused, RootDiffers, RootsAhead
-from exchange.proofs.publisher import (
-    DAY_S,
-    FIRST_RETRY_S,
-    ProofPolicy,
-    ProofPublisher,
-    RootContract,
-)
+from exchange.proofs.publisher import DAY_S, FIRST_RETRY_S, ProofPolicy
 from exchange.proofs.roots import first_root_from, root_at
 from exchange.proofs.rows import ProofState, newest_proof, proof_by_number
-
-Publish = Callable[..., ProofPublisher]
-
-
-class Clock:
-    """Wall clock that can be moved."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead_s
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def alerts() -> list[tuple[str, str]]:
-    return []
-
-
-@pytest.fixture
-def publish(venue, database_url, anvil, clock, alerts) -> Publish:
-    """Makes a new publisher on the same tables, as a restart does."""
-
-    def make(
-        *,
-        key: int = PUBLISHER_KEY,
-        has_contract: bool = True,
-        policy: ProofPolicy | None = None,
-        **changes: Any,
-    ) -> ProofPublisher:
-        contract = RootContract(venue.deployment.balance_roots, venue.outbox(key)) if has_contract else None
-        arguments = {
-            "comparison": lambda: venue.reconciler.finalized,
-            "agrees": lambda: venue.reconciler.agrees,
-            "policy": policy or ProofPolicy(finality=Finality(1)),
-            "alert": lambda kind, detail: alerts.append((kind, detail)),
-            "now_s": clock,
-        } | changes
-        source = venue.source(database_url, anvil.url)
-        return ProofPublisher(venue.rpc, venue.pool, source, contract, **arguments)
-
-    return make
-
-
-async def compare(venue: Venue) -> None:
-    await venue.credit()
-    await venue.reconciler.poll()
-
-
-async def something_happens(venue: Venue) -> None:
-    """A command, in the read tables, and in a comparison at a new finalized block."""
-    await venue.order(0, Side.SELL, lots=1)
-    await venue.project()
-    await venue.mine(1)
-    await compare(venue)
-
-
-async def roots_on_chain(venue: Venue) -> int:
-    return decode_word(await venue.rpc.view(venue.deployment.balance_roots, COUNT_CALL))
-
-
-async def sent(venue: Venue) -> int:
-    """Transactions of the publisher's key."""
-    return await venue.rpc.transaction_count(dev_address(PUBLISHER_KEY))
 
 
 async def test_a_proof_is_built_and_its_root_is_on_the_chain(venue, publish):
@@ -279,14 +199,6 @@ async def test_a_transaction_that_did_not_publish_is_followed_by_another(venue, 
     assert proof.state is ProofState.PUBLISHED
     assert (first.nonce, proof.nonce) == (0, 1)
     assert await roots_on_chain(venue) == 1
-
-
-async def publish_another(venue: Venue, root: bytes, seq: int) -> None:
-    """The publisher's key publishes something by itself."""
-    await venue.rpc.call("anvil_impersonateAccount", dev_address(PUBLISHER_KEY))
-    wallet = venue.wallet(0)
-    wallet.address = dev_address(PUBLISHER_KEY)
-    await wallet.send(venue.deployment.balance_roots, publish_call(root, seq, 1), gas="0x3d090")
 
 
 async def test_another_root_of_the_same_seq_is_an_alert_and_this_one_is_given_up(venue, publish, alerts):

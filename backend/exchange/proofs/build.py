@@ -8,6 +8,7 @@ whatever that is by now. What lies between the two is part of the root, asset by
 import hmac
 import secrets
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import asyncpg
@@ -43,7 +44,10 @@ _BUILD_LOCK = 0x70726F6F  # "proo"
 
 
 class BuildRequest(msgspec.Struct, frozen=True):
-    """A proof of which deployment, at which finalized block. The trees of the newest `kept` proofs stay."""
+    """A proof of which deployment, at which finalized block. The trees of the newest `kept` proofs stay.
+
+    None is built when the vault held less than `least_held_bps` of what is owed of an asset.
+    """
 
     genesis_id: str
     chain_id: int
@@ -52,6 +56,7 @@ class BuildRequest(msgspec.Struct, frozen=True):
     block_hash: str
     block_time_s: int
     kept: int
+    least_held_bps: int = 0
 
 
 class ProofBuilt(msgspec.Struct, frozen=True, tag="built"):
@@ -70,7 +75,24 @@ class NothingNew(msgspec.Struct, frozen=True, tag="nothing_new"):
     seq: int
 
 
-BuildAnswer = ProofBuilt | NothingNew
+class SeemsShort(msgspec.Struct, frozen=True, tag="seems_short"):
+    """At the block the vault held too little of this asset: readers would take it for a lack of money."""
+
+    symbol: str
+
+
+BuildAnswer = ProofBuilt | NothingNew | SeemsShort
+
+
+def seems_short(positions: Iterable[AssetPosition], least_held_bps: int) -> AssetPosition | None:
+    """The first asset of which the vault held less than that part of what is owed.
+
+    Deposits after the block, and payments that were made and are not settled yet, make it so for a moment.
+    """
+    for position in positions:
+        if position.accounted_atoms * 10_000 < position.in_custody_atoms * least_held_bps:
+            return position
+    return None
 
 
 async def build_proof(pool: asyncpg.Pool, rpc: Rpc, request: BuildRequest) -> BuildAnswer:
@@ -91,6 +113,9 @@ async def build_proof(pool: asyncpg.Pool, rpc: Rpc, request: BuildRequest) -> Bu
         found = await compare(rpc, request.vault, rows, books, block)
         if found.mismatches:
             raise VaultDiffers(found.mismatches)
+        short = seems_short(found.positions, request.least_held_bps)
+        if short is not None:
+            return SeemsShort(short.symbol)
         records = await reading.fetch("SELECT asset_id, decimals FROM assets")
         decimals = {record["asset_id"]: record["decimals"] for record in records}
         salt_key = secrets.token_bytes(32)

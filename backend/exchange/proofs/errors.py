@@ -95,3 +95,44 @@ class ProofsLost(ProofError):
         self.newest_seq = newest_seq
         self.latest_seq = latest_seq
         super().__init__(f"the newest proof is of seq {newest_seq}, the chain has a root of seq {latest_seq}")
+
+
+class ForeignRoot(ProofError):
+    """The chain's newest root is about a later block than any that we could prove, and is none of ours."""
+
+    def __init__(self, seq: int, block_number: int) -> None:
+        self.seq = seq
+        self.block_number = block_number
+        super().__init__(
+            f"the chain's newest root, of seq {seq} and block {block_number}, is none of ours;"
+            " no proof is made about an earlier block"
+        )
+
+
+class BlockPassed(ProofError):
+    """The chain has a root about a later block than this one, so this one can never be published."""
+
+    def __init__(self, number: int, block_number: int, latest_block: int) -> None:
+        self.number = number
+        self.block_number = block_number
+        self.latest_block = latest_block
+        super().__init__(
+            f"proof {number} is about block {block_number}, the chain has a root about block {latest_block}"
+        )
+
+
+class RootTooOld(ProofError):
+    """The contract takes no root any more about a block that long ago, so this one can never be published."""
+
+    def __init__(self, number: int, block_number: int) -> None:
+        self.number = number
+        self.block_number = block_number
+        super().__init__(f"proof {number} is about block {block_number}, which is too old to be published")
+
+
+class ProofOverdue(ProofError):
+    """No proof was made for long, though something happened or may have: the books do not agree, or worse."""
+
+    def __init__(self, hours: int) -> None:
+        self.hours = hours
+        super().__init__(f"no proof of balances was made for {hours} hours")

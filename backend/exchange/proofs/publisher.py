@@ -3,18 +3,23 @@
 A proof is due when a UTC day (or whatever `every_s` says) has begun since the last one, something happened
 since, and vault and ledger agreed at a finalized block: that block is the proof's. It is built by a process
 of its own (`build_process`) and stored whole. What nobody can be told to trust is not published: a build that
-finds sums or vault to differ fails, alerts, and is tried again.
+finds sums or vault to differ fails, alerts, and is tried again. A vault that held less than what is owed,
+because of deposits and payments of the last minutes, is waited for for a while: readers could not tell it
+from one that lacks the money. When none is made for two intervals, that is told (`overdue`).
 
 A root is on its way to the chain as a table:
 
     built           no transaction with it yet
     sent            one is signed, stored with its nonce, and looked after by the outbox    (from built)
     published       the contract has it, in a block that counts as final                    (from built, sent)
-    unpublishable   the contract has another root of its seq, or one of a later seq         (from built, sent)
+    unpublishable   the contract has another root of its seq, or one of a later seq or
+                    block, or its block is too old                                          (from built, sent)
 
 and back from sent to built when its transaction is final and has not published it. Every pass looks at the
 contract first, so a lost answer, a crash, a restored database or a second sender publish nothing twice: the
-contract takes no seq that is not higher than its last. Roots go out in their order, one at a time.
+contract takes no seq that is not higher than its last. Roots go out in their order, one at a time; one that
+can not go any more is told and does not keep the others. None is made about an earlier block than the last,
+ours or the contract's, for that one could never go.
 """
 
 import asyncio
@@ -28,7 +33,8 @@ import msgspec
 import structlog
 
 from exchange.chain.backoff import repeat
-from exchange.chain.balance_roots import publish_call
+from exchange.chain.balance_roots import BLOCK_TOO_OLD, publish_call
+from exchange.chain.books import Reconciliation
 from exchange.chain.errors import RpcError
 from exchange.chain.finality import Finality
 from exchange.chain.halts import Alert, only_logged
@@ -37,16 +43,20 @@ from exchange.chain.outbox import Outbox
 from exchange.chain.reconcile import FinalizedComparison
 from exchange.chain.rpc import Header, Rpc
 from exchange.journal.child import ChildFailed, ask
-from exchange.proofs.build import BuildAnswer, BuildRequest, ProofBuilt
+from exchange.proofs.build import BuildAnswer, BuildRequest, ProofBuilt, SeemsShort, seems_short
 from exchange.proofs.build_process import ChildRequest
 from exchange.proofs.errors import (
+    BlockPassed,
     BuildFailed,
+    ForeignRoot,
     ProofError,
     ProofsLost,
     PublishRefused,
     RootDiffers,
     RootsAhead,
+    RootTooOld,
 )
+from exchange.proofs.overdue import OverdueWatch
 from exchange.proofs.roots import PlacedRoot, first_root_from, newest_root, root_at
 from exchange.proofs.rows import (
     ProofState,
@@ -66,6 +76,10 @@ FIRST_RETRY_S = 30.0
 LAST_RETRY_S = 1_800.0
 PUBLISH_GAS = 250_000
 DAY_S = 86_400
+LEAST_HELD_BPS = 9_900
+"""Of what is owed; the reader's tool calls less a lack of money."""
+PATIENCE_S = 6 * 3_600
+"""How long a proof waits at most until the vault holds that, and a quarter of an interval at most."""
 
 log = structlog.get_logger(__name__)
 
@@ -139,12 +153,15 @@ class ProofPublisher:
         self._is_prepared = False
         self._build_fault: BuildFailed | None = None
         self._root_fault: ProofError | None = None
+        self._told: set[tuple[type[ProofError], int]] = set()
+        self._overdue = OverdueWatch(self._policy.every_s, now_s())
+        self._short_since_s: float | None = None
         self._fault: Exception | None = None
 
     @property
     def problem(self) -> Exception | None:
         """What is wrong; None when all is well."""
-        return self._build_fault or self._root_fault or self._fault
+        return self._build_fault or self._root_fault or self._fault or self._overdue.problem
 
     async def run(self) -> None:
         """Makes and publishes proofs until cancelled."""
@@ -157,7 +174,13 @@ class ProofPublisher:
 
         Raises ChainError, ProofError (but BuildFailed, which is told by `problem`), the database's errors.
         """
-        await self._build_if_due()
+        newest = await newest_proof(self._pool)
+        overdue = self._overdue.look(
+            self._now_s(), None if newest is None else newest.built_ms / 1_000, self._may_be_unproven(newest)
+        )
+        if overdue is not None:
+            self._alert("proof_overdue", str(overdue))
+        await self._build_if_due(newest)
         if self._contract is not None:
             await self._publish(self._contract)
         self._fault = None
@@ -170,8 +193,17 @@ class ProofPublisher:
 
     # ---- building
 
-    async def _build_if_due(self) -> None:
-        request = await self._due()
+    def _may_be_unproven(self, newest: StoredProof | None) -> bool:
+        """Whether something happened since the newest proof, as far as is known."""
+        found = self._comparison()
+        if not self._agrees() or found is None:
+            return True
+        at = found.reconciliation
+        has_anything = any(position.in_custody_atoms for position in at.positions)
+        return has_anything if newest is None else at.seq > newest.seq
+
+    async def _build_if_due(self, newest: StoredProof | None) -> None:
+        request = await self._due(newest)
         if request is None:
             return
         try:
@@ -185,6 +217,8 @@ class ProofPublisher:
             return
         self._build_fault = None
         self._retry_s = FIRST_RETRY_S
+        if isinstance(built, SeemsShort):  # since the comparison; the next one will say the same
+            log.info("proof_waits_for_vault", asset=built.symbol)
         if isinstance(built, ProofBuilt):
             log.info(
                 "proof_built",
@@ -195,21 +229,23 @@ class ProofPublisher:
                 seconds=round(built.seconds, 3),
             )
 
-    async def _due(self) -> BuildRequest | None:
+    async def _due(self, newest: StoredProof | None) -> BuildRequest | None:
         """What to build now, if anything."""
         now_s = self._now_s()
         found = self._comparison()
         if now_s < self._not_before_s or found is None or not self._agrees():
             return None
         at = found.reconciliation
-        newest = await newest_proof(self._pool)
         if newest is not None:
             is_of_this_period = (
                 newest.built_ms // 1_000 // self._policy.every_s == now_s // self._policy.every_s
             )
-            if is_of_this_period or at.seq <= newest.seq:
+            if is_of_this_period or at.seq <= newest.seq or at.block_number < newest.block_number:
                 return None
         if at.mismatches or not any(position.in_custody_atoms for position in at.positions):
+            return None
+        least_held_bps = self._least_held_bps(at, now_s)
+        if seems_short(at.positions, least_held_bps) or await self._is_behind_contract(at, newest):
             return None
         return BuildRequest(
             genesis_id=self._source.genesis_id,
@@ -219,7 +255,29 @@ class ProofPublisher:
             block_hash=at.block_hash,
             block_time_s=found.block_time_s,
             kept=self._policy.kept,
+            least_held_bps=least_held_bps,
         )
+
+    def _least_held_bps(self, at: Reconciliation, now_s: float) -> int:
+        """What part of what is owed the vault must hold for a proof now; nothing after a while without it."""
+        if seems_short(at.positions, LEAST_HELD_BPS) is None:
+            self._short_since_s = None
+            return LEAST_HELD_BPS
+        if self._short_since_s is None:
+            self._short_since_s = now_s
+        is_patient = now_s - self._short_since_s < min(PATIENCE_S, self._policy.every_s // 4)
+        return LEAST_HELD_BPS if is_patient else 0
+
+    async def _is_behind_contract(self, at: Reconciliation, newest: StoredProof | None) -> bool:
+        """Whether the contract has a root about a later block than the one that a proof could be about."""
+        if self._contract is None:
+            return False
+        on_chain = await newest_root(self._rpc, self._contract.address)
+        if on_chain is None or on_chain.block_number <= at.block_number:
+            return False
+        if newest is None or newest.root != on_chain.root:
+            self._complain(ForeignRoot(on_chain.seq, on_chain.block_number))
+        return True
 
     async def _build(self, request: BuildRequest) -> BuildAnswer:
         sent = ChildRequest(self._source.database_url, self._source.rpc_url, request)
@@ -253,8 +311,13 @@ class ProofPublisher:
             found = await first_root_from(self._rpc, contract.address, proof.seq, confirmed.hash)
         if found is not None:
             await self._settle(contract, proof, found)
+        elif confirmed is not None and (by := await self._passed_by(contract, proof, confirmed.hash)):
+            self._complain(BlockPassed(proof.number, proof.block_number, by), proof.number)
+            await mark_unpublishable(self._pool, proof.number)
         elif await first_root_from(self._rpc, contract.address, proof.seq, None) is not None:
             return  # not deep enough yet, whoever sent it
+        elif await self._passed_by(contract, proof, None) is not None:
+            return
         elif proof.state is ProofState.BUILT:
             await self._send(contract, proof, head)
         elif proof.nonce not in {transaction.nonce for transaction in await contract.outbox.rows.open()}:
@@ -280,6 +343,14 @@ class ProofPublisher:
         number = finality.newest_confirmed(head, finalized)
         return None if number < 1 else await self._rpc.header(number)
 
+    async def _passed_by(
+        self, contract: RootContract, proof: StoredProof, block_hash: str | None
+    ) -> int | None:
+        """The later block that the contract has a root about already, as of a block (None: the newest)."""
+        newest = await newest_root(self._rpc, contract.address, block_hash)
+        is_passed = newest is not None and newest.block_number > proof.block_number
+        return newest.block_number if newest is not None and is_passed else None
+
     async def _settle(self, contract: RootContract, proof: StoredProof, found: PlacedRoot) -> None:
         """The contract's list has come to this seq: with this root, or for ever without it."""
         if found.published.seq == proof.seq and found.published.root == proof.root:
@@ -287,11 +358,12 @@ class ProofPublisher:
             await mark_published(self._pool, proof.number, contract.address, found.index, tx_hash)
             log.info("root_published", number=proof.number, index=found.index, tx_hash=tx_hash)
             self._root_fault = None
+            self._told.clear()
             return
         if found.published.seq == proof.seq:
-            self._complain(RootDiffers(proof.number, found.index))
+            self._complain(RootDiffers(proof.number, found.index), proof.number)
         else:
-            self._complain(RootsAhead(proof.number, proof.seq, found.published.seq))
+            self._complain(RootsAhead(proof.number, proof.seq, found.published.seq), proof.number)
         await mark_unpublishable(self._pool, proof.number)
 
     async def _send(self, contract: RootContract, proof: StoredProof, head: Header) -> None:
@@ -300,7 +372,13 @@ class ProofPublisher:
         try:  # rather than pay for a transaction that fails
             await self._rpc.view(contract.address, data, sender=outbox.address)
         except RpcError as error:
-            raise PublishRefused(proof.number, error.message) from error
+            if error.data.startswith(f"0x{BLOCK_TOO_OLD.hex()}"):
+                self._complain(RootTooOld(proof.number, proof.block_number), proof.number)
+                await mark_unpublishable(self._pool, proof.number)
+                return
+            refused = PublishRefused(proof.number, error.message)
+            self._complain(refused, proof.number)
+            raise refused from error
         if await outbox.has_room():
             await outbox.submit(
                 Call(Purpose.BALANCE_ROOT, contract.address, data, PUBLISH_GAS),
@@ -316,6 +394,9 @@ class ProofPublisher:
                 return tx_hash
         return None
 
-    def _complain(self, error: ProofError) -> None:
+    def _complain(self, error: ProofError, number: int = 0) -> None:
+        """Tells it, of each proof once until a root is published again; 0: it concerns none of them."""
+        if (type(error), number) not in self._told:
+            self._told.add((type(error), number))
+            self._alert("balance_roots", str(error))
         self._root_fault = error
-        self._alert("balance_roots", str(error))

@@ -33,7 +33,7 @@ class ProofState(StrEnum):
     """A transaction with it is signed, and its nonce stored."""
     PUBLISHED = "published"
     UNPUBLISHABLE = "unpublishable"
-    """The chain has another root of this seq or of a later one."""
+    """The chain has another root of this seq, or one of a later seq or block, or this block is too old."""
 
 
 @dataclass(frozen=True, slots=True)
