@@ -114,7 +114,7 @@ class RootItem(BaseModel):
     block_time_ms: TimeMs
     root: Hash
     state: ProofState = Field(
-        description="built, sent; published; unpublishable: the chain has another root of this seq or later.",
+        description="built, sent; published; unpublishable: it can never be on the chain.",
         examples=["published"],
     )
     publication: PublicationItem | None = Field(description="Null while the root is not on the chain.")
