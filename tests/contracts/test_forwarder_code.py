@@ -6,7 +6,7 @@ from tests.fixtures.anvil import ARTIFACTS
 from exchange.chain.forwarders import forwarder_code
 
 FORWARDER_CODE_HASH = "63d6b4cd77c25b60c22cb95c010830f390a0d78fc49ec717c1395f79ca83448a"
-"""keccak256 of what creates contracts/src/DepositForwarder.sol: docs/contracts.md says what a change means."""
+"""keccak256 of what creates DepositForwarder.sol. docs/contracts.md says what a change means."""
 
 
 def test_the_code_that_deposit_addresses_are_made_of_is_the_one_that_was_checked_in():
