@@ -20,6 +20,8 @@ ROUND_TIMEOUT_S = 60.0
 WEATHER_TIMEOUT_S = 3.0
 KILLS_A_ROUND = 15
 """After so many the worker is left alone, so that the points are spread over many rounds."""
+FEW_POINTS = 12
+"""With no more of them armed a worker dies at the first that it passes."""
 BLOCK_S = 0.03
 LOOK_S = 0.01
 TAKE_OVER_S = 10.0
@@ -242,6 +244,7 @@ class Round:
     async def plan(self) -> Plan:
         """The next life's. What the journal has already is not asked for again."""
         random, world = self.random, self.world
+        armed = self._kills.missing() if self._killed < KILLS_A_ROUND else []
         events = await world.read_journal()
         known = {event.fields[0] for event in events if event.name == "WithdrawalRequested"}
         return Plan(
@@ -251,8 +254,8 @@ class Round:
             confirmations=self.confirmations,
             requests=[command for command in self._commands if command.withdrawal_id not in known],
             spread_s=random.choice((0.0, 0.0, 0.03)),
-            armed=self._kills.missing() if self._killed < KILLS_A_ROUND else [],
-            nth=random.choice((1, 1, 1, 2, 3, random.randrange(1, 9))),
+            armed=armed,
+            nth=random.choice((1, 1, 1, 2, 3, random.randrange(1, 9))) if len(armed) > FEW_POINTS else 1,
             seed=random.randrange(2**31),
             request_lost=0.03 if self._lossy else 0.0,
             answer_lost=0.03 if self._lossy else 0.0,
