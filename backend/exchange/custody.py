@@ -141,8 +141,12 @@ def make_custody(
     pool: asyncpg.Pool,
     sequencer: Sequencer,
     tail: Tail,
+    epoch: int,
 ) -> Custody:
-    """The workers, none of them started. What must be closed is closed with the stack."""
+    """The workers, none of them started. What must be closed is closed with the stack.
+
+    `epoch` is the engine's: whoever starts later takes over the journal and the sending keys.
+    """
     committed = sequencer.committed
     alerts = Alerts(settings.alert_url)
     witness = _witness(settings, stack)
@@ -200,6 +204,7 @@ def make_custody(
         deploy_block=settings.vault_block,
         policy=WithdrawalPolicy(finality=settings.finality),
         may_sign=lambda: reconciler.agrees and not halts.halted,
+        epoch=epoch,
     )
     return Custody(
         alerts=alerts,
@@ -209,8 +214,8 @@ def make_custody(
         withdrawals=withdrawals,
         roles=RoleWatch(rpc, settings.vault, signer=signer.address, sender=sender.address),
         gas_prices=GasPrices(rpc),
-        proofs=_proofs(settings, rpc, pool, committed, reconciler, alerts),
-        arrivals=_arrivals(settings, rpc, pool, committed),
+        proofs=_proofs(settings, rpc, pool, committed, reconciler, alerts, epoch),
+        arrivals=_arrivals(settings, rpc, pool, committed, epoch),
     )
 
 
@@ -239,12 +244,13 @@ def _proofs(
     committed: CommittedView,
     reconciler: Reconciler,
     alerts: Alerts,
+    epoch: int,
 ) -> ProofPublisher:
     """The maker of proofs of balances; without a contract they are served and not published."""
     contract = None
     if settings.balance_roots is not None and settings.publisher_key is not None:
         sender = LocalSender(settings.publisher_key, settings.chain_id)
-        outbox = Outbox(rpc, pool, sender, chain_id=settings.chain_id, policy=SendPolicy())
+        outbox = Outbox(rpc, pool, sender, chain_id=settings.chain_id, policy=SendPolicy(), epoch=epoch)
         contract = RootContract(settings.balance_roots, outbox)
     return ProofPublisher(
         rpc,
@@ -265,7 +271,7 @@ def _proofs(
 
 
 def _arrivals(
-    settings: Settings, rpc: Rpc, pool: asyncpg.Pool, committed: CommittedView
+    settings: Settings, rpc: Rpc, pool: asyncpg.Pool, committed: CommittedView, epoch: int
 ) -> ArrivalWatcher | None:
     """The watcher of personal deposit addresses; without a sweeper's key it only watches."""
     if settings.deposit_addresses is None:
@@ -274,7 +280,7 @@ def _arrivals(
     outbox = None
     if settings.sweeper_key is not None:
         sweeper = LocalSender(settings.sweeper_key, settings.chain_id)
-        outbox = Outbox(rpc, pool, sweeper, chain_id=settings.chain_id, policy=SendPolicy())
+        outbox = Outbox(rpc, pool, sweeper, chain_id=settings.chain_id, policy=SendPolicy(), epoch=epoch)
     route = (settings.chain_id, settings.vault)
     return ArrivalWatcher(
         rpc,

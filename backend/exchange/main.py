@@ -170,7 +170,7 @@ async def serve(
         )
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
-        custody = make_custody(settings, stack, rpc, pool, sequencer, tail)
+        custody = make_custody(settings, stack, rpc, pool, sequencer, tail, log.epoch)
         login = Login(
             edge_pool,
             domain=settings.domain,

@@ -7,10 +7,11 @@ from tests.chain.conftest import DESTINATION
 from tests.chain.paying import finish, state_of
 
 from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, dev_address, dev_key
-from exchange.chain.errors import NonceGap, NonceUnclear
+from exchange.chain.errors import NonceGap, NonceUnclear, SenderTaken
 from exchange.chain.nonces import Call, Purpose
 from exchange.chain.outbox import Outbox, SendPolicy
 from exchange.chain.signer import LocalSender
+from exchange.journal.errors import Fenced
 
 
 async def blocks(worker, mine, count: int) -> None:
@@ -109,6 +110,36 @@ async def test_a_start_above_the_fee_cap_with_a_lost_nonce_is_not_refused(
         await pool.execute(f"DELETE FROM {table} WHERE nonce = 0")
     await work(SendPolicy(max_fee_wei=1)).prepare()
     assert await finish(work(), mine, pool, second) == "settled"
+
+
+# ------------------------------------------------------------------------------------------- engines
+
+
+async def test_an_engine_that_was_replaced_before_it_got_here_can_not_take_the_key_back(
+    pool, rpc, faulty_rpc
+):
+    sender = LocalSender(dev_key(SENDER_KEY), DEV_CHAIN_ID)
+    first, second = (
+        Outbox(faulty_rpc, pool, sender, chain_id=DEV_CHAIN_ID, policy=SendPolicy(), epoch=epoch)
+        for epoch in (7, 8)
+    )
+    await second.prepare()
+    with pytest.raises(SenderTaken):
+        await first.prepare()
+    call = Call(Purpose.SWEEP, dev_address(5), b"\x01", 60_000)
+    with pytest.raises(SenderTaken):
+        await first.submit(call, await rpc.head())
+    assert await second.submit(call, await rpc.head()) is not None
+
+
+async def test_an_engine_behind_the_payments_knows_that_it_was_replaced(
+    work, request_withdrawal, pool, funded, monkeypatch
+):
+    await request_withdrawal(5)
+    await work().poll()
+    monkeypatch.setattr(type(funded.committed), "seq", property(lambda _: 3))
+    with pytest.raises(Fenced):
+        await work().prepare()
 
 
 # ------------------------------------------------------------------------------------ a node's word

@@ -143,7 +143,7 @@ class ExchangeProcess:
                     finality=Finality(CONFIRMATIONS), deadline_room_s=5, retry_s=2.0, retry_cap_s=10.0,
                     send=SendPolicy(rebroadcast_s=5.0, bump_after_s=15.0),
                 ),
-                may_sign=lambda: True, poll_s=POLL_S, now=lambda: world.loop.wall_ns() / 1e9,
+                may_sign=lambda: True, epoch=log.epoch, poll_s=POLL_S, now=lambda: world.loop.wall_ns() / 1e9,
             )  # fmt: skip
             await stack.enter_async_context(running("engine", sequencer.run()))
             await self._switch_on_rules(sequencer)

@@ -15,7 +15,7 @@ from tests.sim.standby import Standby, make_snapshots
 from tests.sim.wire import APPEND_TIMEOUT_S
 from tests.sim.world import World
 
-from exchange.chain.errors import CursorAheadOfJournal, RpcError
+from exchange.chain.errors import CursorAheadOfJournal, RpcError, SenderTaken
 from exchange.journal.errors import AppendUnknown, Fenced, HeadLost, JournalCorrupt, JournalUnreadable
 from exchange.sequencer.clock import ClockStepped
 from exchange.sequencer.sequencer import EngineStopped
@@ -31,7 +31,7 @@ PATIENCE_S = 1_200.0
 
 EXPECTED_ENDS = (
     Fenced, AppendUnknown, ClockStepped, EngineStopped, OSError, TimeoutError, asyncpg.PostgresError,
-    asyncpg.InterfaceError, asyncpg.InternalClientError, RpcError, JournalUnreadable,
+    asyncpg.InterfaceError, asyncpg.InternalClientError, RpcError, JournalUnreadable, SenderTaken,
 )  # fmt: skip
 """What may end a process when something outside it went wrong. Anything else is a bug."""
 
@@ -153,7 +153,7 @@ class Scenario:
         for error in process.errors:
             if isinstance(error, Wrong) or (not isinstance(error, EXPECTED_ENDS) and not self._held):
                 world.fail(error)
-            if isinstance(error, Fenced):
+            if isinstance(error, Fenced | SenderTaken):
                 world.faults.note("two_engines", process.number)
             if isinstance(error, ClockStepped):
                 if not process.host.clock_was_set:

@@ -5,8 +5,8 @@ also changes whatever the bytes are for: there is never a nonce without bytes to
 open until one of its attempts is confirmed, whatever became of its purpose: for as long as its nonce is
 unused all later ones wait.
 
-One writer per key: `claim` raises the key's epoch, and every later write of an older writer is refused
-(SenderTaken), in the same database transaction as the write itself.
+One writer per key: `claim` raises the key's epoch to the engine's, and every later write of an older engine
+is refused (SenderTaken), in the same database transaction as the write itself.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -91,15 +91,32 @@ class NonceRows:
         self._key = (chain_id, sender)
         self._epoch = 0
 
-    async def claim(self) -> int:
-        """Makes this the key's only writer; answers with the epoch."""
-        epoch: int = await self._pool.fetchval(
-            "INSERT INTO sender_epochs (chain_id, sender, epoch) VALUES ($1, $2, 1)"
-            " ON CONFLICT (chain_id, sender) DO UPDATE SET epoch = sender_epochs.epoch + 1 RETURNING epoch",
+    async def claim(self, engine_epoch: int | None) -> None:
+        """Makes this the key's only writer.
+
+        With the engine's epoch, that is the key's too: an engine that was replaced before it got here can not
+        take the key from its successor. Without one, whoever claims last has it. Raises SenderTaken.
+        """
+        if engine_epoch is None:
+            self._epoch = await self._pool.fetchval(
+                "INSERT INTO sender_epochs (chain_id, sender, epoch) VALUES ($1, $2, 1) ON CONFLICT"
+                " (chain_id, sender) DO UPDATE SET epoch = sender_epochs.epoch + 1 RETURNING epoch",
+                *self._key,
+            )
+            return
+        self._epoch = engine_epoch
+        await self._pool.execute(
+            "INSERT INTO sender_epochs (chain_id, sender, epoch) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             *self._key,
+            engine_epoch,
         )
-        self._epoch = epoch
-        return epoch
+        status = await self._pool.execute(
+            "UPDATE sender_epochs SET epoch = $3 WHERE chain_id = $1 AND sender = $2 AND epoch <= $3",
+            *self._key,
+            engine_epoch,
+        )
+        if status != "UPDATE 1":
+            raise SenderTaken(self._key[1], engine_epoch)
 
     @asynccontextmanager
     async def _writing(self) -> "AsyncIterator[Connection]":

@@ -103,7 +103,10 @@ class GasStatus:
 
 
 class Outbox:
-    """One key's transactions on one chain. The only writer of that key; one owner, no concurrent calls."""
+    """One key's transactions on one chain. The only writer of that key; one owner, no concurrent calls.
+
+    `epoch` is the engine's: a later engine takes the key over, an earlier one can not take it back.
+    """
 
     def __init__(
         self,
@@ -113,12 +116,14 @@ class Outbox:
         *,
         chain_id: int,
         policy: SendPolicy,
+        epoch: int | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.rows = NonceRows(pool, chain_id, sender.address)
         self._rpc = rpc
         self._sender = sender
         self._policy = policy
+        self._epoch = epoch
         self._now = now
         self._refused_ms: dict[int, int] = {}
         self._lost_since: dict[int, int] = {}
@@ -141,7 +146,7 @@ class Outbox:
         What the chain lacks is sent again at once, the node's pool may have forgotten it. Raises what `heal`
         raises.
         """
-        await self.rows.claim()
+        await self.rows.claim(self._epoch)
         on_chain, here = await self.next_nonce(), await self.rows.next()
         if on_chain < here:
             await self.heal(on_chain, here, await self._rpc.head())

@@ -62,6 +62,7 @@ from exchange.core.commands import Command, RefundWithdrawal, SettleWithdrawal
 from exchange.core.events import Rejected
 from exchange.core.rejects import RejectReason
 from exchange.core.words import AccountState
+from exchange.journal.errors import Fenced
 from exchange.journal.tail import Tail
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Submit
@@ -134,13 +135,15 @@ class WithdrawalWorker:
         deploy_block: int,
         policy: WithdrawalPolicy,
         may_sign: Callable[[], bool],
+        epoch: int | None = None,
         poll_s: float = 0.5,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._rpc = rpc
         self._rows = PaymentRows(pool, chain_id, vault)
         send = replace(policy.send, confirmations=policy.finality.confirmations or policy.send.confirmations)
-        self._outbox = Outbox(rpc, pool, sender, chain_id=chain_id, policy=send, now=now)
+        self._epoch = epoch
+        self._outbox = Outbox(rpc, pool, sender, chain_id=chain_id, policy=send, epoch=epoch, now=now)
         self._transactions = PaymentTransactions(self._outbox, self._rows, vault, self._is_frozen)
         self._pauses = Pauses(self._rows, policy.retry_s, policy.retry_cap_s, self._now_ms)
         self._sending = PaymentSending(
@@ -244,11 +247,14 @@ class WithdrawalWorker:
     async def prepare(self) -> None:
         """Compares with the journal and the chain before anything is done; the first pass does it by itself.
 
-        Called before `run` it lets a start be refused. Raises WrongChain, CursorAheadOfJournal.
+        Called before `run` it lets a start be refused. Raises WrongChain, CursorAheadOfJournal; Fenced and
+        SenderTaken when a later engine has started meanwhile.
         """
         await self._rpc.check_chain(self._chain_id)
         self._cursor = await self._rows.cursor()
         if self._cursor > self._committed.seq:
+            if await self._tail.read(self._cursor - 1, 1):  # the rows are there: somebody else writes them
+                raise Fenced(self._epoch or 0, self._committed.seq + 1)
             raise CursorAheadOfJournal(self._cursor, self._committed.seq)
         try:
             await self._outbox.prepare()
