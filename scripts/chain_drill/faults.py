@@ -36,6 +36,7 @@ class Fault(StrEnum):
     SETTLED_REORGED = "settled payment reorganized away"
     PAYMENT_CLAIMABLE = "receiver refused the transfer"
     PAYMENT_SKIPPED = "payment mined after its deadline"
+    SEEN_LATE = "payment made in time, seen after its deadline"
     CANCELLED = "late transaction cancelled"
     REVIEWED = "withdrawal held for a person, approved or rejected"
     NONCE_STOLEN = "nonce used by somebody else"
@@ -76,6 +77,7 @@ OF_PAYMENTS = (
     Fault.SETTLED_REORGED,
     Fault.PAYMENT_CLAIMABLE,
     Fault.PAYMENT_SKIPPED,
+    Fault.SEEN_LATE,
     Fault.CANCELLED,
     Fault.REVIEWED,
     Fault.NONCE_STOLEN,

@@ -185,12 +185,15 @@ class Case:
         snapshot = await world.chain.snapshot()
         self._note(Fault.REORG_PAST_N)
         world.node.mood = self._mood
-        other = plan
+        length = len(plan) + random.randint(0, 2)
+        is_bare = random.random() < 0.4  # nobody deposits on the other branch
+        other = ((),) * length if is_bare else plan
         while other[0] == plan[0]:  # its first deposit is credited, and another one now
-            other = other_plan(random, plan, len(plan) + random.randint(0, 2), self._note)
+            other = other_plan(random, plan, length, self._note)
         await self._mine(other)
         world.node.mood = Mood()
-        await self._mine(self._plan(world.confirmations + 1))
+        more = world.confirmations + 1
+        await self._mine(((),) * more if is_bare else self._plan(more))
         for _ in range(PASSES):
             if await world.look():
                 break

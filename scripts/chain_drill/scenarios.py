@@ -130,6 +130,23 @@ async def expired(play: Round) -> None:
     await play.finish()
 
 
+async def seen_late(play: Round) -> None:
+    """Payments are made in time, while nobody looks until their deadline is long past."""
+    await _begin(play, seconds=LATE_S)
+    if await play.in_pool():
+        await play.down()
+        await play.chain.mine(1)
+        play.injected.note(Fault.SEEN_LATE, len(await play.paid()))
+        await _let_deadline_pass(play)
+        await play.chain.mine(2 * MAX_CONFIRMATIONS)
+        if play.random.random() < 0.3:
+            await play.world.lose_tables()
+        play.up()
+    else:
+        await _let_deadline_pass(play)
+    await play.finish()
+
+
 async def reorganized(play: Round) -> None:
     """A mined payment is taken from the chain before it is confirmed, once or twice."""
     await _begin(play)
@@ -265,6 +282,7 @@ SCENARIOS = (
         ),
     ),
     Scenario(expired, Fault.PAYMENT_SKIPPED, (Step.POSTPONE, Step.REFUND, Step.TAKE_IN_REFUND)),
+    Scenario(seen_late, Fault.SEEN_LATE, (Step.SEARCH_LOGS,)),
     Scenario(reorganized, Fault.PAYMENT_REORGED, (Step.REOPEN, Step.STORE_UNMINED, Step.SEND_AGAIN)),
     Scenario(settled_reorganized, Fault.SETTLED_REORGED, (Step.FILL_NONCE, Step.REOPEN_ALL, Step.SEND_AGAIN)),
     Scenario(judged, Fault.REVIEWED, (Step.HOLD, Step.WAIT, Step.REFUND, Step.TAKE_IN_REFUND)),
