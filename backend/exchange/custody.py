@@ -18,7 +18,7 @@ from exchange.chain.deposits import DepositWatcher
 from exchange.chain.displacement import Safeguard
 from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrices
-from exchange.chain.halts import HaltKind, Halts
+from exchange.chain.halts import Alert, HaltKind, Halts
 from exchange.chain.outbox import Outbox, SendPolicy
 from exchange.chain.reconcile import Reconciler
 from exchange.chain.remote_signer import RemoteSigner
@@ -205,6 +205,7 @@ def make_custody(
         policy=WithdrawalPolicy(finality=settings.finality),
         may_sign=lambda: reconciler.agrees and not halts.halted,
         epoch=epoch,
+        alert=alerts.send,
     )
     return Custody(
         alerts=alerts,
@@ -215,7 +216,7 @@ def make_custody(
         roles=RoleWatch(rpc, settings.vault, signer=signer.address, sender=sender.address),
         gas_prices=GasPrices(rpc),
         proofs=_proofs(settings, rpc, pool, committed, reconciler, alerts, epoch),
-        arrivals=_arrivals(settings, rpc, pool, committed, epoch),
+        arrivals=_arrivals(settings, rpc, pool, committed, epoch, alerts.send),
     )
 
 
@@ -250,7 +251,15 @@ def _proofs(
     contract = None
     if settings.balance_roots is not None and settings.publisher_key is not None:
         sender = LocalSender(settings.publisher_key, settings.chain_id)
-        outbox = Outbox(rpc, pool, sender, chain_id=settings.chain_id, policy=SendPolicy(), epoch=epoch)
+        outbox = Outbox(
+            rpc,
+            pool,
+            sender,
+            chain_id=settings.chain_id,
+            policy=SendPolicy(),
+            epoch=epoch,
+            alert=alerts.send,
+        )
         contract = RootContract(settings.balance_roots, outbox)
     return ProofPublisher(
         rpc,
@@ -271,7 +280,7 @@ def _proofs(
 
 
 def _arrivals(
-    settings: Settings, rpc: Rpc, pool: asyncpg.Pool, committed: CommittedView, epoch: int
+    settings: Settings, rpc: Rpc, pool: asyncpg.Pool, committed: CommittedView, epoch: int, alert: Alert
 ) -> ArrivalWatcher | None:
     """The watcher of personal deposit addresses; without a sweeper's key it only watches."""
     if settings.deposit_addresses is None:
@@ -280,7 +289,9 @@ def _arrivals(
     outbox = None
     if settings.sweeper_key is not None:
         sweeper = LocalSender(settings.sweeper_key, settings.chain_id)
-        outbox = Outbox(rpc, pool, sweeper, chain_id=settings.chain_id, policy=SendPolicy(), epoch=epoch)
+        outbox = Outbox(
+            rpc, pool, sweeper, chain_id=settings.chain_id, policy=SendPolicy(), epoch=epoch, alert=alert
+        )
     route = (settings.chain_id, settings.vault)
     return ArrivalWatcher(
         rpc,

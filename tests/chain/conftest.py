@@ -16,6 +16,7 @@ from exchange.chain.dev_keys import DEV_CHAIN_ID, SENDER_KEY, SIGNER_KEY, dev_ad
 from exchange.chain.devchain import Anvil
 from exchange.chain.displacement import DisplacedDeposits
 from exchange.chain.finality import Finality
+from exchange.chain.halts import only_logged
 from exchange.chain.outbox import SendPolicy
 from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.rpc import Receipt, Rpc
@@ -310,6 +311,7 @@ def work(faulty_rpc, pool, funded, deployment, clock) -> Callable[..., Withdrawa
         may_sign: Callable[[], bool] = lambda: True,
         risk: RiskPolicy | None = None,
         address_delay_s: int = 0,
+        alert: Callable[[str, str], None] = only_logged,
         **policy: Any,
     ) -> WithdrawalWorker:
         return WithdrawalWorker(
@@ -337,6 +339,7 @@ def work(faulty_rpc, pool, funded, deployment, clock) -> Callable[..., Withdrawa
                 send=send or SendPolicy(rebroadcast_s=0.0),
             ),
             may_sign=may_sign,
+            alert=alert,
             poll_s=0.01,
             now=clock,
         )

@@ -309,10 +309,17 @@ async def test_a_sender_without_money_for_gas_signs_nothing_and_says_so(
     assert await finish(worker, mine, pool, requested) == "settled"
 
 
-async def test_a_sender_that_will_soon_be_out_of_gas_goes_on_and_alerts(
+async def test_a_sender_that_will_soon_be_out_of_gas_goes_on_and_alerts_once(
     work, request_withdrawal, mine, pool, rpc
 ):
-    requested = await request_withdrawal(5)
-    worker = work(SendPolicy(rebroadcast_s=0.0, low_gas_calls=10**9))
-    assert await finish(worker, mine, pool, requested) == "settled"
+    told: list[tuple[str, str]] = []
+    worker = work(
+        SendPolicy(rebroadcast_s=0.0, low_gas_calls=10**9),
+        alert=lambda kind, detail: told.append((kind, detail)),
+    )
+    for atoms in (5, 6):
+        assert await finish(worker, mine, pool, await request_withdrawal(atoms)) == "settled"
     assert worker.status().gas.is_low
+    [(kind, detail)] = told
+    assert kind == "sender_low_on_gas"
+    assert detail.startswith(dev_address(SENDER_KEY))

@@ -29,12 +29,14 @@ async def let_deadline_pass(rpc, mine, requested) -> None:
 
 
 async def test_an_amount_above_the_review_limit_waits_for_a_person(work, request_withdrawal, mine, pool, rpc):
-    worker = work(risk=policy(review_above_atoms=10))
+    told: list[str] = []
+    worker = work(risk=policy(review_above_atoms=10), alert=lambda kind, detail: told.append(kind))
     small, large = await request_withdrawal(10), await request_withdrawal(11)
     assert await finish(worker, mine, pool, small) == "settled"
     assert await state_of(pool, large) == "review"
     assert await note_of(pool, large) == "amount is reviewed by hand"
     assert worker.status().in_review == 1
+    assert told == ["withdrawal_in_review"]
     [waiting] = await Reviews(pool).waiting()
     assert (waiting.withdrawal_id, waiting.amount_atoms) == (large.withdrawal_id, 11)
     assert await rpc.balance(DESTINATION) == 10

@@ -25,6 +25,7 @@ import structlog
 
 from exchange.chain.errors import FeeAboveCap, NonceGap, NonceUnclear, RpcError, SenderOutOfGas
 from exchange.chain.fees import GasFee, bumped_fee, first_fee
+from exchange.chain.halts import Alert, only_logged
 from exchange.chain.nonces import Attempt, Call, NonceRows, OpenTransaction, Purpose
 from exchange.chain.rpc import Header, Receipt, Rpc
 from exchange.chain.signer import Sender, Transaction
@@ -117,6 +118,7 @@ class Outbox:
         chain_id: int,
         policy: SendPolicy,
         epoch: int | None = None,
+        alert: Alert = only_logged,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.rows = NonceRows(pool, chain_id, sender.address)
@@ -124,6 +126,7 @@ class Outbox:
         self._sender = sender
         self._policy = policy
         self._epoch = epoch
+        self._alert = alert
         self._now = now
         self._refused_ms: dict[int, int] = {}
         self._lost_since: dict[int, int] = {}
@@ -220,7 +223,7 @@ class Outbox:
         was_low = self._gas is not None and self._gas.is_low
         self._gas = GasStatus(balance_wei, balance_wei < low_wei)
         if self._gas.is_low and not was_low:
-            log.error("sender_low_on_gas", sender=self.address, balance_wei=balance_wei, low_wei=low_wei)
+            self._alert("sender_low_on_gas", f"{self.address} has {balance_wei} wei, less than {low_wei}")
 
     async def _new_nonce(self, head: Header) -> int:
         """The next nonce. One beyond ours was used by somebody else with the key, or a node is wrong.

@@ -39,6 +39,7 @@ from exchange.chain.errors import (
     PaymentRefused,
 )
 from exchange.chain.finality import Finality
+from exchange.chain.halts import Alert, only_logged
 from exchange.chain.life_cycle import UNDER_WAY, PaymentState
 from exchange.chain.outbox import GasStatus, Outbox, SendPolicy
 from exchange.chain.outcomes import MADE, NEVER_PAYABLE, outcome_of
@@ -136,6 +137,7 @@ class WithdrawalWorker:
         policy: WithdrawalPolicy,
         may_sign: Callable[[], bool],
         epoch: int | None = None,
+        alert: Alert = only_logged,
         poll_s: float = 0.5,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -143,7 +145,10 @@ class WithdrawalWorker:
         self._rows = PaymentRows(pool, chain_id, vault)
         send = replace(policy.send, confirmations=policy.finality.confirmations or policy.send.confirmations)
         self._epoch = epoch
-        self._outbox = Outbox(rpc, pool, sender, chain_id=chain_id, policy=send, epoch=epoch, now=now)
+        self._alert = alert
+        self._outbox = Outbox(
+            rpc, pool, sender, chain_id=chain_id, policy=send, epoch=epoch, alert=alert, now=now
+        )
         self._transactions = PaymentTransactions(self._outbox, self._rows, vault, self._is_frozen)
         self._pauses = Pauses(self._rows, policy.retry_s, policy.retry_cap_s, self._now_ms)
         self._sending = PaymentSending(
@@ -351,7 +356,7 @@ class WithdrawalWorker:
             return False
         if judgement.verdict is Verdict.REVIEW:
             if await self._rows.hold(payment.withdrawal_id, judgement.reason):
-                log.warning("payment_in_review", withdrawal=payment.withdrawal_id, reason=judgement.reason)
+                self._alert("withdrawal_in_review", f"withdrawal {payment.withdrawal_id}: {judgement.reason}")
             return False
         approved = await self._rows.approve(payment.withdrawal_id, now_ms)
         log.info("payment_approved", withdrawal=payment.withdrawal_id)
