@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 from tests.journal.scribe import LIST_APPLE, Scribe, open_account, write_a_day
 
+from exchange.journal.log import JournalLog
 from exchange.journal.rows import JournalRow
 from exchange.journal.tail import Tail
 
@@ -35,6 +36,21 @@ async def test_reading_gives_the_next_rows_in_order_and_nothing_at_the_end(
     assert [row.seq_last for row in await tail.read(7)] == [9, 11]
     assert await tail.read(11) == []
     assert await tail.read(10**12) == []
+
+
+async def test_a_journal_is_overtaken_once_a_later_engine_has_written(
+    scribe: Scribe, pool: asyncpg.Pool, database_url: str
+) -> None:
+    tail, epoch = Tail(pool), scribe.log.epoch
+    await write_a_day(scribe)
+    seq = scribe.state.seq
+    assert not await tail.is_overtaken(0, epoch)  # by its own rows it is not
+    async with await JournalLog.claim(database_url) as log:
+        assert not await tail.is_overtaken(seq, epoch)
+        newer = Scribe(log, scribe.state)
+        await newer.write(open_account("newcomer"), time_ns=scribe.state.time_ns)
+        assert await tail.is_overtaken(seq, epoch)
+        assert not await tail.is_overtaken(newer.state.seq, log.epoch)
 
 
 async def test_a_cursor_inside_a_row_gets_the_whole_row(scribe: Scribe, pool: asyncpg.Pool) -> None:

@@ -33,6 +33,13 @@ class Tail:
         records = await self._pool.fetch(READ_ROWS, after_seq, max_rows)
         return [decode_row(record) for record in records]
 
+    async def is_overtaken(self, seq: int, epoch: int) -> bool:
+        """Whether an engine of a later epoch has written after `seq`: what was known then is old by now."""
+        overtaken: bool = await self._pool.fetchval(
+            "SELECT epoch > $2 AND head_seq > $1 FROM writer", seq, epoch
+        )
+        return overtaken
+
     async def follow(self, after_seq: int, max_rows: int = 64) -> AsyncIterator[list[JournalRow]]:
         """Every later row in order, in non-empty lists, waiting for more for ever."""
         while True:
