@@ -131,7 +131,7 @@ async def test_a_bad_parameter_is_refused_by_name(exchange, subtests):
         ("/v1/markets/ETH-USDC/book", {"depth": "\uff11"}, "depth"),
         ("/v1/markets/ETH-USDC/book", {"depth": "9" * 5000}, "depth"),
         ("/v1/markets/ETH-USDC/candles", {"interval": "2m"}, "interval"),
-        ("/v1/markets/ETH-USDC/candles", {"from_ms": "-1"}, "from_ms"),
+        ("/v1/markets/ETH-USDC/candles", {"from": "-1"}, "from"),
         ("/v1/orders", {"limit": "0"}, "limit"),
         ("/v1/orders", {"limit": "501"}, "limit"),
         ("/v1/orders", {"status": "closed"}, "status"),

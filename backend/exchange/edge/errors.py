@@ -13,13 +13,18 @@ from starlette.responses import Response
 
 from exchange.edge.envelope import request_id
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
+from exchange.edge.times import RANGE_INVALID
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
 from exchange.gateway.siwe_package import LoginUnavailable
 from exchange.sequencer.sequencer import CommandNotEncodable, EngineStopped, Overloaded
 
 logger = structlog.get_logger(__name__)
 
-_CODE_OF_PYDANTIC = {"missing": GatewayCode.FIELD_MISSING, "extra_forbidden": GatewayCode.FIELD_UNKNOWN}
+_CODE_OF_PYDANTIC = {
+    "missing": GatewayCode.FIELD_MISSING,
+    "extra_forbidden": GatewayCode.FIELD_UNKNOWN,
+    RANGE_INVALID: EdgeCode.RANGE_INVALID,
+}
 _CODE_OF_STATUS = {404: EdgeCode.NOT_FOUND, 405: EdgeCode.METHOD_NOT_ALLOWED}
 
 

@@ -30,6 +30,7 @@ class EdgeCode(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     CURSOR_INVALID = "cursor_invalid"
+    RANGE_INVALID = "range_invalid"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BAD_REQUEST = "bad_request"
@@ -56,6 +57,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.BODY_TOO_LARGE: (413, "The body is larger than 64 KiB."),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body must be application/json, not encoded."),
     EdgeCode.CURSOR_INVALID: (422, "The cursor is not one that this listing gave out."),
+    EdgeCode.RANGE_INVALID: (422, "The time range ends before it begins."),
     EdgeCode.NOT_FOUND: (404, "There is nothing at this address."),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "This address does not take this method."),
     EdgeCode.NO_DEPOSIT_ADDRESSES: (404, "This deployment has no personal deposit addresses."),

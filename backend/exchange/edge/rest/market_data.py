@@ -24,6 +24,7 @@ from exchange.edge.reads import (
     require_projected,
 )
 from exchange.edge.rest.markets import market_of
+from exchange.edge.times import TimeRange
 from exchange.edge.values import AmountText, IdText, Symbol, TimeMs, time_ms
 from exchange.projections.candles import CandleRow, candles
 from exchange.projections.trades import TradeRow, trades_page
@@ -53,14 +54,10 @@ class TradesAnswer(PageAnswer):
     items: list[TradeItem]
 
 
-class CandlesQuery(ReadQuery):
-    """Which candles."""
+class CandlesQuery(ReadQuery, TimeRange):
+    """Which candles: those that begin in [from, to)."""
 
     interval: Literal["1m"] = "1m"
-    from_ms: Annotated[WholeNumber, Field(ge=0)] | None = Field(default=None, description="First to begin.")
-    to_ms: Annotated[WholeNumber, Field(ge=0)] | None = Field(
-        default=None, description="Begin before this time."
-    )
     limit: Annotated[WholeNumber, Field(ge=1, le=MAX_CANDLES)] = Field(
         default=500, description="The newest so many."
     )
