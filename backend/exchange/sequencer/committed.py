@@ -145,6 +145,16 @@ class CommittedView:
         """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` a side."""
         return self._orders.depth(market_id, levels)
 
+    def grouped_depth(
+        self, market_id: int, step_ticks: int, groups: int, max_levels: int
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Bids, rounded down, and asks, rounded up, to multiples of `step_ticks`; at most `groups` a side.
+
+        Reads at most `max_levels` price levels a side; groups that need more are left out, the worst first.
+        Raises GroupTooWide when that leaves none.
+        """
+        return self._orders.grouped_depth(market_id, step_ticks, groups, max_levels)
+
     def last_ticks(self, market_id: int) -> int | None:
         """Price of the market's last trade, None before the first."""
         return self._orders.last_ticks(market_id)

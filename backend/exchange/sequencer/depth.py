@@ -6,6 +6,15 @@ from itertools import islice
 from exchange.core.words import Side
 
 
+class GroupTooWide(ValueError):
+    """One group alone has more price levels than may be read for an answer."""
+
+    def __init__(self, price_ticks: int, max_levels: int) -> None:
+        self.price_ticks = price_ticks
+        self.max_levels = max_levels
+        super().__init__(f"the group at {price_ticks} has more than {max_levels} price levels")
+
+
 class DepthSide:
     """Total open size at each price. Prices are kept sorted by keys that grow towards the best."""
 
@@ -33,3 +42,24 @@ class DepthSide:
     def best(self, levels: int) -> list[tuple[int, int]]:
         """(price_ticks, size_lots) of at most `levels` prices, the best first."""
         return [(key * self._sign, self._sizes[key]) for key in islice(reversed(self._keys), levels)]
+
+    def grouped(self, step_ticks: int, groups: int, max_levels: int) -> list[tuple[int, int]]:
+        """(price_ticks, size_lots) of at most `groups` steps of price, the best first.
+
+        A bid counts for the whole multiple of the step at or below it, an ask for that at or above: no group
+        looks better than what is in it. Groups are whole: the list ends before one for which more than
+        `max_levels` levels would have to be read. Raises GroupTooWide when that is the first.
+        """
+        keys, size_at = self._keys, self._sizes.__getitem__
+        found: list[tuple[int, int]] = []
+        end, last = len(keys), max(0, len(keys) - max_levels)
+        while end and len(found) < groups:
+            floor = keys[end - 1] // step_ticks * step_ticks  # keys grow towards the best on both sides
+            start = bisect_left(keys, floor, 0, end)
+            if start < last:
+                if not found:
+                    raise GroupTooWide(floor * self._sign, max_levels)
+                break
+            found.append((floor * self._sign, sum(map(size_at, keys[start:end]))))
+            end = start
+        return found

@@ -102,6 +102,16 @@ class OpenOrders:
         depth = self._depth.get(market_id)
         return ([], []) if depth is None else (depth.bids.best(levels), depth.asks.best(levels))
 
+    def grouped_depth(
+        self, market_id: int, step_ticks: int, groups: int, max_levels: int
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Bids and asks by steps of price, at most `groups` a side. Raises GroupTooWide."""
+        depth = self._depth.get(market_id)
+        if depth is None:
+            return [], []
+        bids = depth.bids.grouped(step_ticks, groups, max_levels)
+        return bids, depth.asks.grouped(step_ticks, groups, max_levels)
+
     def last_ticks(self, market_id: int) -> int | None:
         """Price of the market's last trade, None before the first."""
         return self._last_ticks.get(market_id)

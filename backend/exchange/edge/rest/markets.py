@@ -9,15 +9,19 @@ from exchange.core.markets import Asset, Market
 from exchange.core.units import format_atoms
 from exchange.core.words import MarketState
 from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.reads import ReadQuery, SeqAnswer, WholeNumber, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, Symbol, TimeMs, time_ms
 from exchange.gateway.addresses import checksummed
-from exchange.gateway.fields import parse_market
+from exchange.gateway.fields import parse_market, parse_price_ticks
+from exchange.sequencer.depth import GroupTooWide
 
 router = APIRouter(tags=["markets"])
 
 DEFAULT_DEPTH = 50
 MAX_DEPTH = 500
+MAX_GROUPED_LEVELS = 20_000
+"""Price levels a side that are read for one grouped answer: some milliseconds of everybody's time."""
 
 Level = Annotated[
     tuple[AmountText, AmountText], Field(description="Price and size.", examples=[["3000.01", "1.25"]])
@@ -85,7 +89,13 @@ class BookQuery(ReadQuery):
     """How much of the book."""
 
     depth: Annotated[WholeNumber, Field(ge=1, le=MAX_DEPTH)] = Field(
-        default=DEFAULT_DEPTH, description="Price levels a side, at most."
+        default=DEFAULT_DEPTH, description="Price levels, or groups of them, a side, at most."
+    )
+    group: str | None = Field(
+        default=None,
+        description="Put levels together by this step of price, a whole multiple of the market's tick: bids "
+        "are rounded down, asks up, sizes added.",
+        examples=["0.5"],
     )
 
 
@@ -94,6 +104,7 @@ class BookAnswer(SeqAnswer):
 
     market: Symbol
     time_ms: TimeMs
+    group: AmountText | None = Field(description="The step of price asked for; null: each level by itself.")
     bids: list[Level]
     asks: list[Level]
 
@@ -123,18 +134,37 @@ async def get_markets(request: Request, query: Annotated[ReadQuery, Query()]) ->
 
 @router.get("/v1/markets/{market}/book")
 async def get_book(request: Request, market: str, query: Annotated[BookQuery, Query()]) -> BookAnswer:
-    """Aggregated open orders of a market by price."""
+    """Aggregated open orders of a market by price, or by steps of price."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     found = market_of(edge, market)
-    bids, asks = edge.view.depth(found.market_id, query.depth)
+    step_ticks = None if query.group is None else parse_price_ticks(query.group, found, "group")
+    bids, asks = _depth(edge, found, query.depth, step_ticks)
     return BookAnswer(
         seq=edge.view.seq,
         market=found.symbol,
         time_ms=time_ms(edge.view.time_ns),
+        group=None if step_ticks is None else found.format_price(step_ticks),
         bids=[(found.format_price(price), found.format_size(size)) for price, size in bids],
         asks=[(found.format_price(price), found.format_size(size)) for price, size in asks],
     )
+
+
+def _depth(
+    edge: Edge, market: Market, depth: int, step_ticks: int | None
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    if step_ticks is None:
+        return edge.view.depth(market.market_id, depth)
+    try:
+        return edge.view.grouped_depth(market.market_id, step_ticks, depth, MAX_GROUPED_LEVELS)
+    except GroupTooWide as error:
+        raise Problem(
+            EdgeCode.GROUP_TOO_WIDE,
+            f"the group at {market.format_price(error.price_ticks)} alone has more than "
+            f"{error.max_levels} price levels",
+            field="group",
+            value=market.format_price(step_ticks),
+        ) from error
 
 
 def _asset_item(asset: Asset) -> AssetItem:
