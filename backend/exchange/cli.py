@@ -93,9 +93,12 @@ def devnet(
     data_dir: Annotated[Path, typer.Option(help="Folder of everything that is kept.")] = Path(".data"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything and start over.")] = False,
     block_time: Annotated[int, typer.Option(min=1, help="Seconds between blocks of the local chain.")] = 1,
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of the figures for Prometheus; 0: any that is free.")
+    ] = 0,
 ) -> None:
     """Everything on this machine, a local chain included, with markets open."""
-    _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time)))
+    _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time, metrics_port)))
 
 
 @app.command(name="serve")

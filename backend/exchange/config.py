@@ -29,6 +29,7 @@
     EXCHANGE_SNAPSHOT_COMMANDS  commands after which a snapshot is made; 100000
     EXCHANGE_SNAPSHOT_MINUTES   minutes after which one is made, if there were any commands; 10
     EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
+    EXCHANGE_METRICS            host:port where figures are shown to Prometheus; without it they are not
     EXCHANGE_ALERT_URL          webhook that alerts are posted to; without it they are only logged
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
 """
@@ -120,6 +121,8 @@ class Settings:
     """How long a new withdrawal address waits; 0: every destination is allowed."""
     witness_rpc_url: str | None = None
     """A second node, which must confirm what is credited and what the vault holds. None: one is believed."""
+    metrics: tuple[str, int] | None = None
+    """Host and port (0: any that is free) where Prometheus finds the figures. None: nowhere."""
     alert_url: str | None = None
     """Where alerts are posted; it may hold a secret. None: they are only logged."""
     network_fee_max_atoms: Mapping[str, int] = field(default_factory=dict)
@@ -353,6 +356,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         proofs=ProofPolicy(3_600 * at_most(environment, "EXCHANGE_PROOF_HOURS", "24", MAX_PROOF_HOURS)),
         network_fee_max_atoms=network_fee_maxima(listing),
         address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
+        metrics=_metrics_address(environment),
         alert_url=_http_url(environment, "EXCHANGE_ALERT_URL"),
     )
 
@@ -362,6 +366,16 @@ def _finality(environment: Mapping[str, str]) -> Finality:
         return Finality.parse(required(environment, "EXCHANGE_CONFIRMATIONS"))
     except (ValueError, ConfirmationsOutOfRange) as error:
         raise SettingsInvalid("EXCHANGE_CONFIRMATIONS", str(error)) from error
+
+
+def _metrics_address(environment: Mapping[str, str]) -> tuple[str, int] | None:
+    text = environment.get("EXCHANGE_METRICS")
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 2**16):
+        raise SettingsInvalid("EXCHANGE_METRICS", f"not host:port, like 127.0.0.1:9100: {text!r}")
+    return host, int(port)
 
 
 def _http_url(environment: Mapping[str, str], name: str) -> str | None:

@@ -63,6 +63,8 @@ class DevnetOptions:
     data_dir: Path
     fresh: bool
     block_time_s: int
+    metrics_port: int = 0
+    """0: any that is free."""
 
 
 async def run_devnet(options: DevnetOptions) -> None:
@@ -122,6 +124,7 @@ def _settings(
         origin=f"http://{HOST}:{options.port}",
         host="127.0.0.1",
         port=options.port,
+        metrics=("127.0.0.1", options.metrics_port),
         listing=listing_commands(devnet_listing(deployment), deployment.chain_id, deployment.vault),
     )
 
@@ -202,6 +205,7 @@ def _table(options: DevnetOptions, deployment: Deployment, settings: Settings, s
     table.add_row("API", settings.origin)
     table.add_row("documentation", f"{settings.origin}/docs")
     table.add_row("chain", f"http://{HOST}:{options.rpc_port} (chain id {deployment.chain_id})")
+    table.add_row("metrics", started.metrics_url)
     table.add_row("data folder", str(options.data_dir))
     table.add_row("journal", f"seq {started.seq}, epoch {started.epoch}")
     table.add_section()

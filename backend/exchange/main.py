@@ -41,6 +41,7 @@ from exchange.journal.log import JournalLog, ensure_genesis
 from exchange.journal.recovery import recover
 from exchange.journal.snapshots import Snapshotter
 from exchange.journal.tail import Tail
+from exchange.metrics import CommitCounters, Metrics, Sources, StreamCounters
 from exchange.operator.fee_tiers import FeeTierWorker
 from exchange.operator.inbox import OperatorInbox
 from exchange.operator.network_fees import NetworkFeeWorker
@@ -65,6 +66,8 @@ logger = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 5
 WANTED_FILES = 8_192
+METRICS_OPTION = "EXCHANGE_METRICS or --metrics-port"
+"""What chooses the port of the figures, in the two commands that run an exchange."""
 _SET_BY_OPERATORS = {
     "maker_fee_bps",
     "taker_fee_bps",
@@ -107,6 +110,8 @@ class Started:
     seq: int
     epoch: int
     markets: list[Market]
+    metrics_url: str | None
+    """Where the figures are; None: nowhere."""
 
 
 def configure_logging(*, log_format: str, level: str) -> None:
@@ -159,7 +164,7 @@ async def serve(
             stack.push_async_callback(_close_pool, edge_pool)
             log = await stack.enter_async_context(await JournalLog.claim(settings.database_url))
             tail = Tail(pool)
-            sequencer, snapshot_seq = await _recover(settings.database_url, log, tail)
+            sequencer, commits, snapshot_seq = await _recover(settings.database_url, log, tail)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
         clickhouse = await _open_clickhouse(settings.clickhouse)
@@ -168,6 +173,7 @@ async def serve(
         snapshots = Snapshotter(
             settings.database_url, lambda: committed.seq, settings.snapshots, last_seq=snapshot_seq
         )
+        streams = StreamCounters()
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
         custody = make_custody(settings, stack, rpc, pool, sequencer, tail, log.epoch)
@@ -234,14 +240,39 @@ async def serve(
                 settings.network_fee_max_atoms,
             )
             await stack.enter_async_context(running("network fees", network_fees.run()))
+        metrics_url = None
+        if settings.metrics is not None:
+            metrics = Metrics(
+                Sources(
+                    head_seq=lambda: committed.seq,
+                    followers={"read_tables": lambda: read_tables.seq, "clickhouse": lambda: trades.seq},
+                    time_after=tail.time_after,
+                    engine_up=lambda: sequencer.running,
+                    inbox_commands=lambda: sequencer.waiting,
+                    withdrawals_halted=custody.withdrawals_halted,
+                    commits=commits,
+                    streams=streams,
+                    clock_ns=time.time_ns,
+                )
+            )
+            metrics_url = await _serve_metrics(metrics, settings.metrics, stack)
         await stack.enter_async_context(running("API", Server(app).run_until_cancelled(sockets)))
         if on_started is not None:
-            await on_started(Started(committed.seq, log.epoch, list(committed.markets.values())))
+            await on_started(Started(committed.seq, log.epoch, list(committed.markets.values()), metrics_url))
         core = "compiled" if compiled.is_in_use() else "interpreted"
         logger.info("started", seq=committed.seq, epoch=log.epoch, origin=settings.origin, core=core)
         with contextlib.suppress(LoginUnavailable):  # then `login` is not healthy, and trading goes on
             await login.package.get()  # last of all: only logins wait for it
         await asyncio.Event().wait()
+
+
+async def _serve_metrics(metrics: Metrics, address: tuple[str, int], stack: contextlib.AsyncExitStack) -> str:
+    """Starts their listener; where it is. Raises CannotListen, PortTaken."""
+    sockets = listen(*address, METRICS_OPTION)
+    stack.callback(sockets[0].close)
+    await stack.enter_async_context(running("metrics", Server(metrics).run_until_cancelled(sockets)))
+    host, port = sockets[0].getsockname()
+    return f"http://{host}:{port}/metrics"
 
 
 def _raise_file_limit() -> None:
@@ -252,8 +283,8 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequencer, int]:
-    """An engine that continues the journal, and the seq of the snapshot that it was recovered from."""
+async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequencer, CommitCounters, int]:
+    """An engine that continues the journal, what it counts, and the seq of the snapshot it began with."""
     started_at = time.monotonic()
     connection = await open_connection(database_url)
     try:
@@ -272,15 +303,21 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequ
         seconds=round(time.monotonic() - started_at, 3),
     )
     garbage.freeze_loaded()
+    commits = CommitCounters(state.seq)
+
+    def on_commit(seq: int) -> None:
+        commits.take(seq)
+        tail.notify()
+
     sequencer = Sequencer(
         state,
         committed,
         log,
         Clock(state.time_ns),
-        on_commit=lambda _: tail.notify(),
+        on_commit=on_commit,
         on_idle=garbage.IdleCollector().when_idle,
     )
-    return sequencer, recovered.snapshot_seq
+    return sequencer, commits, recovered.snapshot_seq
 
 
 async def _prepare(custody: Custody) -> None:

@@ -107,6 +107,13 @@ def test_alerts_go_to_a_webhook_only_when_there_is_one(environment: dict[str, st
     assert settings_from_environment(environment).alert_url == "https://chat.example/hook?key=1"
 
 
+def test_figures_are_shown_only_where_the_operator_says(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).metrics is None
+    for text, address in (("127.0.0.1:9100", ("127.0.0.1", 9_100)), ("0.0.0.0:0", ("0.0.0.0", 0))):
+        environment["EXCHANGE_METRICS"] = text
+        assert settings_from_environment(environment).metrics == address
+
+
 def test_a_second_node_is_one_elsewhere(environment: dict[str, str]) -> None:
     name = "EXCHANGE_WITNESS_RPC_URL"
     assert settings_from_environment(environment).witness_rpc_url is None
@@ -138,6 +145,10 @@ def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
         ("EXCHANGE_CONFIRMATIONS", "100000"),
         ("EXCHANGE_CONFIRMATIONS", "safe"),
         ("EXCHANGE_ALERT_URL", "alerts.example/hook"),
+        ("EXCHANGE_METRICS", "9100"),
+        ("EXCHANGE_METRICS", ":9100"),
+        ("EXCHANGE_METRICS", "localhost:65536"),
+        ("EXCHANGE_METRICS", "localhost:http"),
         ("EXCHANGE_ORIGIN", "exchange.example"),
         ("EXCHANGE_ORIGIN", "https://exchange.example/path"),
         ("EXCHANGE_PORT", "65536"),

@@ -1,6 +1,7 @@
 """`exchange devnet` as a newcomer meets it: real processes, real signals, wrong starts."""
 
 import contextlib
+import re
 import signal
 import socket
 import subprocess
@@ -119,6 +120,9 @@ def test_a_newcomer_sees_everything_in_one_table_and_ctrl_c_stops_every_child(de
         markets = httpx.get(f"{devnet.url}/v1/markets").json()["items"]
         deployment = httpx.get(f"{devnet.url}/v1/deployment").json()
         assert httpx.get(f"{devnet.url}/docs").status_code == httpx.codes.OK
+        shown_metrics = re.search(r"http://127\.0\.0\.1:\d+/metrics", devnet.output())
+        assert shown_metrics is not None
+        assert "exchange_engine_up 1.0" in httpx.get(shown_metrics[0]).text
         started = children(process.pid)
         assert len(started) >= 2
         assert interrupt(process) == 0

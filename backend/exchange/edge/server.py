@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from exchange.edge.http_protocol import BoundedProtocol
 
@@ -23,16 +23,16 @@ class CannotListen(Exception):
 class PortTaken(CannotListen):
     """Somebody listens there already."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, option: str) -> None:
         self.port = port
         super().__init__(
             f"port {port} is taken, perhaps by an exchange that is already running; "
-            "stop it, or choose another with --port"
+            f"stop it, or choose another with {option}"
         )
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen already. Raises CannotListen, PortTaken."""
+def listen(host: str, port: int, option: str = "--port") -> list[socket.socket]:
+    """Sockets that listen already; `option` is what chooses the port. Raises CannotListen, PortTaken."""
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -41,7 +41,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         opened.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(port) from error
+            raise PortTaken(port, option) from error
         raise CannotListen(f"can not listen on {host}:{port}: {error.strerror}") from error
     return [opened]
 
@@ -49,7 +49,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 class Server(uvicorn.Server):
     """uvicorn for one app, without its signal handlers: the process has its own."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

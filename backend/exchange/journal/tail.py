@@ -33,6 +33,13 @@ class Tail:
         records = await self._pool.fetch(READ_ROWS, after_seq, max_rows)
         return [decode_row(record) for record in records]
 
+    async def time_after(self, seq: int) -> int | None:
+        """When (`time_ns`) the first command after `seq` was committed; None when there is none yet."""
+        time_ns: int | None = await self._pool.fetchval(
+            "SELECT time_ns FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT 1", seq
+        )
+        return time_ns
+
     async def is_overtaken(self, seq: int, epoch: int) -> bool:
         """Whether an engine of a later epoch has written after `seq`: what was known then is old by now."""
         overtaken: bool = await self._pool.fetchval(

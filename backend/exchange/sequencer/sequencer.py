@@ -108,6 +108,11 @@ class Sequencer:
     def running(self) -> bool:
         return not self._stopped
 
+    @property
+    def waiting(self) -> int:
+        """Commands in the inbox."""
+        return self._inbox.commands
+
     async def submit(self, command: Command) -> Outcome:
         """Hands in a command and waits for its committed outcome.
 
