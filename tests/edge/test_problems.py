@@ -95,7 +95,7 @@ async def test_every_answer_has_security_headers_and_an_id_of_its_own(exchange):
 
 async def test_no_other_site_may_read_or_preflight(exchange):
     evil = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    read = await exchange.client.get("/v1/markets", headers=evil)
+    read = await exchange.client.get("/v1/deployment", headers=evil)
     assert "access-control-allow-origin" not in read.headers
     preflight = await exchange.client.options("/v1/orders", headers=evil)
     problem(preflight, 405, "method_not_allowed")

@@ -6,11 +6,13 @@ traceback under the request id and answered with a bare `internal_error`.
 
 import secrets
 import traceback
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.edge.cross_origin import PUBLIC_READ_HEADERS, is_public_read
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.gateway.origins import check_origin
 from exchange.gateway.refusals import OriginRefused
@@ -29,7 +31,14 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 """A route that needs another value, as the documentation pages do, sets its own."""
-_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_HEADERS = _raw(SECURITY_HEADERS)
+_PUBLIC_READ_HEADERS = _raw(SECURITY_HEADERS | PUBLIC_READ_HEADERS)
 
 
 def request_id(scope: Scope) -> str:
@@ -58,9 +67,10 @@ class Envelope:
                 started = True
                 headers = message.setdefault("headers", [])
                 present = {name for name, _ in headers}
+                defaults = _PUBLIC_READ_HEADERS if is_public_read(scope) else _HEADERS
                 message["headers"] = [
                     *headers,
-                    *(pair for pair in _RAW_HEADERS if pair[0] not in present),
+                    *(pair for pair in defaults if pair[0] not in present),
                     (b"x-request-id", identifier.encode()),
                 ]
             await send(message)

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
+from exchange.edge.caching import NOT_MODIFIED, answered
 from exchange.edge.dependencies import edge_of
 from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
 from exchange.edge.values import AddressText, Hash, TimeMs, time_ms
@@ -47,13 +49,13 @@ async def get_time(request: Request) -> TimeAnswer:
     return TimeAnswer(seq=edge.view.seq, time_ms=time_ms(edge.clock_ns()))
 
 
-@router.get("/v1/deployment")
-async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()]) -> DeploymentAnswer:
+@router.get("/v1/deployment", response_model=DeploymentAnswer, responses=NOT_MODIFIED)
+async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
     """Identity of this deployment: genesis id, chain, vault, and what a withdrawal's signature covers."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     domain = edge.withdrawal_domain
-    return DeploymentAnswer(
+    answer = DeploymentAnswer(
         seq=edge.view.seq,
         genesis_id=edge.view.genesis_id,
         chain_id=edge.config.chain_id,
@@ -63,3 +65,4 @@ async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()])
         withdrawal_typed_data=domain.as_typed_data(),
         withdrawal_address_typed_data=domain.address_typed_data(),
     )
+    return answered(request, answer)

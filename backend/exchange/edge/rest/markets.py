@@ -4,10 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from exchange.core.markets import Asset, Market
 from exchange.core.units import format_atoms
 from exchange.core.words import MarketState
+from exchange.edge.caching import NOT_MODIFIED, answered, not_modified, tagged, weak_tag
+from exchange.edge.cross_origin import PublicRead
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.reads import ReadQuery, SeqAnswer, WholeNumber, require_view
@@ -16,7 +19,7 @@ from exchange.gateway.addresses import checksummed
 from exchange.gateway.fields import parse_market, parse_price_ticks
 from exchange.sequencer.depth import GroupTooWide
 
-router = APIRouter(tags=["markets"])
+router = APIRouter(tags=["markets"], route_class=PublicRead)
 
 DEFAULT_DEPTH = 50
 MAX_DEPTH = 500
@@ -114,33 +117,37 @@ def market_of(edge: Edge, symbol: str) -> Market:
     return parse_market(symbol, edge.view.market_by_symbol)
 
 
-@router.get("/v1/assets")
-async def get_assets(request: Request, query: Annotated[ReadQuery, Query()]) -> AssetsAnswer:
+@router.get("/v1/assets", response_model=AssetsAnswer, responses=NOT_MODIFIED)
+async def get_assets(request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
     """All listed assets, with decimals and token addresses."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     items = [_asset_item(asset) for asset in edge.view.asset_by_symbol.values()]
-    return AssetsAnswer(seq=edge.view.seq, items=items)
+    return answered(request, AssetsAnswer(seq=edge.view.seq, items=items))
 
 
-@router.get("/v1/markets")
-async def get_markets(request: Request, query: Annotated[ReadQuery, Query()]) -> MarketsAnswer:
+@router.get("/v1/markets", response_model=MarketsAnswer, responses=NOT_MODIFIED)
+async def get_markets(request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
     """All markets, with tick, lot, state, bands, fees and last price."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     items = [_market_item(edge, market) for market in edge.view.markets.values()]
-    return MarketsAnswer(seq=edge.view.seq, items=items)
+    return answered(request, MarketsAnswer(seq=edge.view.seq, items=items))
 
 
-@router.get("/v1/markets/{market}/book")
-async def get_book(request: Request, market: str, query: Annotated[BookQuery, Query()]) -> BookAnswer:
+@router.get("/v1/markets/{market}/book", response_model=BookAnswer, responses=NOT_MODIFIED)
+async def get_book(request: Request, market: str, query: Annotated[BookQuery, Query()]) -> Response:
     """Aggregated open orders of a market by price, or by steps of price."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     found = market_of(edge, market)
     step_ticks = None if query.group is None else parse_price_ticks(query.group, found, "group")
+    tag = weak_tag(edge.view.genesis_id, edge.view.seq, found.symbol, query.depth, step_ticks)
+    unchanged = not_modified(request, tag)
+    if unchanged is not None:
+        return unchanged
     bids, asks = _depth(edge, found, query.depth, step_ticks)
-    return BookAnswer(
+    answer = BookAnswer(
         seq=edge.view.seq,
         market=found.symbol,
         time_ms=time_ms(edge.view.time_ns),
@@ -148,6 +155,7 @@ async def get_book(request: Request, market: str, query: Annotated[BookQuery, Qu
         bids=[(found.format_price(price), found.format_size(size)) for price, size in bids],
         asks=[(found.format_price(price), found.format_size(size)) for price, size in asks],
     )
+    return tagged(answer, tag)
 
 
 def _depth(

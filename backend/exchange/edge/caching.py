@@ -1,0 +1,80 @@
+"""Answers that need not be sent again: entity tags, `If-None-Match` and `Cache-Control` of public reads.
+
+A tag is made of what is answered, without its `seq`: it is weak, because the same content as of another seq
+is as good. 304 says that what the client holds is true now too. These answers depend on nothing but the
+address, so there is no `Vary`. All others keep the envelope's `no-store`. Sources: RFC 9110 8.8.3, 13.1.2,
+15.4.5; RFC 9111 5.2.2.
+"""
+
+import re
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+REVALIDATE: Final = "public, no-cache"
+"""May be kept, but is asked for again each time; costs a 304 when nothing changed."""
+
+FINAL: Final = "public, max-age=86400, immutable"
+"""Will never change: may be kept for a day without asking."""
+
+NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
+    304: {"description": "What `If-None-Match` names is what would be answered."}
+}
+"""`responses` of the routes that give tags."""
+
+_ITEM = re.compile(r'[ \t]*(?:(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|\Z)')
+
+
+def answered(request: Request, answer: BaseModel, cache_control: str = REVALIDATE) -> Response:
+    """The answer with its tag; or 304 when the client has it."""
+    tag = weak_tag(answer.model_dump_json(exclude={"seq"}, by_alias=True))
+    unchanged = not_modified(request, tag, cache_control)
+    if unchanged is not None:
+        return unchanged
+    return tagged(answer, tag, cache_control)
+
+
+def tagged(answer: BaseModel, tag: str, cache_control: str = REVALIDATE) -> Response:
+    """The answer under a tag made before."""
+    return Response(
+        answer.model_dump_json(by_alias=True),
+        media_type="application/json",
+        headers={"ETag": tag, "Cache-Control": cache_control},
+    )
+
+
+def not_modified(request: Request, tag: str, cache_control: str = REVALIDATE) -> Response | None:
+    """304 when the request's `If-None-Match` has the tag, else None."""
+    if not has_tag(request.headers.getlist("if-none-match"), tag):
+        return None
+    return Response(status_code=304, headers={"ETag": tag, "Cache-Control": cache_control})
+
+
+def weak_tag(*content: object) -> str:
+    """A tag that is the same for the same content: strings, numbers, None."""
+    digest = blake2b(msgspec.json.encode(content), digest_size=12).hexdigest()
+    return f'W/"{digest}"'
+
+
+def has_tag(header_lines: list[str], tag: str) -> bool:
+    """Whether `If-None-Match`, of one or more lines, is `*` or names the tag, weakly compared.
+
+    A header that does not follow the grammar names nothing.
+    """
+    text = ",".join(header_lines)
+    if text.strip(" \t") == "*":
+        return True
+    opaque = tag.removeprefix("W/")
+    found = False
+    place = 0
+    while place < len(text):
+        item = _ITEM.match(text, place)
+        if item is None:
+            return False
+        found = found or item[1] == opaque
+        place = item.end()
+    return found

@@ -1,0 +1,39 @@
+"""Which answers the pages of other sites may read: public market data, and nothing else.
+
+Such a route is in a router with `route_class=PublicRead`. Its GETs, refusals included, carry
+`Access-Control-Allow-Origin: *`, never with credentials: a browser gives these answers to no page that sent a
+cookie along. They are the same for everybody, so they do not vary by Origin.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+_PUBLIC_READ = "exchange.public_read"
+
+PUBLIC_READ_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+class PublicRead(APIRoute):
+    """A route whose answers every page may read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def public(request: Request) -> Response:
+            request.scope[_PUBLIC_READ] = True
+            return await handler(request)
+
+        return public
+
+
+def is_public_read(scope: Scope) -> bool:
+    """Whether a PublicRead route has the request."""
+    return _PUBLIC_READ in scope
