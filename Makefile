@@ -6,7 +6,7 @@ JOBS ?= 2
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits mutants format lint types imports openapi \
+.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits mutants format lint types imports openapi asyncapi \
 	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock
 
 help: ## Show the targets
@@ -98,6 +98,9 @@ imports: .venv/.ready
 
 openapi: .venv/.ready ## Write docs/api/openapi.json again after a change of the API
 	@$(BIN)/python -m exchange.edge.openapi_file
+
+asyncapi: .venv/.ready ## Write docs/api/asyncapi.json again after a change of the streams' messages
+	@$(BIN)/python -m exchange.edge.ws.asyncapi_file
 
 lock: ## Resolve the Python dependencies again (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \

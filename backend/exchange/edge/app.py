@@ -36,6 +36,7 @@ from exchange.edge.rest import (
     withdrawals,
 )
 from exchange.edge.values import PROBLEM_RESPONSES
+from exchange.edge.ws.asyncapi import asyncapi_route
 from exchange.gateway.rate_limit import TokenBuckets
 
 
@@ -64,6 +65,7 @@ def routed_app(swagger_ui: Path) -> FastAPI:
     )
     app.router.routes.extend(order_entry.ROUTES)
     app.router.routes.extend(documentation_routes(swagger_ui))
+    app.router.routes.append(asyncapi_route())
     for noun in (
         deployment,
         health,

@@ -24,7 +24,9 @@ DESCRIPTION = """A wallet-native exchange: sign in with a wallet, deposit on cha
 
 Amounts, prices and sizes are exact decimal strings. Ids are strings, times are milliseconds since 1970 (UTC).
 Every answer carries the `seq` as of which it is true; every read takes `min_seq`, so you can read what you
-have just written. Errors are `application/problem+json` with a stable `code`."""
+have just written. Errors are `application/problem+json` with a stable `code`.
+
+What changes is streamed over one WebSocket, `/v1/ws`, described in [asyncapi.json](/asyncapi.json)."""
 
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
