@@ -32,7 +32,13 @@ from exchange.core.terms import RULES_VERSION
 from exchange.custody import Custody, make_custody
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
-from exchange.edge.rest.health import engine_part, lag_part, login_part, postgres_part
+from exchange.edge.rest.health import (
+    clickhouse_part,
+    engine_part,
+    lag_part,
+    login_part,
+    postgres_part,
+)
 from exchange.edge.server import Server, listen
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
@@ -167,7 +173,7 @@ async def serve(
             sequencer, commits, snapshot_seq = await _recover(settings.database_url, log, tail)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
-        clickhouse = await _open_clickhouse(settings.clickhouse)
+        clickhouse = _clickhouse(settings.clickhouse)
         stack.push_async_callback(clickhouse.close)
 
         snapshots = Snapshotter(
@@ -212,6 +218,7 @@ async def serve(
                 solvency=lambda: custody.reconciler.finalized,
                 health_parts=(
                     *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
+                    clickhouse_part(clickhouse),
                     login_part(lambda: login.package.fault),
                     *custody.health_parts(),
                 ),
@@ -250,6 +257,7 @@ async def serve(
                     engine_up=lambda: sequencer.running,
                     inbox_commands=lambda: sequencer.waiting,
                     withdrawals_halted=custody.withdrawals_halted,
+                    clickhouse_up=lambda: clickhouse.fault is None,
                     commits=commits,
                     streams=streams,
                     clock_ns=time.time_ns,
@@ -334,10 +342,11 @@ async def _prepare(custody: Custody) -> None:
         logger.warning("chain_unavailable", error=str(error))
 
 
-async def _open_clickhouse(where: str) -> ClickHouse:
+def _clickhouse(where: str) -> ClickHouse:
+    """Connects by itself when it can be reached, now or later: nothing waits for it."""
     if where.startswith(("http://", "https://")):
-        return await ClickHouse.open(url=where)
-    return await ClickHouse.open(path=Path(where))
+        return ClickHouse(url=where)
+    return ClickHouse(path=Path(where))
 
 
 async def _switch_on_rules(sequencer: Sequencer) -> None:

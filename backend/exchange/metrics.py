@@ -88,6 +88,8 @@ class Sources:
     """
     engine_up: Callable[[], bool]
     inbox_commands: Callable[[], int]
+    clickhouse_up: Callable[[], bool]
+    """Whether its last call was answered."""
     withdrawals_halted: Callable[[], bool]
     commits: CommitCounters
     streams: StreamCounters
@@ -201,6 +203,11 @@ class Metrics(Collector):
             "exchange_projection_lag_seconds",
             "How long ago the first command that it does not have yet was committed; 0 when there is none.",
             "projection",
+        )
+        yield _gauge(
+            "exchange_clickhouse_up",
+            "0 when its last call got no answer.",
+            self._sources.clickhouse_up(),
         )
         head_seq = self._sources.head_seq()
         for name, read in self._sources.followers.items():

@@ -48,6 +48,7 @@ class Figures:
                 engine_up=lambda: self.up,
                 inbox_commands=lambda: self.waiting,
                 withdrawals_halted=lambda: self.halted,
+                clickhouse_up=lambda: False,
                 commits=self.commits,
                 streams=self.streams,
                 clock_ns=lambda: START_NS,
@@ -105,6 +106,7 @@ async def test_what_an_exchange_does_is_scraped_with_its_units() -> None:
         ("exchange_commands_committed_total", 120),
         ("exchange_commit_batch_commands_count", 4),
         ("exchange_commit_batch_commands_sum", 120),
+        ("exchange_clickhouse_up", 0),
         ("exchange_ws_connections", 0),
     ):
         assert samples[name, ()] == value, name

@@ -68,6 +68,7 @@ def expected_candles(journaled: JournaledExchange) -> list[CandleRow]:
             base_atoms=sum(trade.base_atoms for trade in of_minute),
             quote_atoms=sum(trade.quote_atoms for trade in of_minute),
             trades=len(of_minute),
+            last_trade_id=of_minute[-1].trade_id,
         )
         for minute, of_minute in sorted(minutes.items())
     ]
@@ -83,8 +84,8 @@ async def check(journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
     ]
     assert (await candles(clickhouse, 0, 1, "1m", limit=1_000)).items == expected_candles(journaled)
     count = len(journaled.trades)
-    assert await trade_totals(clickhouse) == TradeTotals(
-        count, sum(trade.trade_id for _, trade in journaled.trades), count
+    assert await trade_totals(clickhouse) == TradeTotals.whole(
+        count, sum(trade.trade_id for _, trade in journaled.trades)
     )
 
 
@@ -155,17 +156,17 @@ async def test_a_repeated_large_block_is_still_there_once(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:
     rows = [
-        (1, number, number, START_NS + number * 1_000_000, 100 + number % 7, 1, 2**127, 2**127, "buy")
+        (1, number, number, START_NS + number * 1_000_000, 100 + number % 7, 1, 2**127, 2**127, "buy", 7, 8)
         for number in range(1, 60_001)
     ]
     for _ in range(3):
         await trades.insert_trades(clickhouse, rows, "1-1")
-    assert await trade_totals(clickhouse) == TradeTotals(60_000, 60_000 * 60_001 // 2, 60_000)
+    assert await trade_totals(clickhouse) == TradeTotals.whole(60_000, 60_000 * 60_001 // 2)
     read = (await candles(clickhouse, 0, 1, "1m")).items
     assert sum(candle.quote_atoms for candle in read) == 60_000 * 2**127, "sums do not wrap"
 
 
-@pytest.mark.parametrize("lost", ["trades", "candles_1m"])
+@pytest.mark.parametrize("lost", ["trades", "candles", "account_volumes_daily"])
 async def test_what_clickhouse_lost_is_filled_again_from_the_journal(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse, lost: str
 ) -> None:
@@ -252,7 +253,7 @@ class Unreachable(ClickHouse):
 async def test_it_tries_again_and_warns_while_clickhouse_fails(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:
-    failing = Unreachable(clickhouse._client, clickhouse._executor, clickhouse.database)
+    failing = Unreachable(path=clickhouse._path, database=clickhouse.database)
     await journaled.random_batches(8, batches=10)
     with capture_logs() as logs:
         await caught_up(pool, journaled, failing)

@@ -1,6 +1,8 @@
 """The ClickHouse store on chDB."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,63 @@ async def test_a_second_folder_in_one_process_is_refused(clickhouse: ClickHouse,
 async def test_a_server_that_is_not_there_is_an_error(clickhouse: ClickHouse) -> None:
     with pytest.raises(ClickHouseError):
         await ClickHouse.open(url="http://localhost:9/")
+
+
+async def test_it_connects_with_the_first_call_that_finds_it(
+    clickhouse_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("not there yet")
+
+    lazy = ClickHouse(path=clickhouse_folder, database="late")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_connect", refuse)
+        with pytest.raises(ClickHouseError):
+            await lazy.query("SELECT 1")
+        assert lazy.fault is not None
+        with pytest.raises(ClickHouseError):
+            await lazy.ping()
+    await lazy.ping()
+    assert lazy.fault is None
+    assert await lazy.query("SELECT currentDatabase()") == [("late",)]
+    await lazy.command("DROP DATABASE late SYNC")
+    await lazy.close()
+
+
+@contextlib.asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """The URL of a server that takes connections and never answers."""
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            await reader.read()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+
+
+async def test_while_a_server_is_silent_one_call_finds_out_and_the_others_fail_at_once() -> None:
+    async with silent_server() as url:
+        clickhouse = ClickHouse(url=url)
+        with pytest.raises(ClickHouseTimeout):
+            await clickhouse.query("SELECT 1", timeout_s=0.2)
+        first = asyncio.create_task(clickhouse.query("SELECT 1", timeout_s=0.5))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            with pytest.raises(ClickHouseBusy):
+                await clickhouse.query("SELECT 1")
+            with pytest.raises(ClickHouseTimeout):
+                await clickhouse.ping()
+        assert not first.done(), "it alone waits"
+        with pytest.raises(ClickHouseTimeout):
+            await first
+        assert isinstance(clickhouse.fault, ClickHouseTimeout)
+    await clickhouse.close()
+
+
+async def test_one_that_was_never_connected_to_is_closed_at_once() -> None:
+    clickhouse = ClickHouse(url="http://localhost:9/")
+    await clickhouse.close()

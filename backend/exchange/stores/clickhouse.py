@@ -3,6 +3,9 @@
 The client is blocking, and chDB allows one process per folder, so all calls run one after the other on one
 worker thread, each with a timeout. An inserted block that got no answer may or may not be there: repeat it
 unchanged under the same token and the server keeps one.
+
+It connects when it is first asked for something, and tries again with every call until it can. While it does
+not answer one call at a time finds out whether it does again, and all others fail at once.
 """
 
 import asyncio
@@ -10,11 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+from clickhouse_connect.driver.exceptions import OperationalError
+from urllib3 import Timeout
 
 from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout
 
@@ -23,6 +29,11 @@ MIGRATIONS = Path(__file__).parents[3] / "migrations" / "clickhouse"
 
 DEFAULT_TIMEOUT_S = 10.0
 OPEN_TIMEOUT_S = 60.0
+CLOSE_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+PING_TIMEOUT_S = 1.5
+GRACE_S = 1.0
+"""By which the driver waits longer for a server than the caller, who knows better what was waited for."""
 MAX_WAITING = 256
 """Calls that may wait for the worker thread."""
 
@@ -31,6 +42,8 @@ _INSERT_SETTINGS = {
     "async_insert": 0,
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # While catching up, one block may be of many days and so of many partitions.
+    "max_partitions_per_insert_block": 0,
 }
 
 _DRAINED = "nothing is left"
@@ -41,31 +54,40 @@ Row = tuple[Any, ...]
 
 
 class ClickHouse:
-    """One database of one engine. Make it with `open`, end it with `close`."""
+    """One database of one engine: chDB on the folder `path`, or the server at `url`. End it with `close`."""
 
-    def __init__(self, client: Any, executor: ThreadPoolExecutor, database: str) -> None:
-        self._client = client
-        self._executor = executor
+    def __init__(
+        self, *, path: Path | None = None, url: str | None = None, database: str = "exchange"
+    ) -> None:
+        assert (path is None) != (url is None), "a folder or a URL"
+        self._path = path
+        self._url = url
+        self._client: Any = None
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
         self._waiting = 0
         self.database = database
+        self.fault: ClickHouseError | None = None
+        """Why it does not answer, as far as was seen; None again when it does."""
 
     @classmethod
     async def open(
         cls, *, path: Path | None = None, url: str | None = None, database: str = "exchange"
     ) -> Self:
-        """Opens chDB on the folder `path`, or connects to the server at `url`; makes the database.
-
-        Raises ClickHouseError, ClickHouseTimeout.
-        """
-        assert (path is None) != (url is None), "a folder or a URL"
-        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
-        opened = cls(None, executor, database)
+        """One that is connected to, and has the database. Raises ClickHouseError, ClickHouseTimeout."""
+        opened = cls(path=path, url=url, database=database)
         try:
-            opened._client = await opened._call("open", OPEN_TIMEOUT_S, lambda: _connect(path, url, database))
+            await opened._call("open", OPEN_TIMEOUT_S, lambda: None)
         except BaseException:
-            executor.shutdown(wait=False)
+            opened._executor.shutdown(wait=False)
             raise
         return opened
+
+    async def ping(self) -> None:
+        """Asks for a sign of life, unless others are being served. Raises ClickHouseError."""
+        if not self._waiting:
+            await self.query("SELECT 1", timeout_s=PING_TIMEOUT_S)
+        elif self.fault is not None:
+            raise self.fault
 
     async def query(
         self,
@@ -121,35 +143,50 @@ class ClickHouse:
             await self.insert("migrations", ["name", "applied_s"], [(name, int(time.time()))], token=name)
 
     async def close(self) -> None:
-        """Ends the engine, or the connection."""
-        try:
-            await self._call("close", OPEN_TIMEOUT_S, self._client.close)
-        finally:
-            self._executor.shutdown(wait=False)
+        """Ends the engine, or the connection; what it does not answer is left behind."""
+        closing = asyncio.wrap_future(self._executor.submit(self._close))
+        self._executor.shutdown(wait=False)
+        with suppress(TimeoutError, DriverError, OSError, RuntimeError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await closing
 
     async def _call(self, what: str, timeout_s: float, call: Callable[[], Result]) -> Result:
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= MAX_WAITING or (self._waiting and self.fault is not None):
             raise ClickHouseBusy(self._waiting)
         self._waiting += 1
         try:
             async with asyncio.timeout(timeout_s):
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._executor, lambda: self._run(call))
+                result = await loop.run_in_executor(self._executor, lambda: self._run(call, timeout_s))
         except TimeoutError as error:
-            raise ClickHouseTimeout(what, timeout_s) from error
+            self.fault = ClickHouseTimeout(what, timeout_s)
+            raise self.fault from error
         except (DriverError, OSError, RuntimeError) as error:
-            raise ClickHouseError(f"{what} failed: {error}") from error
+            failure = ClickHouseError(f"{what} failed: {error}")
+            if self._client is None or isinstance(error, OperationalError):
+                self.fault = failure
+            raise failure from error
         finally:
             self._waiting -= 1
+        self.fault = None
+        return result
 
-    def _run(self, call: Callable[[], Result]) -> Result:
+    def _run(self, call: Callable[[], Result], timeout_s: float) -> Result:
         """Runs on the worker thread."""
+        if self._client is None:
+            self._client = _connect(self._path, self._url, self.database, timeout_s)
+        if self._url is not None:
+            self._client.timeout = Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s + GRACE_S)
+            return call()
         try:
             return call()
         except Exception:
-            if self._client is not None:
-                self._drain()
+            self._drain()
             raise
+
+    def _close(self) -> None:
+        if self._client is not None:
+            self._client.close()
 
     def _drain(self) -> None:
         """Takes out what a failed query left behind.
@@ -171,8 +208,12 @@ def _read_migrations(folder: Path) -> list[tuple[str, list[str]]]:
     return [(file.name, [text for text in file.read_text().split(";\n") if text.strip()]) for file in files]
 
 
-def _connect(path: Path | None, url: str | None, database: str) -> Any:
-    where: dict[str, Any] = {"dsn": url}
+def _connect(path: Path | None, url: str | None, database: str, timeout_s: float) -> Any:
+    where: dict[str, Any] = {
+        "dsn": url,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "send_receive_timeout": ceil(timeout_s + GRACE_S),
+    }
     if path is not None:
         path.mkdir(parents=True, exist_ok=True)
         where = {"interface": "chdb", "path": str(path)}

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from exchange.edge.dependencies import HealthPart, edge_of
+from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.errors import ClickHouseError
 
 router = APIRouter(tags=["health"])
 logger = structlog.get_logger(__name__)
@@ -77,6 +79,19 @@ def postgres_part(pool: asyncpg.Pool) -> HealthPart:
         return None
 
     return HealthPart("postgres", required=True, check=check)
+
+
+def clickhouse_part(clickhouse: ClickHouse) -> HealthPart:
+    """Ready while ClickHouse answers; only market data waits for it."""
+
+    async def check() -> Exception | None:
+        try:
+            await clickhouse.ping()
+        except ClickHouseError as error:
+            return error
+        return None
+
+    return HealthPart("clickhouse", required=False, check=check)
 
 
 def engine_part(running: Callable[[], bool]) -> HealthPart:
