@@ -1,4 +1,4 @@
-"""A simulated ClickHouse: one table of trades and its candles, as far as the product asks about them.
+"""A simulated ClickHouse: the table of trades and the views over it, as far as the product asks about them.
 
 An insert is whole or not at all and is dropped when its token was seen before. Nothing is on the disk for
 sure: a crash may lose the newest blocks, or everything.
@@ -13,10 +13,11 @@ from tests.sim.faults import Faults
 from tests.sim.loop import Host, HostGone
 from tests.sim.syntax import UnknownSql
 
+from exchange.projections.candles import INTERVALS_S
 from exchange.stores.errors import ClickHouseError, ClickHouseTimeout
 
-_TRADES_TOTAL = "SELECT count(), sum(toUInt128(trade_id)) FROM trades"
-_CANDLES_TOTAL = "SELECT sum(trades) FROM candles_1m"
+_VIEWS = {"candles_1s": 1, "candles": 1, "account_volumes_daily": 2}
+"""What is made of the trades, and how often each trade is in it."""
 
 
 class ClickHouseServer:
@@ -25,21 +26,21 @@ class ClickHouseServer:
     def __init__(self, random: Random) -> None:
         self._random = random
         self.blocks: list[tuple[str, list[tuple[Any, ...]]]] = []
-        self.candles = 0
+        self.views = dict.fromkeys(_VIEWS, 0)
         self._tokens: set[str] = set()
 
     def insert(self, token: str, rows: Sequence[Sequence[Any]]) -> None:
         if token not in self._tokens:
             self._tokens.add(token)
             self.blocks.append((token, [tuple(row) for row in rows]))
-            self.candles += len(rows)
+            self._count(len(rows))
 
     def truncate(self, table: str) -> None:
         if table == "trades":
             self.blocks.clear()
             self._tokens.clear()
         else:
-            self.candles = 0
+            self.views[table] = 0
 
     def trades(self) -> list[tuple[Any, ...]]:
         return [row for _, rows in self.blocks for row in rows]
@@ -50,8 +51,12 @@ class ClickHouseServer:
         for _ in range(count):
             token, rows = self.blocks.pop()
             self._tokens.discard(token)
-            self.candles -= len(rows)
+            self._count(-len(rows))
         return count
+
+    def _count(self, trades: int) -> None:
+        for view, times in _VIEWS.items():
+            self.views[view] += times * trades
 
 
 class SimClickHouse:
@@ -78,11 +83,21 @@ class SimClickHouse:
         if self._faults.happens("clickhouse_failed", 0.05):
             self._faults.note("clickhouse_failed")
             raise ClickHouseError("the simulated server fails")
-        if sql == _TRADES_TOTAL:
-            trades = self._server.trades()
-            return [(len(trades), sum(row[1] for row in trades))]
-        if sql == _CANDLES_TOTAL:
-            return [(self._server.candles,)]
+        trades, views = self._server.trades(), self._server.views
+        match sql:
+            case "SELECT count(), sum(toUInt128(trade_id)) FROM trades":
+                return [(len(trades), sum(row[1] for row in trades))]
+            case "SELECT interval_s, sum(trades) FROM candles GROUP BY interval_s":
+                counted = views["candles"]
+                return [(seconds, counted) for seconds in INTERVALS_S.values() if seconds > 1 and counted]
+            case "SELECT sum(trades) FROM account_volumes_daily":
+                return [(views["account_volumes_daily"],)]
+            case "SELECT toUnixTimestamp(now())":
+                return [(0,)]  # at which everything is recent
+            case "SELECT sum(trades) FROM candles_1s WHERE open_s >= {since:Int64}":
+                return [(views["candles_1s"],)]
+            case "SELECT count() FROM trades WHERE time_ns >= {since:UInt64} * 1000000000":
+                return [(len(trades),)]
         raise UnknownSql(sql, "of ClickHouse")
 
     async def command(self, sql: str, *, timeout_s: float = 10.0) -> None:

@@ -106,7 +106,9 @@ def _check_trades(world: "World") -> None:
     wanted = trade_rows(world.oracle.rows)
     stored = sorted(world.clickhouse.trades(), key=lambda row: row[1])
     require(stored == wanted, "every trade is in ClickHouse once", len(stored), len(wanted))
-    require(world.clickhouse.candles == len(wanted), "and once in the candles", world.clickhouse.candles)
+    views = world.clickhouse.views
+    twice = {"candles_1s": len(wanted), "candles": len(wanted), "account_volumes_daily": 2 * len(wanted)}
+    require(views == twice, "and once in what is made of them", views)
 
 
 async def _check_read_tables(world: "World") -> None:

@@ -182,5 +182,5 @@ def _trades(rows: list[JournalRow]) -> Iterator[Trade]:
 
 def _totals_after(block: Block | None) -> TradeTotals:
     if block is None:
-        return TradeTotals(0, 0, 0)
-    return TradeTotals(block.trades_total, block.ids_total, block.trades_total)
+        return TradeTotals.whole(0, 0)
+    return TradeTotals.whole(block.trades_total, block.ids_total)

@@ -2,27 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from exchange.core.events import Trade
 from exchange.journal.rows import JournalRow
+from exchange.projections.candles import INTERVALS_S, SECONDS_KEPT_S
 from exchange.projections.page import MAX_LIMIT, Key, Page
-from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.clickhouse import ClickHouse, Row
 
 MAX_TRADE_ID = 2**64 - 1
+MAX_TIME_NS = 2**64 - 1
 INSERT_TIMEOUT_S = 60.0
 COUNT_TIMEOUT_S = 60.0
+TABLES = ("account_volumes_daily", "candles", "candles_1s", "trades")
+_CANDLES_S = [seconds for seconds in INTERVALS_S.values() if seconds > 1]
 
-_COLUMNS = (
-    "market_id",
-    "trade_id",
-    "seq",
-    "time_ns",
-    "price_ticks",
-    "size_lots",
-    "base_atoms",
-    "quote_atoms",
-    "taker_side",
-)
+_PUBLIC = "market_id, trade_id, seq, time_ns, price_ticks, size_lots, base_atoms, quote_atoms, taker_side"
+_COLUMNS = (*_PUBLIC.split(", "), "maker_account_id", "taker_account_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +38,37 @@ class TradeRow:
 
 @dataclass(frozen=True, slots=True)
 class TradeTotals:
-    """What tells lost or doubled trades: their number, the sum of their ids, their number in candles."""
+    """What tells lost or doubled trades: their number, the sum of their ids, and how many each view has.
+
+    `in_seconds` is by how many more than `trades` the candles of one second have, of the time for which they
+    are kept. `in_candles` are the numbers in candles of a minute and longer, by interval. `in_volumes` counts
+    each trade for both its accounts.
+    """
 
     trades: int
     ids: int
-    in_candles: int
+    in_seconds: int
+    in_candles: dict[int, int]
+    in_volumes: int
+
+    @classmethod
+    def whole(cls, trades: int, ids: int) -> Self:
+        """What they are when nothing is missing and nothing doubled."""
+        in_candles = {interval_s: trades for interval_s in _CANDLES_S if trades}
+        return cls(trades, ids, 0, in_candles, 2 * trades)
 
 
 async def trades_page(
-    clickhouse: ClickHouse, seq: int, market_id: int, *, before: Key | None = None, limit: int = 50
+    clickhouse: ClickHouse,
+    seq: int,
+    market_id: int,
+    *,
+    before: Key | None = None,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    limit: int = 50,
 ) -> Page[TradeRow]:
-    """The market's trades, the newest first. Key: (trade_id,).
+    """The market's trades of the times [from_ms, to_ms), the newest first. Key: (trade_id,).
 
     `seq` is the projection's, read before the call: the page has at least everything up to it. Raises
     ClickHouseError.
@@ -60,12 +76,15 @@ async def trades_page(
     assert 1 <= limit <= MAX_LIMIT
     assert before is None or len(before) == 1
     rows = await clickhouse.query(
-        f"SELECT {', '.join(_COLUMNS)} FROM trades"  # noqa: S608
+        f"SELECT {_PUBLIC} FROM trades"  # noqa: S608
         " WHERE market_id = {market:UInt32} AND trade_id < {before:UInt64}"
+        " AND time_ns >= {first:UInt64} AND time_ns < {end:UInt64}"
         " ORDER BY market_id DESC, trade_id DESC LIMIT {limit:UInt32}",
         {
             "market": market_id,
             "before": MAX_TRADE_ID if before is None else before[0],
+            "first": _time_ns(from_ms, 0),
+            "end": _time_ns(to_ms, MAX_TIME_NS),
             "limit": limit + 1,
         },
     )
@@ -73,6 +92,21 @@ async def trades_page(
     if len(items) <= limit:
         return Page(seq, items, None)
     return Page(seq, items[:limit], (items[limit - 1].trade_id,))
+
+
+def _time_ns(time_ms: int | None, default: int) -> int:
+    return default if time_ms is None else min(max(time_ms * 1_000_000, 0), MAX_TIME_NS)
+
+
+async def last_price_before(clickhouse: ClickHouse, market_id: int, time_ns: int) -> tuple[int, int] | None:
+    """Price in ticks and id of the market's last trade before a time. Raises ClickHouseError."""
+    rows = await clickhouse.query(
+        "SELECT price_ticks, trade_id FROM trades"
+        " WHERE market_id = {market:UInt32} AND time_ns < {time:UInt64}"
+        " ORDER BY market_id DESC, trade_id DESC LIMIT 1",
+        {"market": market_id, "time": time_ns},
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def trade_rows(rows: Iterable[JournalRow]) -> list[tuple[object, ...]]:
@@ -88,6 +122,8 @@ def trade_rows(rows: Iterable[JournalRow]) -> list[tuple[object, ...]]:
             event.base_atoms,
             event.quote_atoms,
             event.taker_side.value,
+            event.maker_account_id,
+            event.taker_account_id,
         )
         for row in rows
         for offset, events in enumerate(row.events)
@@ -103,14 +139,33 @@ async def insert_trades(clickhouse: ClickHouse, rows: Sequence[tuple[object, ...
 
 async def trade_totals(clickhouse: ClickHouse) -> TradeTotals:
     """What is in ClickHouse now. Raises ClickHouseError."""
-    [(trades, ids)] = await clickhouse.query(
-        "SELECT count(), sum(toUInt128(trade_id)) FROM trades", timeout_s=COUNT_TIMEOUT_S
+    [(trades, ids)] = await _count(clickhouse, "SELECT count(), sum(toUInt128(trade_id)) FROM trades")
+    in_candles = await _count(clickhouse, "SELECT interval_s, sum(trades) FROM candles GROUP BY interval_s")
+    [(in_volumes,)] = await _count(clickhouse, "SELECT sum(trades) FROM account_volumes_daily")
+    return TradeTotals(trades, ids, await _seconds_over(clickhouse), dict(in_candles), in_volumes)
+
+
+async def _seconds_over(clickhouse: ClickHouse) -> int:
+    """By how many trades more than there are the candles of one second have, as long as they are kept.
+
+    By ClickHouse's own clock, which is the one that they expire by.
+    """
+    [(now_s,)] = await _count(clickhouse, "SELECT toUnixTimestamp(now())")
+    kept = {"since": now_s - SECONDS_KEPT_S}
+    [(in_seconds,)] = await _count(
+        clickhouse, "SELECT sum(trades) FROM candles_1s WHERE open_s >= {since:Int64}", kept
     )
-    [(in_candles,)] = await clickhouse.query("SELECT sum(trades) FROM candles_1m", timeout_s=COUNT_TIMEOUT_S)
-    return TradeTotals(trades, ids, in_candles)
+    [(trades,)] = await _count(
+        clickhouse, "SELECT count() FROM trades WHERE time_ns >= {since:UInt64} * 1000000000", kept
+    )
+    return int(in_seconds) - int(trades)
+
+
+async def _count(clickhouse: ClickHouse, sql: str, parameters: dict[str, int] | None = None) -> list[Row]:
+    return await clickhouse.query(sql, parameters, timeout_s=COUNT_TIMEOUT_S)
 
 
 async def empty_trades(clickhouse: ClickHouse) -> None:
-    """Removes all trades and candles. Raises ClickHouseError."""
-    await clickhouse.command("TRUNCATE TABLE candles_1m", timeout_s=INSERT_TIMEOUT_S)
-    await clickhouse.command("TRUNCATE TABLE trades", timeout_s=INSERT_TIMEOUT_S)
+    """Removes all trades and what was made of them, the trades last. Raises ClickHouseError."""
+    for table in TABLES:
+        await clickhouse.command(f"TRUNCATE TABLE {table}", timeout_s=INSERT_TIMEOUT_S)
