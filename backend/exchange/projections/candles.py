@@ -83,9 +83,9 @@ async def candles(
 ) -> Candles:
     """The newest `limit` candles that begin in [from_ms, to_ms).
 
-    Intervals without a trade have none, unless they are filled in: then there is one for each, from the
-    market's first trade to the interval that `now_ms` is in (or to `to_ms`, or without both to the last trade),
-    with the close before it as its prices. With `now_ms`, candles of one second are those of the last 30 days.
+    Intervals without a trade have none, unless they are filled in: then there is one for each, with the close
+    before it as its prices, from the market's first trade to the interval that `now_ms` is in (or to `to_ms`,
+    or without both to the last trade). With `now_ms`, candles of one second are those of the last 30 days.
 
     `seq` is the projection's, read before the call. The last candle may still grow. Raises KeyError for an
     interval that is not in INTERVALS_S, ClickHouseError.
