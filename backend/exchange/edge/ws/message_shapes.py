@@ -100,7 +100,7 @@ class OfAccount(BaseModel):
 
 
 class OfOwner(BaseModel):
-    """A stream of all that is yours."""
+    """A stream of what is yours, whichever account it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ CHANNELS = (
     ),
     ChannelShape(
         "withdrawals",
-        OfOwner,
+        OfAccount,
         list[WithdrawalItem],
         "The withdrawals that are not finished.",
         "The withdrawals that changed.",
