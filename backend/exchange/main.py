@@ -58,6 +58,7 @@ from exchange.projections.postgres import PostgresProjection
 from exchange.sequencer import garbage
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.row import Committed
 from exchange.sequencer.sequencer import Sequencer
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.postgres import (
@@ -313,8 +314,8 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequ
     garbage.freeze_loaded()
     commits = CommitCounters(state.seq)
 
-    def on_commit(seq: int) -> None:
-        commits.take(seq)
+    def on_commit(batch: Committed) -> None:
+        commits.take(batch.seq_last)
         tail.notify()
 
     sequencer = Sequencer(

@@ -14,6 +14,7 @@ from exchange.core.state import State
 from exchange.journal.log import Head, JournalLog
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.row import Committed
 from exchange.sequencer.sequencer import Outcome, Sequencer
 
 
@@ -112,7 +113,7 @@ async def running(
     log: GatedLog | JournalLog,
     *,
     clock: Clock | None = None,
-    on_commit: Callable[[int], None] | None = None,
+    on_commit: Callable[[Committed], None] | None = None,
     on_idle: Callable[[float], None] | None = None,
     state: State | None = None,
     **options: int,
@@ -125,7 +126,7 @@ async def running(
         CommittedView.from_state("0x" + "00" * 32, state),
         log,  # type: ignore[arg-type]
         clock or Clock(0),
-        on_commit=on_commit or commits.append,
+        on_commit=on_commit or (lambda batch: commits.append(batch.seq_last)),
         on_idle=on_idle,
         **options,
     )

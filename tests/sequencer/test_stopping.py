@@ -11,6 +11,7 @@ from tests.sequencer.engine import GatedLog, HandClock, Running, account_of, run
 from exchange.journal.errors import AppendUnknown, Fenced
 from exchange.journal.log import JournalLog
 from exchange.sequencer.clock import ClockStepped
+from exchange.sequencer.row import Committed
 from exchange.sequencer.sequencer import EngineStopped
 
 
@@ -148,8 +149,8 @@ async def test_a_listener_that_fails_ends_the_engine_but_the_callers_have_their_
     log = GatedLog()
     log.let_through.set()
 
-    def broken(seq: int) -> None:
-        raise RuntimeError(seq)
+    def broken(batch: Committed) -> None:
+        raise RuntimeError(batch.seq_last)
 
     async with running(log, on_commit=broken) as engine:
         callers = engine.hand_in(account_of("a"))

@@ -46,7 +46,7 @@ from exchange.core.events import (
 )
 from exchange.core.markets import Asset, Market
 from exchange.core.state import State
-from exchange.core.words import AccountState
+from exchange.core.words import AccountState, Side
 from exchange.journal.progress import Progress
 from exchange.sequencer.accounts import AccountLimits, Accounts
 from exchange.sequencer.open_orders import OpenOrder, OpenOrders
@@ -141,8 +141,10 @@ class CommittedView:
         """The account's orders in books and awaiting triggers, oldest first."""
         return self._orders.of_account(account_id)
 
-    def depth(self, market_id: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` a side."""
+    def depth(
+        self, market_id: int, levels: int | None
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` (None: all) a side."""
         return self._orders.depth(market_id, levels)
 
     def grouped_depth(
@@ -155,6 +157,21 @@ class CommittedView:
         """
         return self._orders.grouped_depth(market_id, step_ticks, groups, max_levels)
 
+    def size_at(self, market_id: int, side: Side, price_ticks: int) -> int:
+        """Lots at one price of one side of a book."""
+        return self._orders.size_at(market_id, side, price_ticks)
+
+    def watch_depth(self, market_id: int) -> None:
+        """From now on `take_touched` tells what changes in this market's depth. For one reader only."""
+        self._orders.watch_depth(market_id)
+
+    def unwatch_depth(self, market_id: int) -> None:
+        self._orders.unwatch_depth(market_id)
+
+    def take_touched(self, market_id: int) -> tuple[set[int], set[int]]:
+        """Prices of bids and of asks where the size may have changed since the last call."""
+        return self._orders.take_touched(market_id)
+
     def last_ticks(self, market_id: int) -> int | None:
         """Price of the market's last trade, None before the first."""
         return self._orders.last_ticks(market_id)
@@ -165,6 +182,10 @@ class CommittedView:
 
     def open_withdrawal(self, withdrawal_id: str) -> WithdrawalRequested | None:
         return self._withdrawals.get(withdrawal_id)
+
+    def open_withdrawals(self, owner: str) -> list[WithdrawalRequested]:
+        """The owner's, from whichever account, oldest first; reads all that are in flight."""
+        return [request for request in self._withdrawals.values() if request.owner == owner]
 
     async def reached(self, seq: int, timeout_s: float) -> bool:
         """Waits until the view is at `seq` or later; False when that takes longer than `timeout_s`."""

@@ -18,15 +18,19 @@ class GroupTooWide(ValueError):
 class DepthSide:
     """Total open size at each price. Prices are kept sorted by keys that grow towards the best."""
 
-    __slots__ = ("_keys", "_sign", "_sizes")
+    __slots__ = ("_keys", "_sign", "_sizes", "touched")
 
     def __init__(self, side: Side) -> None:
+        self.touched: set[int] | None = None
+        """Prices whose size has changed, while somebody collects them."""
         self._sign = 1 if side is Side.BUY else -1
         self._keys: list[int] = []
         self._sizes: dict[int, int] = {}
 
     def add(self, price_ticks: int, size_lots: int) -> None:
         """Changes the size at a price by `size_lots`, which may be negative."""
+        if self.touched is not None:
+            self.touched.add(price_ticks)
         key = price_ticks * self._sign
         before_lots = self._sizes.get(key, 0)
         after_lots = before_lots + size_lots
@@ -39,8 +43,12 @@ class DepthSide:
             del self._sizes[key]
             del self._keys[bisect_left(self._keys, key)]
 
-    def best(self, levels: int) -> list[tuple[int, int]]:
-        """(price_ticks, size_lots) of at most `levels` prices, the best first."""
+    def size_at(self, price_ticks: int) -> int:
+        """Lots at a price."""
+        return self._sizes.get(price_ticks * self._sign, 0)
+
+    def best(self, levels: int | None) -> list[tuple[int, int]]:
+        """(price_ticks, size_lots) of at most `levels` prices (None: of all), the best first."""
         return [(key * self._sign, self._sizes[key]) for key in islice(reversed(self._keys), levels)]
 
     def grouped(self, step_ticks: int, groups: int, max_levels: int) -> list[tuple[int, int]]:

@@ -97,8 +97,10 @@ class OpenOrders:
         orders = self._orders
         return [orders[order_id] for order_id in self._ids_of.get(account_id, ())]
 
-    def depth(self, market_id: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` a side."""
+    def depth(
+        self, market_id: int, levels: int | None
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Bids and asks as (price_ticks, size_lots), the best first, at most `levels` (None: all) a side."""
         depth = self._depth.get(market_id)
         return ([], []) if depth is None else (depth.bids.best(levels), depth.asks.best(levels))
 
@@ -115,6 +117,32 @@ class OpenOrders:
     def last_ticks(self, market_id: int) -> int | None:
         """Price of the market's last trade, None before the first."""
         return self._last_ticks.get(market_id)
+
+    def size_at(self, market_id: int, side: Side, price_ticks: int) -> int:
+        """Lots at one price of one side of a book."""
+        depth = self._depth[market_id]
+        return (depth.bids if side is _BUY else depth.asks).size_at(price_ticks)
+
+    def watch_depth(self, market_id: int) -> None:
+        """Collects from now on the prices at which the market's depth changes."""
+        depth = self._depth[market_id]
+        depth.bids.touched, depth.asks.touched = set(), set()
+
+    def unwatch_depth(self, market_id: int) -> None:
+        depth = self._depth[market_id]
+        depth.bids.touched = depth.asks.touched = None
+
+    def take_touched(self, market_id: int) -> tuple[set[int], set[int]]:
+        """Prices of bids and of asks collected since the last call, of a market that is watched."""
+        depth = self._depth[market_id]
+        bids, asks = depth.bids.touched, depth.asks.touched
+        assert bids is not None
+        assert asks is not None
+        if bids:
+            depth.bids.touched = set()
+        if asks:
+            depth.asks.touched = set()
+        return bids, asks
 
     # ---- the fold
 

@@ -1,5 +1,8 @@
 """The batch under way: commands applied to the state, on their way into one row of the journal."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from exchange.core.apply import apply
 from exchange.core.commands import Tick
 from exchange.core.events import Event
@@ -13,6 +16,18 @@ MAX_BATCH_EVENTS = 10_000
 
 _TICK = Tick()
 _ENCODED_TICK = encode_command(_TICK)
+
+
+class Committed(NamedTuple):
+    """What a batch of commands did, once it is durable.
+
+    `events[i]` are those of the command `seq_first + i`.
+    """
+
+    seq_first: int
+    seq_last: int
+    time_ns: int
+    events: Sequence[Sequence[Event]]
 
 
 class Row:

@@ -18,10 +18,10 @@ from exchange.core.commands import Command
 from exchange.core.state import State
 from exchange.journal.log import JournalLog
 from exchange.journal.rows import encode_command, encode_payload, join_commands
-from exchange.sequencer.clock import Clock
+from exchange.sequencer.clock import Clock, ClockStepped
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.inbox import Group, Inbox, Outcome, Pace
-from exchange.sequencer.row import Row
+from exchange.sequencer.row import Committed, Row
 
 __all__ = [
     "MAX_GROUP",
@@ -74,8 +74,8 @@ SubmitBatch = Callable[[Sequence[Command]], Awaitable[list[Outcome]]]
 class Sequencer:
     """Owns the state. Exactly one `run` task; any number of callers of `submit` in the same loop.
 
-    `on_commit` is told each committed seq. `on_idle` is called whenever nothing waits, with the seconds since
-    something did.
+    `on_commit` is told of each batch, right after the committed view has it. `on_idle` is called whenever
+    nothing waits, with the seconds since something did.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Sequencer:
         log: JournalLog,
         clock: Clock,
         *,
-        on_commit: Callable[[int], None],
+        on_commit: Callable[[Committed], None],
         on_idle: Callable[[float], None] | None = None,
         inbox_capacity: int = 20_000,
         max_batch: int = 500,
@@ -102,6 +102,7 @@ class Sequencer:
         self._pace = Pace(self._now_s)
         self._busy_s = self._now_s()
         self._stopped = False
+        self._stamped_ns: int | None = None
         self.committed = committed
 
     @property
@@ -112,6 +113,15 @@ class Sequencer:
     def waiting(self) -> int:
         """Commands in the inbox."""
         return self._inbox.commands
+
+    def horizon_ns(self) -> int:
+        """Nothing that is not in the committed view yet will ever be committed with an earlier time."""
+        if self._stamped_ns is not None:
+            return self._stamped_ns
+        try:
+            return self._clock.now_ns()
+        except ClockStepped:
+            return self.committed.time_ns
 
     async def submit(self, command: Command) -> Outcome:
         """Hands in a command and waits for its committed outcome.
@@ -152,7 +162,8 @@ class Sequencer:
                 if due_in_s > 0:
                     await self._wait(due_in_s)
                     continue
-                row = Row(self._state, self._clock.now_ns())
+                self._stamped_ns = self._clock.now_ns()
+                row = Row(self._state, self._stamped_ns)
                 groups = row.groups
                 await self._process(row)
         finally:
@@ -192,17 +203,19 @@ class Sequencer:
         )
         cancelled = await _settled(append)
         self._release(row)
+        self._stamped_ns = None
         if cancelled:
             raise asyncio.CancelledError
 
     def _release(self, row: Row) -> None:
-        self.committed.advance(self._state.seq, row.time_ns, row.events)
+        seq_last = self._state.seq
+        self.committed.advance(seq_last, row.time_ns, row.events)
         for group in row.groups:
             if not group.future.done():
                 group.future.set_result(group.outcomes)
         self._pace.done(len(row.encoded))
         self._busy_s = self._now_s()
-        self._on_commit(self.committed.seq)
+        self._on_commit(Committed(seq_last - len(row.events) + 1, seq_last, row.time_ns, row.events))
 
 
 async def _settled(append: "asyncio.Future[None]") -> bool:

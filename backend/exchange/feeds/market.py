@@ -1,0 +1,67 @@
+"""All public streams of one market."""
+
+from exchange.feeds.book import BboTopic, BookTopic, best_levels
+from exchange.feeds.keys import TopicKey
+from exchange.feeds.topic import Topic
+from exchange.feeds.trades import TradesTopic
+from exchange.feeds.updates import PublicTrade
+from exchange.sequencer.committed import CommittedView
+
+NEED_DEPTH = (BookTopic, BboTopic)
+
+
+class MarketTopics:
+    """The topics of a market, and what makes updates of what has happened in it."""
+
+    def __init__(self, view: CommittedView, market_id: int) -> None:
+        self._view = view
+        self._market_id = market_id
+        self._topics: dict[TopicKey, Topic] = {}
+        self._watches = False
+
+    def add(self, topic: Topic) -> None:
+        self._topics[topic.key] = topic
+        self._watch()
+
+    def remove(self, topic: Topic) -> None:
+        del self._topics[topic.key]
+        self._watch()
+
+    def __bool__(self) -> bool:
+        return bool(self._topics)
+
+    def end(self) -> None:
+        """Forgets all."""
+        self._topics.clear()
+        self._watch()
+
+    def _watch(self) -> None:
+        watches = any(isinstance(topic, NEED_DEPTH) for topic in self._topics.values())
+        if watches and not self._watches:
+            self._view.watch_depth(self._market_id)
+        elif self._watches and not watches:
+            self._view.unwatch_depth(self._market_id)
+        self._watches = watches
+
+    def take(self, trade: PublicTrade) -> None:
+        for topic in self._topics.values():
+            if isinstance(topic, TradesTopic):
+                topic.take(trade)
+
+    def flush(self) -> None:
+        """One update for each topic in which something changed, as of the view's seq."""
+        view = self._view
+        seq, time_ns = view.seq, view.time_ns
+        bids, asks = view.take_touched(self._market_id) if self._watches else (set(), set())
+        depth_moved = bool(bids or asks)
+        best = best_levels(view, self._market_id) if depth_moved else None
+        for topic in self._topics.values():
+            match topic:
+                case BookTopic():
+                    if depth_moved:
+                        topic.change(seq, time_ns, bids, asks)
+                case BboTopic():
+                    if best is not None:
+                        topic.change(seq, time_ns, best)
+                case TradesTopic():
+                    topic.flush(seq, time_ns)

@@ -1,0 +1,91 @@
+"""A subscriber as the hub serves it: a cursor, which gets what fits and catches up when it was away."""
+
+import zlib
+from dataclasses import dataclass, field
+
+from exchange.core.markets import Market
+from exchange.feeds.topic import Topic
+from exchange.feeds.updates import BboData, BookData, PublicTrade, TradesData, Update
+from exchange.sequencer.committed import CommittedView
+
+
+def checksum_of(market: Market, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> int:
+    """As docs/api/websocket.md says, from the whole book."""
+    levels = [*bids[:25], *asks[:25]]
+    text = ",".join(f"{market.format_price(price)}:{market.format_size(size)}" for price, size in levels)
+    return zlib.crc32(text.encode()) & 0xFFFFFFFF
+
+
+@dataclass
+class Follower:
+    """Reads a topic from a snapshot on; `stalled` ones get nothing until they catch up."""
+
+    topic: Topic
+    seq: int = -1
+    stalled: bool = False
+    snapshots: int = 0
+    received: list[Update] = field(default_factory=list)
+    bids: dict[int, int] = field(default_factory=dict)
+    asks: dict[int, int] = field(default_factory=dict)
+    best: BboData | None = None
+    trades: list[PublicTrade] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.snapshots += 1
+        update = self.topic.snapshot()
+        assert update.prev_seq is None
+        self._take(update)
+
+    def offer(self, update: Update) -> None:
+        """What the hub does with a fresh update."""
+        if not self.stalled and update.prev_seq == self.seq:
+            self._take(update)
+
+    def catch_up(self) -> None:
+        """What the hub does for a subscriber that was stalled, or has come back."""
+        self.stalled = False
+        updates = self.topic.since(self.seq)
+        if updates is None:
+            self.begin()
+            return
+        for update in updates:
+            assert update.prev_seq is not None
+            assert update.prev_seq <= self.seq <= update.seq
+            self._take(update)
+        self.seq = self.topic.seq
+
+    def _take(self, update: Update) -> None:
+        self.received.append(update)
+        self.seq = update.seq
+        whole = update.prev_seq is None
+        match update.data:
+            case BookData(bids, asks):
+                if whole:
+                    self.bids, self.asks = dict(bids), dict(asks)
+                else:
+                    _set_levels(self.bids, bids)
+                    _set_levels(self.asks, asks)
+            case BboData():
+                self.best = update.data
+            case TradesData(trades):
+                self.trades = [*trades] if whole else [*self.trades, *trades]
+            case _:
+                pass
+
+    # ---- comparisons with the view at the same seq
+
+    def check_book(self, view: CommittedView) -> None:
+        bids = sorted(self.bids.items(), reverse=True)
+        asks = sorted(self.asks.items())
+        assert (bids, asks) == view.depth(self.topic.key.market_id, None)
+        last = self.received[-1].data
+        assert isinstance(last, BookData)
+        assert last.checksum == checksum_of(view.markets[self.topic.key.market_id], bids, asks)
+
+
+def _set_levels(side: dict[int, int], levels: tuple[tuple[int, int], ...]) -> None:
+    for price_ticks, size_lots in levels:
+        if size_lots:
+            side[price_ticks] = size_lots
+        else:
+            side.pop(price_ticks, None)
