@@ -3,11 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
+SUBSCRIBERS ?= 100,1000
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits mutants format lint types imports openapi asyncapi \
-	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock
+	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock bench-feeds
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,10 @@ bench-journal: core ## Durable commands a second through sequencer and journal, 
 
 bench-deposits: core build/contracts/.ready ## Deposits credited a second, beside the node alone: DEPOSITS=100000 BLOCKS=50000
 	@exec $(BIN)/python -m scripts.bench.deposits --deposits $(or $(DEPOSITS),100000) --blocks $(or $(BLOCKS),50000)
+
+bench-feeds: core ## How old updates of the book are when read: SUBSCRIBERS=100,1000 ORDERS_PER_S=5000 SECONDS=10
+	@exec $(BIN)/python -m scripts.bench.feeds --subscribers $(SUBSCRIBERS) \
+		--orders-per-s $(or $(ORDERS_PER_S),5000) --seconds $(or $(SECONDS),10) $(ARGS)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
 	@exec $(BIN)/python scripts/mutants.py

@@ -1,0 +1,65 @@
+"""What the processes of a run use: processor time and memory, as the kernel counts them. Source: proc(5)."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from scripts.bench.measure import PAGE_BYTES
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that the process has had, in user and kernel mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of the process that is in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * PAGE_BYTES / 2**20
+
+
+def machine_busy_s() -> float:
+    """Seconds that all processors together were not idle, whoever had them."""
+    fields = [
+        int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    ]
+    user, nice, system, _, _, irq, soft_irq, steal = fields[:8]
+    return (user + nice + system + irq + soft_irq + steal) / TICKS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The counts at one moment, to be compared with those of a later one."""
+
+    at_s: float
+    cpu_s: Mapping[str, float]
+    busy_s: float
+
+    @classmethod
+    def now(cls, pids: Mapping[str, int]) -> Self:
+        return cls(time.monotonic(), {name: cpu_s(pid) for name, pid in pids.items()}, machine_busy_s())
+
+    def until(self, later: Self) -> "Shares":
+        seconds = later.at_s - self.at_s
+        shares = {name: (later.cpu_s[name] - before) / seconds for name, before in self.cpu_s.items()}
+        return Shares(seconds, shares, (later.busy_s - self.busy_s) / seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of one core each process had, on average, over so many seconds."""
+
+    seconds: float
+    of_a_core: Mapping[str, float]
+    machine: float
+    """All processes there are, ours, the database's and strangers'."""
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name} {share:.0%}" for name, share in self.of_a_core.items())
+        return f"{each}; whole machine {self.machine:.0%} of {os.cpu_count()} cores' {os.cpu_count()}00%"
