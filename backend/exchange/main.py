@@ -238,7 +238,9 @@ async def serve(
         ):
             await stack.enter_async_context(running(name, work))
         if settings.fee_tiers is not None:
-            fee_tiers = FeeTierWorker(pool, read_tables, committed, sequencer.submit, settings.fee_tiers)
+            fee_tiers = FeeTierWorker(
+                pool, read_tables, clickhouse, trades, committed, sequencer.submit, settings.fee_tiers
+            )
             await stack.enter_async_context(running("fee tiers", fee_tiers.run()))
         if settings.network_fee_max_atoms:
             network_fees = NetworkFeeWorker(

@@ -1,8 +1,9 @@
-"""Owners move between fee tiers by what they trade: a real engine, journal and read tables."""
+"""Owners move between fee tiers by what they trade: a real engine, journal, read tables and ClickHouse."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import pytest
@@ -25,8 +26,12 @@ from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail
 from exchange.operator import fee_tiers
 from exchange.operator.fee_tiers import FeeTierSchedule, FeeTierWorker
+from exchange.projections import clickhouse as projection_module
+from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
+from exchange.projections.volumes import volumes_of_accounts
 from exchange.sequencer.sequencer import Outcome, Overloaded
+from exchange.stores.clickhouse import ClickHouse
 
 DAY_NS = 86_400 * 10**9
 VAULT, APPLE, COIN, GOLD = ("0x" + digit * 40 for digit in "abcd")
@@ -43,6 +48,8 @@ class Stage:
     clock: HandClock
     worker: FeeTierWorker
     tables: PostgresProjection
+    clickhouse: ClickHouse
+    trades: ClickHouseProjection
     pool: asyncpg.Pool
 
     async def do(self, *commands: Command) -> list[Outcome]:
@@ -75,7 +82,7 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Stage]:
+async def stage(database_url: str, pool: asyncpg.Pool, clickhouse: ClickHouse) -> AsyncIterator[Stage]:
     clock = HandClock()
     tail = Tail(pool, poll_s=0.05)
     async with (
@@ -83,10 +90,20 @@ async def stage(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Stage]:
         running(log, clock=clock, on_commit=lambda _: tail.notify()) as engine,
     ):
         tables = PostgresProjection(pool, tail)
-        following = asyncio.create_task(tables.run())
+        trades = ClickHouseProjection(pool, tail, clickhouse, insert_interval_s=0.0)
+        following = [asyncio.create_task(follower.run()) for follower in (tables, trades)]
         sequencer = engine.sequencer
-        worker = FeeTierWorker(pool, tables, sequencer.committed, sequencer.submit, SCHEDULE, interval_s=0.01)
-        stage = Stage(engine, clock, worker, tables, pool)
+        worker = FeeTierWorker(
+            pool,
+            tables,
+            clickhouse,
+            trades,
+            sequencer.committed,
+            sequencer.submit,
+            SCHEDULE,
+            interval_s=0.01,
+        )
+        stage = Stage(engine, clock, worker, tables, clickhouse, trades, pool)
         await stage.do(
             *(
                 ListAsset(name, 0, 1, VAULT, token)
@@ -106,8 +123,9 @@ async def stage(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Stage]:
             TransferFunds(ALICES, 1, 1, 10**6, "half", clock.wall_ns + 10**9),
         )
         yield stage
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
 
 
 def test_a_volume_earns_the_highest_tier_whose_threshold_it_reaches() -> None:
@@ -188,7 +206,7 @@ async def test_nobody_is_moved_while_the_read_tables_are_behind(
 ) -> None:
     await stage.trade(100)
     await stage.worker.review()
-    monkeypatch.setattr(fee_tiers, "TABLES_WAIT_S", 0.01)
+    monkeypatch.setattr(fee_tiers, "FOLLOWERS_WAIT_S", 0.01)
     async with stage.pool.acquire() as connection, connection.transaction():
         await connection.execute("LOCK TABLE projection_cursors IN EXCLUSIVE MODE")
         await stage.trade(1_000)
@@ -196,6 +214,41 @@ async def test_nobody_is_moved_while_the_read_tables_are_behind(
     assert stage.tiers() == (1, 1)
     assert await stage.tables.reached(stage.engine.sequencer.committed.seq, 10)
     assert await stage.worker.review() == 2
+
+
+async def test_an_outage_and_a_rebuild_of_clickhouse_move_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.trade(1_000)
+    await stage.worker.review()
+    assert stage.tiers() == (2, 2)
+    seq = stage.engine.sequencer.committed.seq
+    assert await stage.trades.reached(seq, 10)
+    monkeypatch.setattr(fee_tiers, "FOLLOWERS_WAIT_S", 0.01)
+    away = asyncio.Event()
+
+    async def insert_nothing(*_: object) -> None:
+        await away.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(projection_module, "insert_trades", insert_nothing)
+        await stage.trades.reset()
+        assert await volumes_of_accounts(stage.clickhouse, [1], 0) == {}
+        assert await stage.worker.review() == 0
+        # It empties while a review has begun.
+        stage.trades._progress.set(seq)
+        reading = asyncio.Event()
+
+        async def read_then_empty(*arguments: Any) -> dict[int, int]:
+            volumes = await volumes_of_accounts(*arguments)
+            await stage.trades.reset()
+            reading.set()
+            return volumes
+
+        patch.setattr(fee_tiers, "volumes_of_accounts", read_then_empty)
+        assert await stage.worker.review() == 0
+        assert reading.is_set()
+    assert stage.tiers() == (2, 2)
 
 
 async def test_a_review_moves_a_bounded_number_and_the_next_one_the_rest(
@@ -223,7 +276,9 @@ async def test_it_goes_on_after_the_engine_was_overloaded_and_the_database_away(
         return outcome
 
     view = stage.engine.sequencer.committed
-    worker = FeeTierWorker(stage.pool, stage.tables, view, submit, SCHEDULE, interval_s=0.01)
+    worker = FeeTierWorker(
+        stage.pool, stage.tables, stage.clickhouse, stage.trades, view, submit, SCHEDULE, interval_s=0.01
+    )
     await stage.trade(100)
     task = asyncio.create_task(worker.run())
     try:

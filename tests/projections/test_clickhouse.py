@@ -23,6 +23,7 @@ from exchange.projections import clickhouse as projection_module
 from exchange.projections.candles import CandleRow, candles
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.trades import TradeTotals, trade_totals, trades_page
+from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.errors import ClickHouseError
 
@@ -74,6 +75,15 @@ def expected_candles(journaled: JournaledExchange) -> list[CandleRow]:
     ]
 
 
+def expected_volumes(journaled: JournaledExchange, first_day: int) -> dict[int, int]:
+    volumes: dict[int, int] = {}
+    for time_ns, trade in journaled.trades:
+        if time_ns // DAY_NS >= first_day:
+            for account_id in (trade.maker_account_id, trade.taker_account_id):
+                volumes[account_id] = volumes.get(account_id, 0) + trade.quote_atoms
+    return volumes
+
+
 async def check(journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
     stored = await trades_page(clickhouse, 0, 1, limit=1_000)
     assert [
@@ -83,6 +93,7 @@ async def check(journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
         for time_ns, trade in reversed(journaled.trades)
     ]
     assert (await candles(clickhouse, 0, 1, "1m", limit=1_000)).items == expected_candles(journaled)
+    assert await volumes_of_accounts(clickhouse, [1], 0) == expected_volumes(journaled, 0)
     count = len(journaled.trades)
     assert await trade_totals(clickhouse) == TradeTotals.whole(
         count, sum(trade.trade_id for _, trade in journaled.trades)
@@ -400,3 +411,19 @@ async def test_a_candle_is_half_open_and_a_minute_without_trades_has_none(
 async def test_an_unknown_interval_is_refused(clickhouse: ClickHouse) -> None:
     with pytest.raises(KeyError):
         await candles(clickhouse, 0, 1, "2m")
+
+
+async def test_volumes_are_those_of_the_named_markets_since_a_day(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    first_day = journaled.time_ns // DAY_NS
+    await journaled.random_batches(13, batches=10)
+    await trade_at(journaled, (first_day + 2) * DAY_NS - 1, 200_000)
+    await trade_at(journaled, (first_day + 2) * DAY_NS, 200_000)
+    await caught_up(pool, journaled, clickhouse)
+    for day in range(first_day, first_day + 4):
+        expected = expected_volumes(journaled, day)
+        assert await volumes_of_accounts(clickhouse, [1, 2], day) == expected
+        assert await volumes_of_accounts(clickhouse, [2], day) == {}
+    assert expected_volumes(journaled, first_day + 1) != expected_volumes(journaled, first_day + 2) != {}
+    assert await volumes_of_accounts(clickhouse, [], 0) == {}

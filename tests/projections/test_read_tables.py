@@ -25,7 +25,6 @@ from exchange.projections import (
     orders,
     reference,
     transfers,
-    volumes,
     withdrawals,
 )
 from exchange.projections.errors import CursorMoved, ReadTablesBroken
@@ -33,7 +32,7 @@ from exchange.projections.postgres import PostgresProjection
 
 TABLES = [
     *("orders", "fills", "balances", "ledger_entries", "deposits", "withdrawals"),
-    *("assets", "markets", "accounts", "fee_tiers", "transfers", "daily_volumes", "projection_cursors"),
+    *("assets", "markets", "accounts", "fee_tiers", "transfers", "projection_cursors"),
 ]
 
 
@@ -146,7 +145,6 @@ async def test_a_failure_between_any_two_statements_leaves_nothing_half_written(
         accounts.AccountChanges,
         orders.OrderChanges,
         fills.NewFills,
-        volumes.NewVolumes,
         transfers.NewTransfers,
         ledger_entries.NewEntries,
         deposits.NewDeposits,

@@ -1,9 +1,6 @@
-"""Orders, accounts, markets, transfers and volumes against an obvious fold of the journal."""
+"""Orders, accounts, markets and transfers against an obvious fold of the journal."""
 
-import runpy
-from collections import defaultdict
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, get_args
 
 import asyncpg
@@ -49,10 +46,9 @@ from exchange.core.words import (
     TimeInForce,
     TriggerKind,
 )
-from exchange.projections import accounts, ledger_entries, orders, reference, transfers, volumes
+from exchange.projections import accounts, ledger_entries, orders, reference, transfers
 from exchange.projections.orders import OrderRow
 
-MIGRATION = Path(__file__).parents[2] / "migrations" / "versions" / "0006_trading.py"
 DAY_NS = 86_400 * 10**9
 MAKER, TAKER = FIRST_ACCOUNT + 2, FIRST_ACCOUNT + 3
 SECOND_OF_FIRST_OWNER = FIRST_ACCOUNT + 4
@@ -141,12 +137,6 @@ async def check_trading(pool: asyncpg.Pool, journaled: JournaledExchange) -> Non
         assert row["max_orders_per_market"] == account.max_orders_per_market
         assert row["cancel_all_ns"] == account.cancel_all_ns
         assert row["state"] == account.state
-    traded: dict[tuple[int, int, int], int] = defaultdict(int)
-    for time_ns, trade in journaled.trades:
-        for account_id in (trade.maker_account_id, trade.taker_account_id):
-            traded[account_id, trade.market_id, time_ns // DAY_NS] += trade.quote_atoms
-    kept = await pool.fetch("SELECT account_id, market_id, day, quote_atoms FROM daily_volumes")
-    assert {tuple(row)[:3]: row["quote_atoms"] for row in kept} == traded
     made = [
         event for _, events in journaled.events for event in events if isinstance(event, FundsTransferred)
     ]
@@ -377,34 +367,3 @@ async def test_both_accounts_of_a_transfer_list_it(pool: asyncpg.Pool, journaled
     for account_id, change in ((MAKER, -5), (opened.account_id, 5)):
         entry = (await ledger_entries.ledger_page(pool, account_id, limit=1)).items[0]
         assert (entry.kind, entry.reference, entry.available_delta_atoms) == ("transfer", "first", change)
-
-
-async def test_volumes_add_up_by_owner_over_accounts_days_and_the_named_markets(
-    pool: asyncpg.Pool, journaled: JournaledExchange
-) -> None:
-    first_day = journaled.time_ns // DAY_NS
-    atoms = 200_000 * 10 * journaled.state.markets[1].unit_atoms
-    for seller in (FIRST_ACCOUNT, SECOND_OF_FIRST_OWNER):
-        await journaled.batch(place(seller, Side.SELL, 200_000, 10), place(MAKER, Side.BUY, 200_000, 10))
-        await caught_up(pool, journaled)
-        journaled.time_ns += DAY_NS
-    both = {owner(0): 2 * atoms, owner(2): 2 * atoms}
-    assert await volumes.volumes_of_owners(pool, [1, 2], first_day) == both
-    assert await volumes.volumes_of_owners(pool, [1], first_day + 1) == {owner(0): atoms, owner(2): atoms}
-    assert await volumes.volumes_of_owners(pool, [2], first_day) == {}
-    assert await volumes.volumes_of_owners(pool, [1], first_day + 2) == {}
-
-
-async def test_the_migration_counts_what_was_traded_before_there_was_a_table_for_it(
-    pool: asyncpg.Pool, journaled: JournaledExchange
-) -> None:
-    await journaled.random_batches(5, batches=20)
-    journaled.time_ns += DAY_NS
-    await journaled.random_batches(6, batches=20)
-    await caught_up(pool, journaled)
-    kept = await pool.fetch("SELECT * FROM daily_volumes ORDER BY account_id, market_id, day")
-    assert len({row["day"] for row in kept}) > 1
-    await pool.execute("TRUNCATE daily_volumes")
-    statements: tuple[str, ...] = runpy.run_path(str(MIGRATION))["STATEMENTS"]
-    await pool.execute(statements[-1])
-    assert await pool.fetch("SELECT * FROM daily_volumes ORDER BY account_id, market_id, day") == kept

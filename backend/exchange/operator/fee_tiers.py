@@ -1,7 +1,8 @@
 """Fee tiers by volume: every owner is on the tier that the trading of the last 30 days has earned.
 
-A follower with no memory of its own: volumes come from the read tables, the present tiers from the committed
-view, and a journaled SetFeeTier is the only thing it can do. What it misses it finds at the next review.
+A follower with no memory of its own: volumes come from ClickHouse, owners and present tiers from the
+committed view, and a journaled SetFeeTier is the only thing it can do. What it misses it finds
+at the next review. There is none unless ClickHouse is as new as the view: an outage or a rebuild moves nobody.
 
 A day is a day in UTC. Today counts from its beginning and so do the 30 days before it, so nobody loses a tier
 for the hour of the day. All accounts of an owner count together, as maker and as taker, in markets that are
@@ -20,18 +21,21 @@ from exchange.core.commands import SetFeeTier
 from exchange.core.events import FeeTierSet
 from exchange.core.markets import MAX_FEE_TIERS
 from exchange.projections.accounts import read_fee_tiers
+from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
-from exchange.projections.volumes import DAY_NS, volumes_of_owners
+from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Overloaded, Submit
+from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.errors import ClickHouseError
 
 DAYS = 30
 REVIEW_INTERVAL_S = 60.0
-TABLES_WAIT_S = 5.0
+FOLLOWERS_WAIT_S = 5.0
 SQL_TIMEOUT_S = 30.0
 MAX_MOVES_PER_REVIEW = 1_000
 
-_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Overloaded)
+_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ClickHouseError, Overloaded)
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +66,8 @@ class FeeTierWorker:
         self,
         pool: asyncpg.Pool,
         read_tables: PostgresProjection,
+        clickhouse: ClickHouse,
+        trades: ClickHouseProjection,
         view: CommittedView,
         submit: Submit,
         schedule: FeeTierSchedule,
@@ -70,6 +76,8 @@ class FeeTierWorker:
     ) -> None:
         self._pool = pool
         self._read_tables = read_tables
+        self._clickhouse = clickhouse
+        self._trades = trades
         self._view = view
         self._submit = submit
         self._schedule = schedule
@@ -87,13 +95,17 @@ class FeeTierWorker:
     async def review(self) -> int:
         """Moves the owners whose tier is not the one that they have earned; how many.
 
-        Nobody while the read tables are behind: tables that are being filled again know of less than was
-        traded. Raises OSError, TimeoutError, asyncpg's errors, Overloaded, EngineStopped.
+        Nobody while ClickHouse or the read tables are behind: what is being filled again knows of less than
+        was traded. Raises OSError, TimeoutError, asyncpg's errors, ClickHouseError, Overloaded and
+        EngineStopped.
         """
-        if not await self._read_tables.reached(self._view.seq, TABLES_WAIT_S):
-            log.warning("fee_tiers_wait_for_read_tables", seq=self._read_tables.seq)
+        seq = self._view.seq
+        if not await self._followed(seq):
             return 0
         earned = await self._earned()
+        if self._trades.seq < seq:
+            log.warning("fee_tiers_wait_for_trades", seq=self._trades.seq)
+            return 0  # it began to be filled again while it was read
         moved = 0
         for owner, tier in earned.items():
             present = self._view.fee_tier(owner)
@@ -107,6 +119,14 @@ class FeeTierWorker:
             moved += 1
         return moved
 
+    async def _followed(self, seq: int) -> bool:
+        """Whether the read tables and ClickHouse have come to `seq`, waiting a little for them."""
+        for name, follower in (("read_tables", self._read_tables), ("trades", self._trades)):
+            if not await follower.reached(seq, FOLLOWERS_WAIT_S):
+                log.warning(f"fee_tiers_wait_for_{name}", seq=follower.seq)
+                return False
+        return True
+
     async def _earned(self) -> dict[str, int]:
         """The tier that each owner has earned, of those who have traded or are on a tier."""
         asset = self._view.asset_by_symbol.get(self._schedule.quote)
@@ -116,9 +136,13 @@ class FeeTierWorker:
             if asset is not None and market.quote_asset_id == asset.asset_id
         ]
         first_day = self._view.time_ns // DAY_NS - DAYS
+        of_accounts = await volumes_of_accounts(self._clickhouse, market_ids, first_day)
         async with asyncio.timeout(SQL_TIMEOUT_S):
-            volumes = await volumes_of_owners(self._pool, market_ids, first_day)
             on_tiers = await read_fee_tiers(self._pool)
+        volumes: dict[str, int] = {}
+        for account_id, atoms in of_accounts.items():
+            owner = self._view.owner(account_id)
+            volumes[owner] = volumes.get(owner, 0) + atoms
         return {
             owner: self._schedule.tier(volumes.get(owner, 0)) for owner in sorted(volumes.keys() | on_tiers)
         }

@@ -61,6 +61,8 @@ class ClickHouseProjection:
         self._insert_interval_s = insert_interval_s
         self._progress = Progress()
         self._last: Block | None = None
+        self.time_ns = 0
+        """Time of the last batch applied here: all trades from before are in ClickHouse. 0: not known."""
 
     @property
     def seq(self) -> int:
@@ -135,15 +137,16 @@ class ClickHouseProjection:
         else:
             async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
                 await move_cursor(connection, CLICKHOUSE, seq_after, seq_last)
+        self.time_ns = rows[-1].time_ns
         self._progress.set(seq_last)
 
     async def reset(self) -> None:
         """Empties ClickHouse; `run` fills it again from the journal. Not while `run` runs."""
+        self._progress.set(0)  # first of all: whoever reads meanwhile must not take it for complete
+        self._last = None
         async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
             await forget_blocks(connection)
         await empty_trades(self._clickhouse)
-        self._last = None
-        self._progress.set(0)
 
     async def _insert(self, block: Block, trades: list[tuple[object, ...]], cursor_seq: int) -> None:
         assert len(trades) == block.trades

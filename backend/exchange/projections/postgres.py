@@ -26,7 +26,6 @@ from exchange.projections.orders import OrderChanges
 from exchange.projections.place import Place
 from exchange.projections.reference import ReferenceChanges, market_after, read_markets
 from exchange.projections.transfers import NewTransfers
-from exchange.projections.volumes import NewVolumes
 from exchange.projections.withdrawals import WithdrawalChanges
 
 MAX_COMMANDS_PER_TRANSACTION = 500
@@ -35,7 +34,7 @@ FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 10.0
 
 _TABLES = (
-    "assets, markets, accounts, fee_tiers, orders, fills, daily_volumes, balances, ledger_entries, "
+    "assets, markets, accounts, fee_tiers, orders, fills, balances, ledger_entries, "
     "transfers, deposits, withdrawals"
 )
 
@@ -107,7 +106,6 @@ class PostgresProjection:
             AccountChanges(),
             OrderChanges(),
             NewFills(),
-            NewVolumes(),
             NewTransfers(),
             NewDeposits(),
             WithdrawalChanges(),
