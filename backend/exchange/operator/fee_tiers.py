@@ -1,8 +1,8 @@
 """Fee tiers by volume: every owner is on the tier that the trading of the last 30 days has earned.
 
 A follower with no memory of its own: volumes come from ClickHouse, owners and present tiers from the
-committed view, and a journaled SetFeeTier is the only thing it can do. What it misses it finds
-at the next review. There is none unless ClickHouse is as new as the view: an outage or a rebuild moves nobody.
+committed view, and a journaled SetFeeTier is the only thing it can do. What it misses it finds at the next
+review. There is none unless ClickHouse is as new as the view: an outage or a rebuild moves nobody.
 
 A day is a day in UTC. Today counts from its beginning and so do the 30 days before it, so nobody loses a tier
 for the hour of the day. All accounts of an owner count together, as maker and as taker, in markets that are
