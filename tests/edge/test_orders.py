@@ -44,7 +44,7 @@ async def test_an_order_rests_and_is_seen_at_once_with_its_hold(exchange):
     assert abs(order["created_ms"] - time.time() * 1000) < 60_000
     assert (await trader.balances())["USDC"] == ("6997", "3003")
     listed = (await trader.get("/v1/orders")).json()
-    assert listed == {"seq": content["seq"], "items": [order], "next_cursor": None}
+    assert listed == {"seq": content["seq"], "items": [order], "next_cursor": None, "resume_cursor": None}
     one = (await trader.get(f"/v1/orders/{order['order_id']}")).json()
     assert one == {"seq": content["seq"], "order": order}
     book = (await exchange.client.get("/v1/markets/ETH-USDC/book")).json()

@@ -28,6 +28,7 @@ from exchange.projections import (
     withdrawals,
 )
 from exchange.projections.errors import CursorMoved, ReadTablesBroken
+from exchange.projections.page import Span, read_page
 from exchange.projections.postgres import PostgresProjection
 
 TABLES = [
@@ -271,16 +272,16 @@ async def test_an_orders_life_is_told_with_fills_fee_and_roles(
     assert order.updated_seq == journaled.state.seq
     assert (await orders.order_by_id(pool, 999_999)).item is None
 
-    taken = (await orders.orders_page(pool, taker)).items[0]
+    taken = (await read_page(pool, orders.orders_of(taker))).items[0]
     assert (taken.status, taken.remaining_lots, taken.fee_atoms) == ("filled", 0, trade.taker_fee_atoms)
-    assert (await orders.orders_page(pool, taker, status="open")).items == []
+    assert (await read_page(pool, orders.orders_of(taker, status="open"))).items == []
 
-    [sold] = (await fills.fills_page(pool, maker)).items
-    [bought] = (await fills.fills_page(pool, taker, market_id=1, order_id=taken.order_id)).items
+    [sold] = (await read_page(pool, fills.fills_of(maker))).items
+    [bought] = (await read_page(pool, fills.fills_of(taker, market_id=1, order_id=taken.order_id))).items
     assert (sold.role, sold.side, sold.fee_atoms) == ("maker", "sell", trade.maker_fee_atoms)
     assert (bought.role, bought.side, bought.fee_atoms) == ("taker", "buy", trade.taker_fee_atoms)
     assert sold.trade_id == bought.trade_id == trade.trade_id
-    assert (await fills.fills_page(pool, taker, market_id=2)).items == []
+    assert (await read_page(pool, fills.fills_of(taker, market_id=2))).items == []
 
 
 async def test_every_reason_for_which_an_order_ends_fits_the_table(pool: asyncpg.Pool) -> None:
@@ -303,18 +304,18 @@ async def test_pages_put_together_are_the_whole_listing_newest_first(
     await caught_up(pool, journaled)
     account_id = FIRST_ACCOUNT
     listings = [
-        (orders.orders_page, "orders", ("order_id",)),
-        (fills.fills_page, "fills", ("trade_id",)),
-        (ledger_entries.ledger_page, "ledger_entries", ("seq", "event_index", "entry_index")),
-        (deposits.deposits_page, "deposits", ("seq", "event_index")),
-        (withdrawals.withdrawals_page, "withdrawals", ("seq", "event_index")),
-        (transfers.transfers_page, "transfers", ("seq", "event_index")),
+        (orders.orders_of, "orders", ("order_id",)),
+        (fills.fills_of, "fills", ("trade_id",)),
+        (ledger_entries.entries_of, "ledger_entries", ("seq", "event_index", "entry_index")),
+        (deposits.deposits_of, "deposits", ("seq", "event_index")),
+        (withdrawals.withdrawals_of, "withdrawals", ("seq", "event_index")),
+        (transfers.transfers_of, "transfers", ("seq", "event_index")),
     ]
-    for read, table, key in listings:
+    for select, table, key in listings:
         keys: list[tuple[int, ...]] = []
         before = None
         while True:
-            page = await read(pool, account_id, before=before, limit=limit)  # type: ignore[operator]
+            page = await read_page(pool, select(account_id), Span(after=before), limit=limit)
             assert len(page.items) <= limit
             assert page.seq == journaled.state.seq
             keys.extend(tuple(getattr(row, name) for name in key) for row in page.items)
@@ -334,10 +335,10 @@ async def test_a_page_is_not_shifted_by_newer_rows(pool: asyncpg.Pool, journaled
     for _ in range(4):
         await place_one()
     await caught_up(pool, journaled)
-    first = await orders.orders_page(pool, FIRST_ACCOUNT, limit=2)
+    first = await read_page(pool, orders.orders_of(FIRST_ACCOUNT), limit=2)
     await place_one()
     await caught_up(pool, journaled)
-    second = await orders.orders_page(pool, FIRST_ACCOUNT, limit=2, before=first.next_key)
+    second = await read_page(pool, orders.orders_of(FIRST_ACCOUNT), Span(after=first.next_key), limit=2)
     ids = [row.order_id for row in first.items + second.items]
     assert ids == sorted(ids, reverse=True)
     assert len(set(ids)) == 4
@@ -348,7 +349,7 @@ async def test_an_empty_listing_still_says_as_of_which_seq(
     pool: asyncpg.Pool, journaled: JournaledExchange
 ) -> None:
     await caught_up(pool, journaled)
-    page = await orders.orders_page(pool, 999_999)
+    page = await read_page(pool, orders.orders_of(999_999))
     assert (page.items, page.seq, page.next_key) == ([], journaled.state.seq, None)
     found = await withdrawals.withdrawal_of_owner(pool, owner(0), "0x00")
     assert (found.item, found.seq) == (None, journaled.state.seq)
@@ -357,8 +358,10 @@ async def test_an_empty_listing_still_says_as_of_which_seq(
 async def test_open_orders_are_filtered_by_market(pool: asyncpg.Pool, journaled: JournaledExchange) -> None:
     await journaled.batch(place(FIRST_ACCOUNT, Side.BUY, 100_000, 1))
     await caught_up(pool, journaled)
-    assert len((await orders.orders_page(pool, FIRST_ACCOUNT, status="open", market_id=1)).items) == 1
-    assert (await orders.orders_page(pool, FIRST_ACCOUNT, status="open", market_id=2)).items == []
+    assert (
+        len((await read_page(pool, orders.orders_of(FIRST_ACCOUNT, status="open", market_id=1))).items) == 1
+    )
+    assert (await read_page(pool, orders.orders_of(FIRST_ACCOUNT, status="open", market_id=2))).items == []
 
 
 async def test_balances_are_those_of_the_account_alone(
@@ -383,14 +386,14 @@ async def test_ledger_entries_carry_reason_and_balance_after(
     [[accepted, *_]] = await journaled.batch(place(account_id, Side.BUY, 100_000, 1))
     await caught_up(pool, journaled)
     assert isinstance(accepted, OrderAccepted)
-    entry = (await ledger_entries.ledger_page(pool, account_id, limit=1)).items[0]
+    entry = (await read_page(pool, ledger_entries.entries_of(account_id), limit=1)).items[0]
     assert (entry.kind, entry.reference) == ("order_hold", str(accepted.order_id))
     assert (entry.available_delta_atoms, entry.held_delta_atoms) == (
         -accepted.hold_atoms,
         accepted.hold_atoms,
     )
     assert (entry.available_atoms, entry.held_atoms) == (before - accepted.hold_atoms, accepted.hold_atoms)
-    first = (await ledger_entries.ledger_page(pool, account_id)).items[-1]
+    first = (await read_page(pool, ledger_entries.entries_of(account_id))).items[-1]
     assert (first.kind, first.reference.split(":")[2]) == ("deposit", "1")
 
 
@@ -405,9 +408,9 @@ async def test_deposits_of_unlisted_assets_are_the_suspense_accounts(
     assert isinstance(credited, DepositCredited)
     assert credited.account_id not in range(FIRST_ACCOUNT, FIRST_ACCOUNT + ACCOUNTS)
     assert credited.asset_id not in {
-        row.asset_id for row in (await deposits.deposits_page(pool, FIRST_ACCOUNT)).items
+        row.asset_id for row in (await read_page(pool, deposits.deposits_of(FIRST_ACCOUNT))).items
     }
-    [row] = (await deposits.deposits_page(pool, credited.account_id)).items
+    [row] = (await read_page(pool, deposits.deposits_of(credited.account_id))).items
     assert (row.amount_atoms, row.tx_hash, row.number) == (2**128 - 1, unlisted.tx_hash, unlisted.number)
     assert not (await reference.read_assets(pool))[credited.asset_id].listed
 
@@ -453,7 +456,7 @@ async def test_withdrawals_are_told_from_request_to_end(
         other = await withdrawals.withdrawal_of_owner(pool, owner(99), event.withdrawal_id)
         assert other.item is None
     assert statuses == {"requested", "paid", "claimable", "refunded"}
-    page = await withdrawals.withdrawals_page(pool, FIRST_ACCOUNT, asset_id=2, limit=1_000)
+    page = await read_page(pool, withdrawals.withdrawals_of(FIRST_ACCOUNT, asset_id=2), limit=1_000)
     assert all(row.asset_id == 2 and row.token == USDC for row in page.items)
 
 
@@ -477,4 +480,4 @@ async def test_a_new_database_is_at_seq_zero(database_url: str, pool: asyncpg.Po
         projection = PostgresProjection(pool, Tail(pool))
         await projection.load()
         assert projection.seq == 0
-        assert (await orders.orders_page(pool, FIRST_ACCOUNT)).seq == 0
+        assert (await read_page(pool, orders.orders_of(FIRST_ACCOUNT))).seq == 0

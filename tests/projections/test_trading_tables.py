@@ -48,6 +48,7 @@ from exchange.core.words import (
 )
 from exchange.projections import accounts, ledger_entries, orders, reference, transfers
 from exchange.projections.orders import OrderRow
+from exchange.projections.page import read_page
 
 DAY_NS = 86_400 * 10**9
 MAKER, TAKER = FIRST_ACCOUNT + 2, FIRST_ACCOUNT + 3
@@ -174,7 +175,7 @@ async def test_an_amended_order_has_its_new_price_and_size_before_and_after_fill
     await journaled.batch(AmendOrder(MAKER, order_id, 200_500, 7, 0))
     row = await one_order(pool, journaled, order_id)
     assert (row.price_ticks, row.size_lots, row.remaining_lots, row.status) == (200_500, 7, 3, "open")
-    entry = (await ledger_entries.ledger_page(pool, MAKER, limit=1)).items[0]
+    entry = (await read_page(pool, ledger_entries.entries_of(MAKER), limit=1)).items[0]
     assert (entry.kind, entry.reference, entry.held_delta_atoms) == (
         "order_amend",
         str(order_id),
@@ -206,7 +207,7 @@ async def test_orders_that_self_trade_prevention_decrements_to_nothing_fit_the_t
     maker = await one_order(pool, journaled, maker_id)
     assert (maker.size_lots, maker.remaining_lots, maker.status) == (0, 0, "self_trade")
     assert (taker.size_lots, taker.remaining_lots, taker.status) == (0, 0, "self_trade")
-    entries = (await ledger_entries.ledger_page(pool, FIRST_ACCOUNT, limit=2)).items
+    entries = (await read_page(pool, ledger_entries.entries_of(FIRST_ACCOUNT), limit=2)).items
     assert [(entry.kind, entry.reference) for entry in entries] == [
         ("self_trade_prevented", f"{maker_id}:{maker_id + 2}"),
         ("self_trade_prevented", f"{maker_id}:{maker_id + 1}"),
@@ -359,11 +360,11 @@ async def test_an_owners_fee_tier_is_the_last_that_was_set(
 async def test_both_accounts_of_a_transfer_list_it(pool: asyncpg.Pool, journaled: JournaledExchange) -> None:
     [[opened, _]] = await journaled.batch(TransferFunds(MAKER, 7, 2, 5, "first", 0))
     await caught_up(pool, journaled)
-    [out] = (await transfers.transfers_page(pool, MAKER)).items
+    [out] = (await read_page(pool, transfers.transfers_of(MAKER))).items
     assert isinstance(opened, AccountOpened)
-    [into] = (await transfers.transfers_page(pool, opened.account_id)).items
+    [into] = (await read_page(pool, transfers.transfers_of(opened.account_id))).items
     assert (out.direction, out.other_account_id, out.amount_atoms) == ("out", opened.account_id, 5)
     assert (into.direction, into.other_account_id, into.client_transfer_id) == ("in", MAKER, "first")
     for account_id, change in ((MAKER, -5), (opened.account_id, 5)):
-        entry = (await ledger_entries.ledger_page(pool, account_id, limit=1)).items[0]
+        entry = (await read_page(pool, ledger_entries.entries_of(account_id), limit=1)).items[0]
         assert (entry.kind, entry.reference, entry.available_delta_atoms) == ("transfer", "first", change)

@@ -24,6 +24,8 @@ AddressText = Annotated[
 Hash = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$", examples=["0x" + "5f" * 32])]
 TimeMs = Annotated[int, Field(description="Milliseconds since 1970, UTC.", examples=[1763841600000])]
 
+NS_PER_MS = 1_000_000
+
 
 class StrictBody(BaseModel):
     """A request body: types as written, no unknown fields."""
@@ -68,4 +70,4 @@ def rfc3339(time_ms: int) -> str:
 
 def time_ms(time_ns: int) -> int:
     """Whole milliseconds of a time in nanoseconds."""
-    return time_ns // 1_000_000
+    return time_ns // NS_PER_MS

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import asyncpg
-
 from exchange.core.events import DepositCredited, Event
-from exchange.projections.page import Key, Page, column_names, read_page
+from exchange.projections.page import Selection, column_names
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
@@ -30,24 +28,10 @@ class DepositRow:
     time_ns: int
 
 
-async def deposits_page(
-    pool: asyncpg.Pool,
-    account_id: int,
-    *,
-    asset_id: int | None = None,
-    before: Key | None = None,
-    limit: int = 50,
-) -> Page[DepositRow]:
-    """The account's credited deposits, the newest first. Key: (seq, event_index)."""
-    return await read_page(
-        pool,
-        DepositRow,
-        "deposits",
-        [("account_id = {}", account_id), ("asset_id = {}", asset_id)],
-        key=("seq", "event_index"),
-        before=before,
-        limit=limit,
-    )
+def deposits_of(account_id: int, *, asset_id: int | None = None) -> Selection[DepositRow]:
+    """The account's credited deposits. Key: (seq, event_index)."""
+    conditions = [("asset_id = {}", asset_id)]
+    return Selection(DepositRow, "deposits", ("seq", "event_index"), "time_ns", account_id, conditions)
 
 
 class NewDeposits:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import asyncpg
-
 from exchange.core.events import Event, Trade
 from exchange.core.words import Side
-from exchange.projections.page import Key, Page, column_names, read_page
+from exchange.projections.page import Selection, column_names
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
@@ -31,25 +29,15 @@ class FillRow:
     fee_atoms: int
 
 
-async def fills_page(
-    pool: asyncpg.Pool,
-    account_id: int,
-    *,
-    market_id: int | None = None,
-    order_id: int | None = None,
-    before: Key | None = None,
-    limit: int = 50,
-) -> Page[FillRow]:
-    """The account's fills, the newest first. Key: (trade_id,); no account is on both sides of a trade."""
-    return await read_page(
-        pool,
-        FillRow,
-        "fills",
-        [("account_id = {}", account_id), ("market_id = {}", market_id), ("order_id = {}", order_id)],
-        key=("trade_id",),
-        before=before,
-        limit=limit,
-    )
+def fills_of(
+    account_id: int, *, market_id: int | None = None, order_id: int | None = None
+) -> Selection[FillRow]:
+    """The account's fills. Key: (trade_id,); no account is on both sides of a trade."""
+    conditions = [
+        ("market_id = {}", market_id),
+        ("order_id = {}", order_id),
+    ]
+    return Selection(FillRow, "fills", ("trade_id",), "time_ns", account_id, conditions)
 
 
 class NewFills:

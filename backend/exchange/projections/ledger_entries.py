@@ -6,8 +6,6 @@ Double entry: per event and asset the entries of all accounts, the system's incl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import asyncpg
-
 from exchange.core.events import (
     DepositCredited,
     Event,
@@ -24,7 +22,7 @@ from exchange.core.events import (
 from exchange.core.markets import Market
 from exchange.core.movements import Movement, movements
 from exchange.projections.balances import load_balances, store_balances
-from exchange.projections.page import Key, Page, column_names, read_page
+from exchange.projections.page import Selection, column_names
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
@@ -52,19 +50,10 @@ class LedgerEntryRow:
     reference: str
 
 
-async def ledger_page(
-    pool: asyncpg.Pool, account_id: int, *, before: Key | None = None, limit: int = 50
-) -> Page[LedgerEntryRow]:
-    """The account's entries, the newest first. Key: (seq, event_index, entry_index)."""
-    return await read_page(
-        pool,
-        LedgerEntryRow,
-        "ledger_entries",
-        [("account_id = {}", account_id)],
-        key=("seq", "event_index", "entry_index"),
-        before=before,
-        limit=limit,
-    )
+def entries_of(account_id: int) -> Selection[LedgerEntryRow]:
+    """The account's entries. Key: (seq, event_index, entry_index)."""
+    key = ("seq", "event_index", "entry_index")
+    return Selection(LedgerEntryRow, "ledger_entries", key, "time_ns", account_id)
 
 
 class NewEntries:

@@ -15,11 +15,14 @@ from exchange.core.events import (
     Trade,
 )
 from exchange.projections.errors import ReadTablesBroken
-from exchange.projections.page import Found, Key, Page, column_names, read_one, read_page
+from exchange.projections.page import Found, Selection, column_names, read_one
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
 OPEN = "open"
+
+Status = Literal["open", "all", "ended"]
+"""Which orders; one that is not open has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +62,17 @@ async def order_by_id(pool: asyncpg.Pool, order_id: int) -> Found[OrderRow]:
     return await read_one(pool, OrderRow, "orders", [("order_id = {}", order_id)])
 
 
-async def orders_page(
-    pool: asyncpg.Pool,
-    account_id: int,
-    *,
-    status: Literal["open", "all"] = "all",
-    market_id: int | None = None,
-    before: Key | None = None,
-    limit: int = 50,
-) -> Page[OrderRow]:
-    """The account's orders, the newest first. Key: (order_id,)."""
-    return await read_page(
-        pool,
-        OrderRow,
-        "orders",
-        [
-            ("account_id = {}", account_id),
-            ("market_id = {}", market_id),
-            # Written out, not a parameter: only so is the index of open orders sure to be used.
-            ("status = 'open' AND {}", True if status == OPEN else None),
-        ],
-        key=("order_id",),
-        before=before,
-        limit=limit,
-    )
+def orders_of(
+    account_id: int, *, status: Status = "all", market_id: int | None = None
+) -> Selection[OrderRow]:
+    """The account's orders. Key: (order_id,), so in the order in which they were accepted."""
+    conditions = [
+        ("market_id = {}", market_id),
+        # Written out, not a parameter: only so is the index of open orders sure to be used.
+        ("status = 'open' AND {}", True if status == OPEN else None),
+        ("status <> 'open' AND {}", True if status == "ended" else None),
+    ]
+    return Selection(OrderRow, "orders", ("order_id",), "created_ns", account_id, conditions)
 
 
 @dataclass(slots=True)

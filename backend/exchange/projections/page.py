@@ -1,7 +1,16 @@
-"""Reading the read tables: rows of one listing, newest first, with the seq as of which they are true.
+"""Reading the read tables: rows of one listing in the order of its key, with the seq they are true as of.
 
 Rows and seq come from one statement, so from one snapshot. A page starts after the key of the last row of
-the page before; keys never change, so nothing is skipped or repeated while new rows arrive.
+the page before, in either direction; keys never change and new rows get higher ones, so nothing is skipped or
+repeated while rows arrive.
+
+A range of time becomes a range of keys. The journal's time never decreases, so neither does it along the keys
+of an account, and the first key of a time is found by bisection in the index that the page itself is read
+from: some thirty look-ups, and no index on time that every row would have to be written to.
+
+An account is asked for as a range from itself to itself, in the order (account, key). Said as an equality,
+Postgres may walk the table by its primary key instead until it has met enough rows of the account, which for
+one that was active only long ago is the whole table.
 """
 
 import asyncio
@@ -14,6 +23,7 @@ import asyncpg
 
 from exchange.projections.cursor import POSTGRES
 from exchange.projections.errors import CursorMissing
+from exchange.stores.postgres import Connection
 
 MAX_LIMIT = 1_000
 READ_TIMEOUT_S = 5.0
@@ -21,15 +31,52 @@ READ_TIMEOUT_S = 5.0
 Row = TypeVar("Row")
 
 Key = tuple[int, ...]
-"""Place of a row in its listing; what `next_key` gives and `before` takes."""
+"""Place of a row in its listing; what `next_key` gives and `Span.after` takes."""
 
 Conditions = Sequence[tuple[str, object]]
 """SQL with `{}` for its parameter, and the parameter. A condition whose parameter is None is left out."""
 
 
 @dataclass(frozen=True, slots=True)
+class Selection(Generic[Row]):
+    """Which rows of a table: those of one account that meet the conditions.
+
+    The columns are the fields of `row_type`, in their order. `time` is a column that never decreases along
+    the first column of `key`. Names and conditions are ours, never input.
+    """
+
+    row_type: type[Row]
+    table: str
+    key: tuple[str, ...]
+    time: str
+    account_id: int
+    conditions: Conditions = ()
+
+    def key_of(self, row: Row) -> Key:
+        return tuple(getattr(row, name) for name in self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which part of a selection: rows of [from_ns, to_ns), beginning after the row with the key `after`.
+
+    `up_to`, when given, is the highest key that belongs to it, instead of `to_ns`. Newest first, or oldest
+    first when `ascending`.
+    """
+
+    from_ns: int | None = None
+    to_ns: int | None = None
+    ascending: bool = False
+    after: Key | None = None
+    up_to: Key | None = None
+
+
+WHOLE = Span()
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """`items` newest first, as of `seq`. `next_key` is None on the last page."""
+    """`items` in the order that was asked for, as of `seq`. `next_key` is None on the last page."""
 
     seq: int
     items: list[Row]
@@ -45,75 +92,143 @@ class Found(Generic[Row]):
 
 
 async def read_page(
-    pool: asyncpg.Pool,
+    source: asyncpg.Pool | Connection, selection: Selection[Row], span: Span = WHOLE, *, limit: int = 50
+) -> Page[Row]:
+    """The first `limit` rows of that part of the selection. Raises TimeoutError and Postgres' errors."""
+    assert 1 <= limit <= MAX_LIMIT
+    query = _Query()
+    wanted = _bounds(query, selection, span) + query.conditions(selection.conditions)
+    direction = "ASC" if span.ascending else "DESC"
+    key = ("account_id", *selection.key)
+    seq, items = await _read(
+        source, query, selection.row_type, selection.table, wanted, key, direction, limit + 1
+    )
+    if len(items) <= limit:
+        return Page(seq, items, None)
+    return Page(seq, items[:limit], selection.key_of(items[limit - 1]))
+
+
+async def read_one(pool: asyncpg.Pool, row_type: type[Row], table: str, conditions: Conditions) -> Found[Row]:
+    """The one row that meets the conditions."""
+    query = _Query()
+    wanted = query.conditions(conditions)
+    seq, items = await _read(pool, query, row_type, table, wanted, (), "", 1)
+    return Found(seq, items[0] if items else None)
+
+
+async def read_all(
+    source: asyncpg.Pool | Connection,
     row_type: type[Row],
     table: str,
     conditions: Conditions,
     *,
     key: tuple[str, ...],
-    before: Key | None,
-    limit: int,
 ) -> Page[Row]:
-    """The rows of `table` that come next before `before`. Raises TimeoutError and Postgres' errors.
-
-    The columns are the fields of `row_type`, in their order. Table, conditions and key are ours, never input.
-    """
-    assert 1 <= limit <= MAX_LIMIT
-    assert before is None or len(before) == len(key)
-    seq, items = await _read(pool, row_type, table, conditions, key, before, limit + 1)
-    if len(items) <= limit:
-        return Page(seq, items, None)
-    last = items[limit - 1]
-    return Page(seq, items[:limit], tuple(getattr(last, name) for name in key))
-
-
-async def read_one(pool: asyncpg.Pool, row_type: type[Row], table: str, conditions: Conditions) -> Found[Row]:
-    """The one row that meets the conditions."""
-    seq, items = await _read(pool, row_type, table, conditions, (), None, 1)
-    return Found(seq, items[0] if items else None)
-
-
-async def read_all(
-    pool: asyncpg.Pool, row_type: type[Row], table: str, conditions: Conditions, *, key: tuple[str, ...]
-) -> Page[Row]:
-    """Every row that meets the conditions; for tables that are short by their nature."""
-    seq, items = await _read(pool, row_type, table, conditions, key, None, None)
+    """Every row that meets the conditions, highest key first; where there are few by their nature."""
+    query = _Query()
+    wanted = query.conditions(conditions)
+    seq, items = await _read(source, query, row_type, table, wanted, key, "DESC", None)
     return Page(seq, items, None)
 
 
+class _Query:
+    """A statement while it is put together: its parameters and what is computed before its rows."""
+
+    def __init__(self) -> None:
+        self.arguments: list[object] = []
+        self.searches: list[str] = []
+
+    def place(self, value: object) -> str:
+        self.arguments.append(value)
+        return f"${len(self.arguments)}"
+
+    def conditions(self, conditions: Conditions) -> list[str]:
+        return [sql.format(self.place(value)) for sql, value in conditions if value is not None]
+
+    def first_key(self, selection: Selection[Any], time_ns: int) -> str:
+        """SQL of a number that parts the account's keys: those below it are of before `time_ns`."""
+        name, key = f"search_{len(self.searches)}", selection.key[0]
+        account, time = self.place(selection.account_id), self.place(time_ns)
+        rows = f"FROM {selection.table} WHERE account_id <= {account}"
+        middle = "(s.low + s.high) / 2"
+        # Whatever is below `low` is too early, whatever is at `high` or above is not; the row found in the
+        # middle moves one of the two.
+        self.searches.append(
+            f"""{name} (low, high) AS (
+                SELECT CAST(0 AS BIGINT), coalesce((
+                    SELECT {key} + 1 {rows} AND account_id >= {account}
+                    ORDER BY account_id DESC, {key} DESC LIMIT 1
+                ), 0)
+                UNION ALL
+                SELECT CASE WHEN m.is_early THEN m.place + 1 ELSE s.low END,
+                    CASE WHEN m.is_early THEN s.high ELSE {middle} END
+                FROM {name} AS s CROSS JOIN LATERAL (
+                    SELECT {key} AS place, {selection.time} < {time} AS is_early
+                    {rows} AND (account_id, {key}) >= ({account}, {middle})
+                    ORDER BY account_id, {key} LIMIT 1
+                ) AS m
+                WHERE s.low < s.high
+            )"""  # noqa: S608
+        )
+        return f"(SELECT low FROM {name} WHERE low >= high)"  # noqa: S608
+
+
+def _bounds(query: _Query, selection: Selection[Any], span: Span) -> list[str]:
+    """The account's range of keys: one condition below and one above, each a range of the index.
+
+    `after` lies within the range of time, so it takes the place of the one or the other end.
+    """
+    account = query.place(selection.account_id)
+    lower, upper = f"account_id >= {account}", f"account_id <= {account}"
+
+    def compared(sign: str, *numbers: str) -> str:
+        names = ("account_id", *selection.key[: len(numbers)])
+        return f"({', '.join(names)}) {sign} ({', '.join((account, *numbers))})"
+
+    def at(key: Key) -> list[str]:
+        assert len(key) == len(selection.key)
+        return [query.place(number) for number in key]
+
+    if span.ascending and span.after is not None:
+        lower = compared(">", *at(span.after))
+    elif span.from_ns is not None:
+        lower = compared(">=", query.first_key(selection, span.from_ns))
+    if not span.ascending and span.after is not None:
+        upper = compared("<", *at(span.after))
+    elif span.up_to is not None:
+        upper = compared("<=", *at(span.up_to))
+    elif span.to_ns is not None:
+        upper = compared("<", query.first_key(selection, span.to_ns))
+    return [lower, upper]
+
+
 async def _read(
-    pool: asyncpg.Pool,
+    source: asyncpg.Pool | Connection,
+    query: _Query,
     row_type: type[Row],
     table: str,
-    conditions: Conditions,
+    wanted: list[str],
     key: tuple[str, ...],
-    before: Key | None,
+    direction: str,
     limit: int | None,
 ) -> tuple[int, list[Row]]:
-    arguments: list[object] = []
-
-    def place(value: object) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}"
-
-    wanted = [sql.format(place(value)) for sql, value in conditions if value is not None]
-    if before is not None:
-        wanted.append(f"({', '.join(key)}) < ({', '.join(map(place, before))})")
     names = column_names(row_type)
     inner = f"SELECT {', '.join(names)} FROM {table} WHERE {' AND '.join(wanted) or 'TRUE'}"  # noqa: S608
     if key:
-        inner += f" ORDER BY {', '.join(f'{name} DESC' for name in key)}"
+        inner += f" ORDER BY {', '.join(f'{name} {direction}' for name in key)}"
     if limit is not None:
-        inner += f" LIMIT {place(limit)}"
+        inner += f" LIMIT {query.place(limit)}"
+    searches = f"WITH RECURSIVE {', '.join(query.searches)} " if query.searches else ""
     outer = (
-        f"SELECT c.seq, p.found, {', '.join(f'p.{name}' for name in names)} FROM projection_cursors AS c"  # noqa: S608
+        f"{searches}SELECT c.seq, p.found, {', '.join(f'p.{name}' for name in names)}"  # noqa: S608
+        f" FROM projection_cursors AS c"
         f" LEFT JOIN LATERAL (SELECT TRUE AS found, i.* FROM ({inner}) AS i) AS p ON TRUE"
         f" WHERE c.name = '{POSTGRES}'"
     )
     if key:
-        outer += f" ORDER BY {', '.join(f'p.{name} DESC' for name in key)}"
+        outer += f" ORDER BY {', '.join(f'p.{name} {direction}' for name in key)}"
     async with asyncio.timeout(READ_TIMEOUT_S):
-        records = await pool.fetch(outer, *arguments)
+        records = await source.fetch(outer, *query.arguments)
     if not records:
         raise CursorMissing(POSTGRES)
     return records[0][0], [row_type(*record[2:]) for record in records if record[1]]

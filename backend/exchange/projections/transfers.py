@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import asyncpg
-
 from exchange.core.events import Event, FundsTransferred
-from exchange.projections.page import Key, Page, column_names, read_page
+from exchange.projections.page import Selection, column_names
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
@@ -25,19 +23,9 @@ class TransferRow:
     client_transfer_id: str
 
 
-async def transfers_page(
-    pool: asyncpg.Pool, account_id: int, *, before: Key | None = None, limit: int = 50
-) -> Page[TransferRow]:
-    """The account's transfers, the newest first. Key: (seq, event_index)."""
-    return await read_page(
-        pool,
-        TransferRow,
-        "transfers",
-        [("account_id = {}", account_id)],
-        key=("seq", "event_index"),
-        before=before,
-        limit=limit,
-    )
+def transfers_of(account_id: int) -> Selection[TransferRow]:
+    """The account's transfers, in and out. Key: (seq, event_index)."""
+    return Selection(TransferRow, "transfers", ("seq", "event_index"), "time_ns", account_id)
 
 
 class NewTransfers:

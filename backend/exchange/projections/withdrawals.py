@@ -9,7 +9,7 @@ import asyncpg
 
 from exchange.core.events import Event, WithdrawalRefunded, WithdrawalRequested, WithdrawalSettled
 from exchange.projections.errors import ReadTablesBroken
-from exchange.projections.page import Found, Key, Page, column_names, read_one, read_page
+from exchange.projections.page import Found, Selection, column_names, read_one
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
@@ -50,24 +50,10 @@ async def withdrawal_of_owner(pool: asyncpg.Pool, owner: str, withdrawal_id: str
     return await read_one(pool, WithdrawalRow, "withdrawals", conditions)
 
 
-async def withdrawals_page(
-    pool: asyncpg.Pool,
-    account_id: int,
-    *,
-    asset_id: int | None = None,
-    before: Key | None = None,
-    limit: int = 50,
-) -> Page[WithdrawalRow]:
-    """The account's withdrawals, the newest first. Key: (seq, event_index)."""
-    return await read_page(
-        pool,
-        WithdrawalRow,
-        "withdrawals",
-        [("account_id = {}", account_id), ("asset_id = {}", asset_id)],
-        key=("seq", "event_index"),
-        before=before,
-        limit=limit,
-    )
+def withdrawals_of(account_id: int, *, asset_id: int | None = None) -> Selection[WithdrawalRow]:
+    """The account's withdrawals. Key: (seq, event_index)."""
+    conditions = [("asset_id = {}", asset_id)]
+    return Selection(WithdrawalRow, "withdrawals", ("seq", "event_index"), "time_ns", account_id, conditions)
 
 
 class WithdrawalChanges:

@@ -9,13 +9,13 @@ from exchange.chain.deposits import PendingDeposit, pending_deposits
 from exchange.core.markets import Asset
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.history import HistoryAnswer, HistoryQuery, is_within, place_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
-from exchange.edge.reads import PageAnswer, PageQuery, decode_cursor, encode_cursor, require_projection
-from exchange.edge.values import AmountText, AssetSymbol, Hash, IdText, TimeMs, time_ms
-from exchange.projections.deposits import DepositRow, deposits_page
+from exchange.edge.reads import require_projection
+from exchange.edge.values import NS_PER_MS, AmountText, AssetSymbol, Hash, IdText, TimeMs, time_ms
+from exchange.projections.deposits import DepositRow, deposits_of
 
 router = APIRouter(tags=["deposits"])
-_LISTING = "deposits"
 MAX_PENDING_SHOWN = 100
 
 
@@ -36,25 +36,29 @@ class DepositItem(BaseModel):
     time_ms: TimeMs
 
 
-class DepositsAnswer(PageAnswer):
-    """Deposits: on the first page the pending ones, besides `limit`; then the credited, newest first."""
+class DepositsAnswer(HistoryAnswer):
+    """Deposits: newest first, on the first page the pending ones, besides `limit`, then the credited. With
+    `order=asc` the credited only.
+    """
 
     items: list[DepositItem]
 
 
 @router.get("/v1/deposits", openapi_extra=AUTHENTICATED)
 async def get_deposits(
-    request: Request, session: SessionOf, query: Annotated[PageQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[HistoryQuery, Query()]
 ) -> DepositsAnswer:
     """The account's deposits with their confirmations, pending ones first."""
     edge = edge_of(request)
-    before = decode_cursor(query.cursor, _LISTING, 2)
-    pending = await pending_deposits(edge.pool, session.owner) if before is None else []
+    place = place_of(query, deposits_of(session.account_id))
+    is_start = place.span.after is None and not place.span.ascending
+    pending = await pending_deposits(edge.pool, session.owner) if is_start else []
+    pending = [item for item in pending if is_within(item.first_seen_ms * NS_PER_MS, query)]
     credited_up_to = {
         vault: edge.view.last_deposit(*vault) for vault in {(item.chain_id, item.vault) for item in pending}
     }
     reached = await require_projection(edge, query.min_seq)
-    page = await deposits_page(edge.pool, session.account_id, before=before, limit=query.limit)
+    page = await place.read(edge.pool, query.limit)
     on_page = {(row.chain_id, row.vault, row.number) for row in page.items}
     asset_of_route = {
         (asset.chain_id, asset.vault, asset.token): asset for asset in edge.view.asset_by_symbol.values()
@@ -65,12 +69,18 @@ async def get_deposits(
         is_credited = (*vault, item.number) in on_page or (reached and item.number <= credited_up_to[vault])
         asset = asset_of_route.get((*vault, item.token))
         if asset is not None and not is_credited and len(items) < MAX_PENDING_SHOWN:
-            items.append(_pending(edge, item, asset))
-    items += [_credited(edge, row) for row in page.items]
-    return DepositsAnswer(seq=page.seq, items=items, next_cursor=encode_cursor(_LISTING, page.next_key))
+            items.append(pending_item(edge, item, asset))
+    items += [credited_item(edge, row) for row in page.items]
+    return DepositsAnswer(
+        seq=page.seq,
+        items=items,
+        next_cursor=place.next_cursor(page),
+        resume_cursor=place.resume_cursor(page),
+    )
 
 
-def _pending(edge: Edge, item: PendingDeposit, asset: Asset) -> DepositItem:
+def pending_item(edge: Edge, item: PendingDeposit, asset: Asset) -> DepositItem:
+    """A deposit that is on its way."""
     return DepositItem(
         number=str(item.number),
         asset=asset.symbol,
@@ -85,7 +95,8 @@ def _pending(edge: Edge, item: PendingDeposit, asset: Asset) -> DepositItem:
     )
 
 
-def _credited(edge: Edge, row: DepositRow) -> DepositItem:
+def credited_item(edge: Edge, row: DepositRow) -> DepositItem:
+    """A deposit that was credited."""
     asset = edge.view.assets[row.asset_id]
     required = edge.config.confirmations
     return DepositItem(

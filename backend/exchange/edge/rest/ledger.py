@@ -7,14 +7,14 @@ from pydantic import BaseModel, Field
 
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, place_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
-from exchange.edge.reads import AccountPageQuery, PageAnswer, decode_cursor, encode_cursor, require_projection
+from exchange.edge.reads import require_projection
 from exchange.edge.values import AmountText, AssetSymbol, TimeMs, time_ms
 from exchange.gateway.accounts import account_id_to_read
-from exchange.projections.ledger_entries import LedgerEntryRow, ledger_page
+from exchange.projections.ledger_entries import LedgerEntryRow, entries_of
 
 router = APIRouter(tags=["ledger"])
-_LISTING = "ledger"
 
 
 class LedgerItem(BaseModel):
@@ -39,26 +39,27 @@ class LedgerItem(BaseModel):
     time_ms: TimeMs
 
 
-class LedgerAnswer(PageAnswer):
-    """Movements, newest first."""
+class LedgerAnswer(HistoryAnswer):
+    """Movements."""
 
     items: list[LedgerItem]
 
 
 @router.get("/v1/ledger", openapi_extra=AUTHENTICATED)
 async def get_ledger(
-    request: Request, session: SessionOf, query: Annotated[AccountPageQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[AccountHistoryQuery, Query()]
 ) -> LedgerAnswer:
-    """An account's movements, newest first; their changes add up to the balances."""
+    """An account's movements, newest first unless asked otherwise; their changes add up to the balances."""
     edge = edge_of(request)
-    before = decode_cursor(query.cursor, _LISTING, 3)
     await require_projection(edge, query.min_seq)
     account_id = account_id_to_read(edge.view, session, query.sub_account)
-    page = await ledger_page(edge.pool, account_id, before=before, limit=query.limit)
+    place = place_of(query, entries_of(account_id))
+    page = await place.read(edge.pool, query.limit)
     return LedgerAnswer(
         seq=page.seq,
         items=[_item(edge, row) for row in page.items],
-        next_cursor=encode_cursor(_LISTING, page.next_key),
+        next_cursor=place.next_cursor(page),
+        resume_cursor=place.resume_cursor(page),
     )
 
 

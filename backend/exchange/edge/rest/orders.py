@@ -1,49 +1,40 @@
 """Reading orders: open ones from the committed view, all of them from the read tables."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from exchange.core.rejects import RejectReason
 from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, Place, is_within, place_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import Problem
-from exchange.edge.reads import (
-    AccountPageQuery,
-    PageAnswer,
-    ReadQuery,
-    decode_cursor,
-    encode_cursor,
-    require_as_new,
-    require_projection,
-    require_view,
-)
+from exchange.edge.reads import ReadQuery, require_as_new, require_projection, require_view
 from exchange.edge.rest.markets import market_of
 from exchange.edge.rest.order_json import OPEN, open_order_json, order_row_json
 from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem
 from exchange.edge.values import Symbol
 from exchange.gateway.accounts import account_id_to_read
 from exchange.gateway.fields import parse_order_id
-from exchange.projections.orders import OrderRow, order_by_id, orders_page
-from exchange.projections.page import Key
+from exchange.projections.orders import OrderRow, Status, order_by_id, orders_of
 from exchange.sequencer.open_orders import OpenOrder
 
 router = APIRouter(tags=["orders"])
-_LISTING = "orders"
 
 
-class OrdersQuery(AccountPageQuery):
-    """Which orders."""
+class OrdersQuery(AccountHistoryQuery):
+    """Which orders. `from` and `to` are about when they were placed."""
 
-    status: Literal["open", "all"] = Field(
-        default="open", description="open: in the book or waiting for a trigger; all: the whole history."
+    status: Status = Field(
+        default="open",
+        description="open: in the book or waiting for a trigger; ended: all others; all: the whole history.",
     )
     market: Symbol | None = None
 
 
-class OrdersAnswer(PageAnswer):
-    """Orders, newest first."""
+class OrdersAnswer(HistoryAnswer):
+    """Orders, by when they were placed."""
 
     items: list[OrderItem]
 
@@ -52,21 +43,23 @@ class OrdersAnswer(PageAnswer):
 async def get_orders(
     request: Request, session: SessionOf, query: Annotated[OrdersQuery, Query()]
 ) -> OrdersAnswer:
-    """An account's orders, newest first."""
+    """An account's orders, newest first unless asked otherwise."""
     edge = edge_of(request)
     market_id = None if query.market is None else market_of(edge, query.market).market_id
-    before = decode_cursor(query.cursor, _LISTING, 1)
     if query.status == OPEN:
         await require_view(edge, query.min_seq)
-        account_id = account_id_to_read(edge.view, session, query.sub_account)
-        return _open_orders(edge, account_id, market_id, before, query.limit)
-    await require_projection(edge, query.min_seq)
+    else:
+        await require_projection(edge, query.min_seq)
     account_id = account_id_to_read(edge.view, session, query.sub_account)
-    page = await orders_page(edge.pool, account_id, market_id=market_id, before=before, limit=query.limit)
+    place = place_of(query, orders_of(account_id, status=query.status, market_id=market_id))
+    if query.status == OPEN:
+        return _open_orders(edge, account_id, market_id, place, query)
+    page = await place.read(edge.pool, query.limit)
     return OrdersAnswer(
         seq=page.seq,
         items=[_stored(edge, row) for row in page.items],
-        next_cursor=encode_cursor(_LISTING, page.next_key),
+        next_cursor=place.next_cursor(page),
+        resume_cursor=place.resume_cursor(page),
     )
 
 
@@ -91,19 +84,25 @@ async def get_order(
 
 
 def _open_orders(
-    edge: Edge, account_id: int, market_id: int | None, before: Key | None, limit: int
+    edge: Edge, account_id: int, market_id: int | None, place: Place[OrderRow], query: OrdersQuery
 ) -> OrdersAnswer:
-    orders = [
+    """The same part of the listing, from the committed view: always up to date."""
+    orders = edge.view.open_orders(account_id)
+    ascending, after = place.span.ascending, place.span.after
+    wanted = [
         order
-        for order in reversed(edge.view.open_orders(account_id))
+        for order in (orders if ascending else reversed(orders))
         if (market_id is None or order.market_id == market_id)
-        and (before is None or order.order_id < before[0])
+        and (after is None or (order.order_id > after[0] if ascending else order.order_id < after[0]))
+        and is_within(order.created_ns, query)
     ]
-    page = orders[:limit]
+    items = wanted[: query.limit]
+    last_key = (items[-1].order_id,) if items else None
     return OrdersAnswer(
         seq=edge.view.seq,
-        items=[_open(edge, order) for order in page],
-        next_cursor=encode_cursor(_LISTING, (page[-1].order_id,)) if len(orders) > limit else None,
+        items=[_open(edge, order) for order in items],
+        next_cursor=place.cursor_after(last_key) if len(wanted) > len(items) else None,
+        resume_cursor=place.resume_after(last_key),
     )
 
 

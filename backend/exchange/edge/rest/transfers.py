@@ -12,23 +12,16 @@ from exchange.core.events import FundsTransferred, Rejected, TransferKnown
 from exchange.core.units import format_atoms
 from exchange.edge.body import refuse_parameters
 from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, place_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import rejected
-from exchange.edge.reads import (
-    AccountPageQuery,
-    PageAnswer,
-    SeqAnswer,
-    decode_cursor,
-    encode_cursor,
-    require_projection,
-)
+from exchange.edge.reads import SeqAnswer, require_projection
 from exchange.edge.values import AmountText, AssetSymbol, StrictBody, TimeMs, time_ms
 from exchange.gateway.accounts import account_id_to_read, own_account_id
 from exchange.gateway.transfers import TransferForm, transfer_command
-from exchange.projections.transfers import TransferRow, transfers_page
+from exchange.projections.transfers import TransferRow, transfers_of
 
 router = APIRouter(tags=["transfers"])
-_LISTING = "transfers"
 
 _SubAccount = Annotated[int, Field(ge=0, le=MAX_SUB_ACCOUNT, examples=[1])]
 _ClientTransferId = Annotated[str, Field(examples=["to-the-bot-7"])]
@@ -72,8 +65,8 @@ class TransferAnswer(SeqAnswer):
     transfer: TransferItem
 
 
-class TransfersAnswer(PageAnswer):
-    """Transfers, newest first."""
+class TransfersAnswer(HistoryAnswer):
+    """Transfers."""
 
     items: list[TransferItem]
 
@@ -114,18 +107,19 @@ async def post_transfer(
 
 @router.get("/v1/transfers", openapi_extra=AUTHENTICATED)
 async def get_transfers(
-    request: Request, session: SessionOf, query: Annotated[AccountPageQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[AccountHistoryQuery, Query()]
 ) -> TransfersAnswer:
-    """An account's transfers, in and out, newest first."""
+    """An account's transfers, in and out, newest first unless asked otherwise."""
     edge = edge_of(request)
-    before = decode_cursor(query.cursor, _LISTING, 2)
     await require_projection(edge, query.min_seq)
     account_id = account_id_to_read(edge.view, session, query.sub_account)
-    page = await transfers_page(edge.pool, account_id, before=before, limit=query.limit)
+    place = place_of(query, transfers_of(account_id))
+    page = await place.read(edge.pool, query.limit)
     return TransfersAnswer(
         seq=page.seq,
         items=[_stored(edge, row) for row in page.items],
-        next_cursor=encode_cursor(_LISTING, page.next_key),
+        next_cursor=place.next_cursor(page),
+        resume_cursor=place.resume_cursor(page),
     )
 
 

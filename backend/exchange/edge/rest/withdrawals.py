@@ -17,18 +17,10 @@ from exchange.core.rejects import RejectReason
 from exchange.core.units import format_atoms
 from exchange.edge.body import refuse_parameters
 from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, place_of
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import Problem, rejected
-from exchange.edge.reads import (
-    AccountPageQuery,
-    PageAnswer,
-    ReadQuery,
-    SeqAnswer,
-    decode_cursor,
-    encode_cursor,
-    require_as_new,
-    require_projection,
-)
+from exchange.edge.reads import ReadQuery, SeqAnswer, require_as_new, require_projection
 from exchange.edge.values import (
     AddressText,
     AmountText,
@@ -44,10 +36,9 @@ from exchange.gateway.accounts import account_id_to_read, own_account_id
 from exchange.gateway.addresses import checksummed
 from exchange.gateway.refusals import GatewayCode
 from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
-from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_owner, withdrawals_page
+from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_owner, withdrawals_of
 
 router = APIRouter(tags=["withdrawals"])
-_LISTING = "withdrawals"
 REQUESTED = "requested"
 SETTLED = "settled"
 _OUTCOMES = frozenset({"paid", "claimable"})
@@ -114,8 +105,8 @@ class WithdrawalAnswer(SeqAnswer):
     withdrawal: WithdrawalItem
 
 
-class WithdrawalsAnswer(PageAnswer):
-    """Withdrawals, newest first."""
+class WithdrawalsAnswer(HistoryAnswer):
+    """Withdrawals."""
 
     items: list[WithdrawalItem]
 
@@ -151,19 +142,20 @@ async def post_withdrawal(request: Request, session: SessionOf, body: Withdrawal
 
 @router.get("/v1/withdrawals", openapi_extra=AUTHENTICATED)
 async def get_withdrawals(
-    request: Request, session: SessionOf, query: Annotated[AccountPageQuery, Query()]
+    request: Request, session: SessionOf, query: Annotated[AccountHistoryQuery, Query()]
 ) -> WithdrawalsAnswer:
-    """An account's withdrawals with their status, newest first."""
+    """An account's withdrawals with their status, newest first unless asked otherwise."""
     edge = edge_of(request)
-    before = decode_cursor(query.cursor, _LISTING, 2)
     await require_projection(edge, query.min_seq)
     account_id = account_id_to_read(edge.view, session, query.sub_account)
-    page = await withdrawals_page(edge.pool, account_id, before=before, limit=query.limit)
+    place = place_of(query, withdrawals_of(account_id))
+    page = await place.read(edge.pool, query.limit)
     payments = await payment_status(edge.pool, [row.withdrawal_id for row in page.items])
     return WithdrawalsAnswer(
         seq=page.seq,
         items=[_stored(edge, row, payments.get(row.withdrawal_id)) for row in page.items],
-        next_cursor=encode_cursor(_LISTING, page.next_key),
+        next_cursor=place.next_cursor(page),
+        resume_cursor=place.resume_cursor(page),
     )
 
 
