@@ -28,8 +28,10 @@ from pathlib import Path
 from scripts.bench.feeds import bare, exchange, subscribers, traders
 from scripts.bench.feeds.children import Child
 from scripts.bench.feeds.commit_times import CommitTimes
-from scripts.bench.feeds.usage import Moment, Shares, resident_mib
+from scripts.bench.feeds.usage import Moment, Shares, parent, resident_mib
 from scripts.bench.server import temporary_postgres
+
+from exchange.stores.postgres import open_connection
 
 MARKET = "ETH-USDC"
 TRADERS = 40
@@ -60,11 +62,14 @@ class Round:
 class Run:
     """One run: the exchange, its traders, and rounds of subscribers."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path, engine: Child, load: Child) -> None:
+    def __init__(
+        self, options: argparse.Namespace, folder: Path, engine: Child, load: Child, postgres_pid: int
+    ) -> None:
         self._options = options
         self._folder = folder
         self._engine = engine
         self._load = load
+        self._postgres_pid = postgres_pid
         self.serving = exchange.Serving(0, [])
         self.faults: list[str] = []
 
@@ -165,7 +170,7 @@ class Run:
     # ---- parts
 
     def _pids(self) -> dict[str, int]:
-        return {"exchange": self._engine.pid, "traders": self._load.pid}
+        return {"exchange": self._engine.pid, "Postgres": self._postgres_pid, "traders": self._load.pid}
 
     def _print_load(self, load: traders.Figures) -> None:
         refused = ", ".join(f"{count:,} {code}" for code, count in load.codes.items()) or "none"
@@ -223,6 +228,16 @@ def _print_seen(result: Round, count: int) -> None:
     )
 
 
+async def postmaster(url: str) -> int:
+    """The database server's first process, parent of all others of it."""
+    connection = await open_connection(url)
+    try:
+        backend_pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+        return parent(backend_pid)
+    finally:
+        await connection.close()
+
+
 @asynccontextmanager
 async def running(options: argparse.Namespace) -> AsyncIterator[Run]:
     """The exchange with a book built, and the traders that wait to go on."""
@@ -249,7 +264,7 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Run]:
                     ),
                 )
                 try:
-                    run = Run(options, folder, engine, load)
+                    run = Run(options, folder, engine, load, await postmaster(url))
                     run.serving = serving
                     print(
                         f"  {await load.ask('open', int):,} orders are open, of {TRADERS} traders", flush=True

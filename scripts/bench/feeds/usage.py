@@ -1,5 +1,6 @@
 """What the processes of a run use: processor time and memory, as the kernel counts them. Source: proc(5)."""
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -8,14 +9,28 @@ from pathlib import Path
 from typing import Self
 
 from scripts.bench.measure import PAGE_BYTES
+from scripts.crash.processes import children
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of processor time that the process has had, in user and kernel mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    """Seconds of processor time that the process and its children have had, in user and kernel mode."""
+    own = sum(map(int, _stat(pid)[11:15]))  # those of children that have ended are in it
+    for child in children(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            own += sum(map(int, _stat(child)[11:15]))
+    return own / TICKS_PER_S
+
+
+def parent(pid: int) -> int:
+    """The process's parent."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel tells of a process, from its state on, which is the third field."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
 
 
 def resident_mib(pid: int) -> float:
@@ -58,8 +73,9 @@ class Shares:
     seconds: float
     of_a_core: Mapping[str, float]
     machine: float
-    """All processes there are, ours, the database's and strangers'."""
+    """All processes there are, whosever."""
 
     def __str__(self) -> str:
         each = ", ".join(f"{name} {share:.0%}" for name, share in self.of_a_core.items())
-        return f"{each}; whole machine {self.machine:.0%} of {os.cpu_count()} cores' {os.cpu_count()}00%"
+        strangers = max(0.0, self.machine - sum(self.of_a_core.values()))
+        return f"{each}, everybody else {strangers:.0%}, of {os.cpu_count()} x 100%"
