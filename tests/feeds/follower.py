@@ -3,10 +3,26 @@
 import zlib
 from dataclasses import dataclass, field
 
+from exchange.core.events import DepositCredited, OrderEnded
 from exchange.core.markets import Market
 from exchange.feeds.topic import Topic
-from exchange.feeds.updates import BboData, BookData, PublicTrade, TradesData, Update
+from exchange.feeds.updates import (
+    AssetBalance,
+    BalancesData,
+    BboData,
+    BookData,
+    DepositsData,
+    Fill,
+    FillsData,
+    OrdersData,
+    PublicTrade,
+    TradesData,
+    Update,
+    WithdrawalChange,
+    WithdrawalsData,
+)
 from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.open_orders import OpenOrder
 
 
 def checksum_of(market: Market, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> int:
@@ -29,6 +45,12 @@ class Follower:
     asks: dict[int, int] = field(default_factory=dict)
     best: BboData | None = None
     trades: list[PublicTrade] = field(default_factory=list)
+    orders: dict[int, OpenOrder] = field(default_factory=dict)
+    ended: list[OrderEnded] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
+    balances: dict[int, AssetBalance] = field(default_factory=dict)
+    deposits: list[DepositCredited] = field(default_factory=list)
+    withdrawals: dict[str, WithdrawalChange] = field(default_factory=dict)
 
     def begin(self) -> None:
         self.snapshots += 1
@@ -69,6 +91,23 @@ class Follower:
                 self.best = update.data
             case TradesData(trades):
                 self.trades = [*trades] if whole else [*self.trades, *trades]
+            case OrdersData(changes):
+                self.orders = {} if whole else self.orders
+                for change in changes:
+                    self.orders[change.order.order_id] = change.order
+                    if change.ended is not None:
+                        del self.orders[change.order.order_id]
+                        self.ended.append(change.ended)
+            case FillsData(fills):
+                self.fills += fills
+            case BalancesData(balances):
+                self.balances = {} if whole else self.balances
+                self.balances |= {balance.asset_id: balance for balance in balances}
+            case DepositsData(deposits):
+                self.deposits += deposits
+            case WithdrawalsData(withdrawals):
+                self.withdrawals = {} if whole else self.withdrawals
+                self.withdrawals |= {each.requested.withdrawal_id: each for each in withdrawals}
             case _:
                 pass
 
@@ -81,6 +120,19 @@ class Follower:
         last = self.received[-1].data
         assert isinstance(last, BookData)
         assert last.checksum == checksum_of(view.markets[self.topic.key.market_id], bids, asks)
+
+    def check_orders(self, view: CommittedView) -> None:
+        open_orders = view.open_orders(self.topic.key.account_id)
+        assert self.orders == {order.order_id: order for order in open_orders}
+
+    def check_balances(self, view: CommittedView) -> None:
+        held = {
+            asset_id: (balance.available_atoms, balance.held_atoms)
+            for asset_id, balance in self.balances.items()
+            if balance.available_atoms or balance.held_atoms
+        }
+        expected = view.balances(self.topic.key.account_id)
+        assert held == {asset_id: (b.available_atoms, b.held_atoms) for asset_id, b in expected.items()}
 
 
 def _set_levels(side: dict[int, int], levels: tuple[tuple[int, int], ...]) -> None:

@@ -18,10 +18,12 @@ import asyncio
 from collections import deque
 
 from exchange.core.events import Trade
+from exchange.feeds.accounts import AccountTopics
 from exchange.feeds.book import BboTopic, BookTopic
 from exchange.feeds.errors import FeedsOverrun, FeedUnavailable
 from exchange.feeds.keys import Channel, TopicKey
 from exchange.feeds.market import MarketTopics
+from exchange.feeds.message_log import Memory
 from exchange.feeds.topic import Outgoing, Topic
 from exchange.feeds.trades import RecentTrades, TradesTopic, public
 from exchange.feeds.updates import Update
@@ -33,6 +35,9 @@ MAX_QUEUED = 2_000
 PUBLIC_KEPT_S = 60.0
 PRIVATE_KEPT_S = 120.0
 """How long a topic is kept after its last subscriber has gone, so that one can come back and resume."""
+
+MAX_IDLE = 10_000
+"""Topics without subscribers; beyond that the oldest are forgotten at once."""
 
 Handed = list[tuple[Topic, list[Update]]]
 
@@ -50,6 +55,7 @@ class Feeds:
         self._topics: dict[TopicKey, Topic] = {}
         self._markets: dict[int, MarketTopics] = {}
         self._recent = RecentTrades(view.seq)
+        self._accounts = AccountTopics(view, Memory())
         self._idle_since_s: dict[Topic, float | None] = {}
 
     # ---- what is committed
@@ -81,6 +87,7 @@ class Feeds:
         """Brings everything that is folded to the view's seq."""
         if self._overrun:
             raise FeedsOverrun
+        accounts = self._accounts
         while self._queue:
             batch = self._queue.popleft()
             seq, time_ns = batch.seq_first, batch.time_ns
@@ -88,7 +95,10 @@ class Feeds:
                 for event in events:
                     if type(event) is Trade:
                         self._take_trade(event, seq, time_ns)
+                if accounts:
+                    accounts.take(seq, time_ns, events)
                 seq += 1
+        accounts.settle()
 
     def _take_trade(self, event: Trade, seq: int, time_ns: int) -> None:
         trade = public(event, seq, time_ns)
@@ -119,6 +129,8 @@ class Feeds:
         topic.subscribers -= 1
         if not topic.subscribers and self._topics.get(topic.key) is topic:
             self._idle_since_s[topic] = None
+            if len(self._idle_since_s) > MAX_IDLE:
+                self._drop(next(iter(self._idle_since_s)))
 
     def expire(self, now_s: float) -> None:
         """Forgets topics without subscribers whose time is over. `now_s` is of a steady clock."""
@@ -139,11 +151,15 @@ class Feeds:
             market.end()
         self._markets.clear()
         self._recent = RecentTrades(self._view.seq)
+        self._accounts = AccountTopics(self._view, Memory())
 
     def _drop(self, topic: Topic) -> None:
         del self._idle_since_s[topic]
         del self._topics[topic.key]
         self._outgoing.discard(topic)
+        if topic.key.is_private:
+            self._accounts.remove(topic)
+            return
         market = self._markets[topic.key.market_id]
         market.remove(topic)
         if not market:
@@ -152,6 +168,8 @@ class Feeds:
     def _made(self, key: TopicKey) -> Topic:
         """A new topic, as of the view's seq."""
         view, outgoing = self._view, self._outgoing
+        if key.is_private:
+            return self._accounts.make(key, outgoing, self._fold)
         market = self._markets.get(key.market_id) or MarketTopics(view, key.market_id)
 
         def settle() -> None:
