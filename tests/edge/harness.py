@@ -234,12 +234,17 @@ async def running_exchange(
     *,
     address_delay_s: int = 0,
     deposit_addressing: DepositAddressing | None = DEPOSIT_ADDRESSING,
+    wall_ns: Callable[[], int] | None = None,
 ) -> AsyncIterator[Exchange]:
-    """Engine, journal, projections and app on an empty migrated database."""
+    """Engine, journal, projections and app on an empty migrated database.
+
+    `wall_ns` is a clock of the test's own for all of it.
+    """
     log = await JournalLog.claim(database_url)
     tail = Tail(pool)
     view = CommittedView("0x" + log.head.hash.hex())
-    sequencer = Sequencer(State(), view, log, Clock(0), on_commit=lambda _: tail.notify())
+    clock = Clock(0) if wall_ns is None else Clock(0, wall_ns, wall_ns)
+    sequencer = Sequencer(State(), view, log, clock, on_commit=lambda _: tail.notify())
     projection = PostgresProjection(pool, tail)
     market_data = None
     if clickhouse is not None:
@@ -249,7 +254,7 @@ async def running_exchange(
     faults = Faults()
 
     def clock_ns() -> int:
-        return time.time_ns() + faults.clock_ahead_ns
+        return (wall_ns or time.time_ns)() + faults.clock_ahead_ns
 
     async def submit(command: Command) -> Outcome:
         if faults.refuse is not None:

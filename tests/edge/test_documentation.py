@@ -19,6 +19,8 @@ CONTRACT = {
     "/v1/markets/{market}/book": {"get"},
     "/v1/markets/{market}/trades": {"get"},
     "/v1/markets/{market}/candles": {"get"},
+    "/v1/markets/{market}/ticker": {"get"},
+    "/v1/tickers": {"get"},
     "/v1/auth/nonce": {"post"},
     "/v1/auth/login": {"post"},
     "/v1/auth/logout": {"post"},

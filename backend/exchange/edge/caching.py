@@ -18,8 +18,8 @@ from starlette.responses import Response
 REVALIDATE: Final = "public, no-cache"
 """May be kept, but is asked for again each time; costs a 304 when nothing changed."""
 
-FINAL: Final = "public, max-age=86400, immutable"
-"""Will never change: may be kept for a day without asking."""
+FINAL: Final = "public, max-age=3600"
+"""Will never change: may be kept for an hour without asking."""
 
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "What `If-None-Match` names is what would be answered."}

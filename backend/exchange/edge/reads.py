@@ -33,6 +33,16 @@ WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 """An integer parameter: plain ASCII digits, at most 19 of them."""
 
 
+def _flag(value: object) -> object:
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""A parameter that is `true` or `false`, and no other of the words that could mean it."""
+
+
 class ReadQuery(BaseModel):
     """Parameters of every read. Unknown parameters are refused, so that no typing error is ignored."""
 

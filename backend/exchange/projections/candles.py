@@ -6,6 +6,7 @@ Candles of one second are kept for 30 days, all others for ever.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from exchange.projections.page import MAX_LIMIT
 from exchange.stores.clickhouse import ClickHouse
@@ -32,6 +33,8 @@ _MONDAY_S = -259_200
 """The Monday before 1970 began, from which weeks are counted."""
 _MAX_OPEN_S = 2**60
 _FAR_S = _MAX_OPEN_S - 604_800
+_AHEAD_S = 86_400
+"""So far may the engine's clock be ahead of ours."""
 _WIDER = 16
 """So many times longer is the stretch looked at next when one has had too few candles."""
 
@@ -79,9 +82,10 @@ async def candles(
     to_ms: int | None = None,
     limit: int = 500,
     fill: bool = False,
+    oldest: bool = False,
     now_ms: int | None = None,
 ) -> Candles:
-    """The newest `limit` candles that begin in [from_ms, to_ms).
+    """The newest `limit` candles that begin in [from_ms, to_ms), or the oldest.
 
     Intervals without a trade have none, unless they are filled in: then there is one for each, with the close
     before it as its prices, from the market's first trade to the interval that `now_ms` is in (or to `to_ms`,
@@ -98,6 +102,12 @@ async def candles(
     if now_s is not None and interval == "1s":
         from_s = max(from_s, now_s // MINUTE_S * MINUTE_S - SECONDS_KEPT_S)
     from_s, to_s = (series.align(min(max(time_s, _MONDAY_S), _MAX_OPEN_S)) for time_s in (from_s, to_s))
+    if oldest and now_s is not None:
+        to_s = min(to_s, series.align(now_s + _AHEAD_S))  # else it would look far into the future for more
+    if oldest and fill:
+        return Candles(seq, await _filled_from_oldest(series, from_s, to_s, limit, now_s))
+    if oldest:
+        return Candles(seq, await series.oldest(from_s, to_s, limit))
     rows = await series.newest(from_s, to_s, limit)
     if fill:
         rows = await _filled(series, rows, from_s, to_s, limit, now_s)
@@ -108,6 +118,11 @@ def open_s(interval: str, time_s: int) -> int:
     """When the interval began that this time is in."""
     length_s, offset_s = INTERVALS_S[interval], _offset_s(interval)
     return (time_s - offset_s) // length_s * length_s + offset_s
+
+
+def last_close_ms(interval: str, to_ms: int) -> int:
+    """When the last interval ends that begins before this time."""
+    return (open_s(interval, (to_ms - 1) // 1_000) + INTERVALS_S[interval]) * 1_000
 
 
 def row_of_record(record: tuple[int, ...]) -> CandleRow:
@@ -143,7 +158,7 @@ class _Series:
         Looks at the stretch that they fill when none is missing, and at longer ones while it had too few:
         merging all that a market ever had to show its last hours would take far longer.
         """
-        last_s = await self._last_open_s(from_s, to_s)
+        last_s = await self._outermost_open_s("DESC", from_s, to_s)
         if last_s is None:
             return []
         stretch_s = limit * self.interval_s
@@ -161,14 +176,33 @@ class _Series:
                 return [row_of_record(row) for row in reversed(rows)]
             stretch_s *= _WIDER
 
-    async def _last_open_s(self, from_s: int, to_s: int) -> int | None:
-        order = "market_id DESC, open_s DESC"
-        if self.interval != "1s":
-            order = "market_id DESC, interval_s DESC, open_s DESC"
+    async def oldest(self, from_s: int, to_s: int, limit: int) -> list[CandleRow]:
+        """The oldest candles that begin in [from_s, to_s), oldest first; found as `newest` finds its own."""
+        first_s = await self._outermost_open_s("ASC", from_s, to_s)
+        if first_s is None:
+            return []
+        stretch_s = limit * self.interval_s
+        while True:
+            end_s = min(to_s, first_s + stretch_s)
+            rows = await self._select(
+                f"SELECT {COLUMNS} FROM {self._source}"  # noqa: S608
+                " AND open_s >= {first:Int64} AND open_s < {end:Int64}"
+                " GROUP BY open_s ORDER BY open_s LIMIT {limit:UInt32}",
+                first=first_s,
+                end=end_s,
+                limit=limit,
+            )
+            if len(rows) == limit or end_s == to_s:
+                return [row_of_record(row) for row in rows]
+            stretch_s *= _WIDER
+
+    async def _outermost_open_s(self, order: Literal["ASC", "DESC"], from_s: int, to_s: int) -> int | None:
+        """When the first or the last candle in [from_s, to_s) opens."""
+        keys = ("market_id", "open_s") if self.interval == "1s" else ("market_id", "interval_s", "open_s")
         rows = await self._select(
             f"SELECT open_s FROM {self._source}"  # noqa: S608
             " AND open_s >= {first:Int64} AND open_s < {end:Int64}"
-            f" ORDER BY {order} LIMIT 1",
+            f" ORDER BY {', '.join(f'{key} {order}' for key in keys)} LIMIT 1",
             first=from_s,
             end=to_s,
         )
@@ -204,6 +238,26 @@ async def _filled(
     if not shown:
         return []
     return list(_without_gaps(series, shown, shown[0].open_ms // 1_000, end_s, shown[0].open_ticks))
+
+
+async def _filled_from_oldest(
+    series: _Series, from_s: int, to_s: int, limit: int, now_s: int | None
+) -> list[CandleRow]:
+    """The oldest `limit` intervals in [from_s, to_s), from the market's first trade on."""
+    first_s, close_ticks = from_s, await _close_before(series, from_s)
+    if close_ticks is None:
+        first = await series.oldest(from_s, to_s, 1)
+        if not first:
+            return []
+        first_s, close_ticks = first[0].open_ms // 1_000, first[0].open_ticks
+    end_s = min(to_s, first_s + limit * series.interval_s)
+    rows = await series.newest(first_s, end_s, limit)
+    last_end_s = rows[-1].open_ms // 1_000 + series.interval_s if rows else first_s
+    if now_s is not None:
+        end_s = min(end_s, max(last_end_s, open_s(series.interval, now_s) + series.interval_s))
+    elif to_s >= _FAR_S:
+        end_s = last_end_s
+    return list(_without_gaps(series, rows, first_s, end_s, close_ticks))
 
 
 async def _close_before(series: _Series, time_s: int) -> int | None:

@@ -143,6 +143,7 @@ class ClickHouseProjection:
     async def reset(self) -> None:
         """Empties ClickHouse; `run` fills it again from the journal. Not while `run` runs."""
         self._progress.set(0)  # first of all: whoever reads meanwhile must not take it for complete
+        self.time_ns = 0
         self._last = None
         async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
             await forget_blocks(connection)

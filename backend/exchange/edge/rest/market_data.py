@@ -1,19 +1,19 @@
-"""Trades and candles of a market, from ClickHouse.
-
-They follow the journal at their own pace and nothing else waits for them; their `seq` says how far they
-are, and `min_seq` waits for them.
-"""
+"""Trades and candles of a market, from ClickHouse."""
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from exchange.core.markets import Market
 from exchange.core.units import format_atoms
-from exchange.edge.dependencies import Edge, MarketData, edge_of
-from exchange.edge.errors import unavailable
+from exchange.edge.caching import FINAL, NOT_MODIFIED, REVALIDATE, answered
+from exchange.edge.cross_origin import PublicRead
+from exchange.edge.dependencies import edge_of
+from exchange.edge.market_reads import is_final, reading_clickhouse, require_market_data
 from exchange.edge.reads import (
+    Flag,
     PageAnswer,
     PageQuery,
     ReadQuery,
@@ -21,19 +21,19 @@ from exchange.edge.reads import (
     WholeNumber,
     decode_cursor,
     encode_cursor,
-    require_projected,
 )
 from exchange.edge.rest.markets import market_of
 from exchange.edge.times import TimeRange
 from exchange.edge.values import AmountText, IdText, Symbol, TimeMs, time_ms
-from exchange.projections.candles import CandleRow, candles
+from exchange.projections.candles import CandleRow, candles, last_close_ms
 from exchange.projections.trades import TradeRow, trades_page
-from exchange.stores.errors import ClickHouseError
 
-router = APIRouter(tags=["market data"])
+router = APIRouter(tags=["market data"], route_class=PublicRead)
 _LISTING = "trades"
 MAX_CANDLES = 1_000
-NOT_AVAILABLE = "market data is not available now; trading goes on"
+
+Interval = Literal["1s", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
+"""The intervals of `projections.candles`, which a test compares."""
 
 
 class TradeItem(BaseModel):
@@ -54,12 +54,23 @@ class TradesAnswer(PageAnswer):
     items: list[TradeItem]
 
 
-class CandlesQuery(ReadQuery, TimeRange):
-    """Which candles: those that begin in [from, to)."""
+class TradesQuery(PageQuery, TimeRange):
+    """Which trades: those in [from, to)."""
 
-    interval: Literal["1m"] = "1m"
+
+class CandlesQuery(ReadQuery, TimeRange):
+    """Which candles: those that begin in [from, to).
+
+    With `from` alone the oldest of them, else the newest.
+    """
+
+    interval: Interval = "1m"
     limit: Annotated[WholeNumber, Field(ge=1, le=MAX_CANDLES)] = Field(
-        default=500, description="The newest so many."
+        default=500, description="Candles in the answer, at most."
+    )
+    fill: Flag = Field(
+        default=False,
+        description="Also intervals without a trade, with the close before them as all four prices.",
     )
 
 
@@ -77,43 +88,47 @@ class CandleItem(BaseModel):
 
 
 class CandlesAnswer(SeqAnswer):
-    """Candles, oldest first; intervals without a trade have none, and the last may still grow."""
+    """Candles, oldest first; the last may still grow."""
 
     market: Symbol
     interval: str = Field(examples=["1m"])
     items: list[CandleItem]
 
 
-@router.get("/v1/markets/{market}/trades")
-async def get_trades(request: Request, market: str, query: Annotated[PageQuery, Query()]) -> TradesAnswer:
+@router.get("/v1/markets/{market}/trades", response_model=TradesAnswer, responses=NOT_MODIFIED)
+async def get_trades(request: Request, market: str, query: Annotated[TradesQuery, Query()]) -> Response:
     """The market's trades, newest first."""
     edge = edge_of(request)
     found = market_of(edge, market)
     before = decode_cursor(query.cursor, _LISTING, 1)
-    data = await _market_data(edge, query.min_seq)
-    try:
+    data = await require_market_data(edge, query.min_seq)
+    with reading_clickhouse():
         page = await trades_page(
-            data.clickhouse, data.projection.seq, found.market_id, before=before, limit=query.limit
+            data.clickhouse,
+            data.projection.seq,
+            found.market_id,
+            before=before,
+            from_ms=query.from_ms,
+            to_ms=query.to_ms,
+            limit=query.limit,
         )
-    except (ClickHouseError, TimeoutError) as error:
-        raise unavailable(detail=NOT_AVAILABLE) from error
-    return TradesAnswer(
+    answer = TradesAnswer(
         seq=page.seq,
         market=found.symbol,
         items=[_trade(found, row) for row in page.items],
         next_cursor=encode_cursor(_LISTING, page.next_key),
     )
+    return answered(request, answer)
 
 
-@router.get("/v1/markets/{market}/candles")
-async def get_candles(
-    request: Request, market: str, query: Annotated[CandlesQuery, Query()]
-) -> CandlesAnswer:
+@router.get("/v1/markets/{market}/candles", response_model=CandlesAnswer, responses=NOT_MODIFIED)
+async def get_candles(request: Request, market: str, query: Annotated[CandlesQuery, Query()]) -> Response:
     """The market's candles, oldest first."""
     edge = edge_of(request)
     found = market_of(edge, market)
-    data = await _market_data(edge, query.min_seq)
-    try:
+    data = await require_market_data(edge, query.min_seq)
+    closed = query.to_ms is not None and is_final(data, last_close_ms(query.interval, query.to_ms))
+    with reading_clickhouse():
         read = await candles(
             data.clickhouse,
             data.projection.seq,
@@ -122,23 +137,17 @@ async def get_candles(
             from_ms=query.from_ms,
             to_ms=query.to_ms,
             limit=query.limit,
+            fill=query.fill,
+            oldest=query.from_ms is not None and query.to_ms is None,
+            now_ms=time_ms(edge.clock_ns()),
         )
-    except (ClickHouseError, TimeoutError) as error:
-        raise unavailable(detail=NOT_AVAILABLE) from error
-    return CandlesAnswer(
+    answer = CandlesAnswer(
         seq=read.seq,
         market=found.symbol,
         interval=query.interval,
         items=[_candle(found, row) for row in read.items],
     )
-
-
-async def _market_data(edge: Edge, min_seq: int | None) -> MarketData:
-    if edge.market_data is None:
-        raise unavailable(detail=NOT_AVAILABLE)
-    if min_seq is not None:
-        await require_projected(edge, edge.market_data.projection, min_seq)
-    return edge.market_data
+    return answered(request, answer, FINAL if closed else REVALIDATE)
 
 
 def _trade(market: Market, row: TradeRow) -> TradeItem:

@@ -1,0 +1,41 @@
+"""What all reads of ClickHouse share: how far it must be, what its silence is answered with, what is final.
+
+Trades and candles follow the journal at their own pace and nothing else waits for them; their `seq` says how
+far they are, and `min_seq` waits for them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from exchange.edge.dependencies import Edge, MarketData
+from exchange.edge.errors import unavailable
+from exchange.edge.reads import require_projected
+from exchange.stores.errors import ClickHouseError
+
+NOT_AVAILABLE = "market data is not available now; trading goes on"
+
+
+async def require_market_data(edge: Edge, min_seq: int | None) -> MarketData:
+    """Where to read, once that is at `min_seq`. Raises Problem (unavailable, not_yet)."""
+    if edge.market_data is None:
+        raise unavailable(detail=NOT_AVAILABLE)
+    if min_seq is not None:
+        await require_projected(edge, edge.market_data.projection, min_seq)
+    return edge.market_data
+
+
+@contextmanager
+def reading_clickhouse() -> Iterator[None]:
+    """Turns ClickHouse's failures into a Problem (unavailable)."""
+    try:
+        yield
+    except (ClickHouseError, TimeoutError) as error:
+        raise unavailable(detail=NOT_AVAILABLE) from error
+
+
+def is_final(data: MarketData, time_ms: int) -> bool:
+    """Whether no trade from before this time can be missing. Ask before reading.
+
+    The times of batches never decrease, so all from before the newest one's are in.
+    """
+    return data.projection.time_ns >= time_ms * 1_000_000
