@@ -105,6 +105,7 @@ class Trader:
             "POST /v1/orders/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             f"Authorization: Bearer {token}\r\nContent-Length: "
         ).encode("ascii")
+        self._writer: asyncio.StreamWriter | None = None
         self.open: deque[str] = deque()
         self.due: asyncio.Queue[float] = asyncio.Queue()
         """When each of the batches that wait is due."""
@@ -114,9 +115,15 @@ class Trader:
             "127.0.0.1", self._port, limit=ANSWER_BYTES
         )
 
+    def close(self) -> None:
+        """Hangs up."""
+        if self._writer is not None:
+            self._writer.close()
+
     async def send(self, operations: list[dict[str, Any]]) -> list[_Result]:
         """One batch; what became of each operation. Raises RequestFailed."""
         body = _encode({"operations": operations})
+        assert self._writer is not None
         self._writer.write(self._head + b"%d\r\n\r\n" % len(body) + body)
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             head = await self._reader.readuntil(b"\r\n\r\n")
@@ -178,7 +185,7 @@ class Traders:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._traders = [
+        self.traders = [
             Trader(settings, token, random.Random(settings.seed * 1_000 + number))
             for number, token in enumerate(settings.tokens)
         ]
@@ -202,10 +209,10 @@ class Traders:
                     raise RequestFailed(results[0].problem.code)
 
         async with asyncio.TaskGroup() as group:
-            for trader in self._traders:
+            for trader in self.traders:
                 group.create_task(opening(trader))
-        self._tasks = [asyncio.create_task(self._trade(trader)) for trader in self._traders]
-        return sum(len(trader.open) for trader in self._traders)
+        self._tasks = [asyncio.create_task(self._trade(trader)) for trader in self.traders]
+        return sum(len(trader.open) for trader in self.traders)
 
     async def begin(self) -> None:
         if self._schedule is None:
@@ -231,6 +238,15 @@ class Traders:
             self._quiet.clear()
             await self._quiet.wait()
 
+    async def close(self) -> None:
+        """Ends everything, wherever it is."""
+        tasks = [*self._tasks, *([self._schedule] if self._schedule is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for trader in self.traders:
+            trader.close()
+
     async def _run_schedule(self) -> None:
         """Deals batches to the traders in turn, each at its time."""
         settings = self._settings
@@ -238,7 +254,7 @@ class Traders:
         due, number = time.perf_counter(), 0
         while True:
             while due <= time.perf_counter():
-                self._traders[number % len(self._traders)].due.put_nowait(due)
+                self.traders[number % len(self.traders)].due.put_nowait(due)
                 self._unanswered += 1
                 number += 1
                 due += interval_s
@@ -263,7 +279,10 @@ class Traders:
 async def run(settings: Settings) -> None:
     """Lives as its parent says."""
     traders = Traders(settings)
-    await obey({"open": traders.open, "begin": traders.begin, "end": traders.end, "pause": traders.pause})
+    try:
+        await obey({"open": traders.open, "begin": traders.begin, "end": traders.end, "pause": traders.pause})
+    finally:
+        await traders.close()
 
 
 def main() -> None:
