@@ -11,11 +11,14 @@ from exchange.feeds.updates import (
     BalancesData,
     BboData,
     BookData,
+    CandlesData,
     DepositsData,
     Fill,
     FillsData,
+    LiveCandle,
     OrdersData,
     PublicTrade,
+    TickerData,
     TradesData,
     Update,
     WithdrawalChange,
@@ -51,6 +54,8 @@ class Follower:
     balances: dict[int, AssetBalance] = field(default_factory=dict)
     deposits: list[DepositCredited] = field(default_factory=list)
     withdrawals: dict[str, WithdrawalChange] = field(default_factory=dict)
+    candles: dict[int, LiveCandle] = field(default_factory=dict)
+    ticker: TickerData | None = None
 
     def begin(self) -> None:
         self.snapshots += 1
@@ -91,6 +96,11 @@ class Follower:
                 self.best = update.data
             case TradesData(trades):
                 self.trades = [*trades] if whole else [*self.trades, *trades]
+            case CandlesData(candles):
+                self.candles = {} if whole else self.candles
+                self.candles |= {live.candle.open_ms: live for live in candles}
+            case TickerData():
+                self.ticker = update.data
             case OrdersData(changes):
                 self.orders = {} if whole else self.orders
                 for change in changes:
@@ -108,8 +118,6 @@ class Follower:
             case WithdrawalsData(withdrawals):
                 self.withdrawals = {} if whole else self.withdrawals
                 self.withdrawals |= {each.requested.withdrawal_id: each for each in withdrawals}
-            case _:
-                pass
 
     # ---- comparisons with the view at the same seq
 

@@ -16,14 +16,18 @@ The engine is never concerned.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from exchange.core.events import Trade
 from exchange.feeds.accounts import AccountTopics
 from exchange.feeds.book import BboTopic, BookTopic
+from exchange.feeds.candles import CandlesTopic
 from exchange.feeds.errors import FeedsOverrun, FeedUnavailable
+from exchange.feeds.history import History, PastTrades, newest_trades
 from exchange.feeds.keys import Channel, TopicKey
 from exchange.feeds.market import MarketTopics
 from exchange.feeds.message_log import Memory
+from exchange.feeds.tickers import TickerTopic
 from exchange.feeds.topic import Outgoing, Topic
 from exchange.feeds.trades import RecentTrades, TradesTopic, public
 from exchange.feeds.updates import Update
@@ -39,16 +43,28 @@ PRIVATE_KEPT_S = 120.0
 MAX_IDLE = 10_000
 """Topics without subscribers; beyond that the oldest are forgotten at once."""
 
+BEGIN_TIMEOUT_S = 10.0
+"""How long a topic may take to read what it continues, and to wait for others that do."""
+
+_CONTINUED = frozenset({Channel.TRADES, Channel.CANDLES, Channel.TICKER})
+
 Handed = list[tuple[Topic, list[Update]]]
 
 
 class Feeds:
-    """The streams of the exchange whose committed view this is."""
+    """The streams of the exchange whose committed view this is.
 
-    def __init__(self, view: CommittedView) -> None:
+    `history` is what candles and tickers continue; without it there are none. `horizon_ns`: nothing that the
+    view does not have yet will have an earlier time.
+    """
+
+    def __init__(self, view: CommittedView, history: History | None, horizon_ns: Callable[[], int]) -> None:
         self.woken = asyncio.Event()
         """Set when something was committed; the hub clears it before it drains."""
         self._view = view
+        self._history = history
+        self._horizon_ns = horizon_ns
+        self._beginning = asyncio.Lock()
         self._queue: deque[Committed] = deque()
         self._overrun = False
         self._outgoing = Outgoing()
@@ -116,9 +132,7 @@ class Feeds:
         """
         topic = self._topics.get(key)
         if topic is None:
-            self._fold()
-            topic = self._made(key)
-            self._topics[key] = topic
+            topic = await self._continued(key) if key.channel in _CONTINUED else self._add(self._new(key))
         topic.subscribers += 1
         self._idle_since_s.pop(topic, None)
         return topic
@@ -165,29 +179,83 @@ class Feeds:
         if not market:
             del self._markets[topic.key.market_id]
 
-    def _made(self, key: TopicKey) -> Topic:
-        """A new topic, as of the view's seq."""
-        view, outgoing = self._view, self._outgoing
-        if key.is_private:
-            return self._accounts.make(key, outgoing, self._fold)
-        market = self._markets.get(key.market_id) or MarketTopics(view, key.market_id)
+    async def _continued(self, key: TopicKey) -> Topic:
+        """A topic that begins with what is read. One after the other, for ClickHouse does one at a time."""
+        try:
+            async with asyncio.timeout(BEGIN_TIMEOUT_S), self._beginning:
+                topic = self._topics.get(key)
+                return self._add(await self._read(key)) if topic is None else topic
+        except TimeoutError as error:
+            raise FeedUnavailable(key, "ClickHouse takes too long") from error
 
+    def _add(self, topic: Topic) -> Topic:
+        self._topics[topic.key] = topic
+        return topic
+
+    def _new(self, key: TopicKey) -> Topic:
+        """A new topic of the view's seq that needs nothing but the view."""
+        self._fold()
+        if key.is_private:
+            return self._accounts.make(key, self._outgoing, self._fold)
+        market = self._market(key.market_id)
+        kind = BookTopic if key.channel is Channel.BOOK else BboTopic
+        return market.add(kind(key, self._view, self._outgoing, self._settler(market)))
+
+    async def _read(self, key: TopicKey) -> Topic:
+        """A new topic that continues what is in ClickHouse. Raises FeedUnavailable."""
+        history, recent = self._history, self._recent
+        match key.channel:
+            case Channel.TRADES:
+                newest = None if history is None else await newest_trades(history, key, recent.floor_seq)
+                return self._trades(key, newest)
+            case _ if history is None:
+                raise FeedUnavailable(key, "there is no ClickHouse")
+            case Channel.CANDLES:
+                past = await history.candles(key, recent.floor_seq)
+                kind: type[CandlesTopic | TickerTopic] = CandlesTopic
+            case _:
+                now_ms = self._horizon_ns() // 1_000_000
+                past = await history.minutes(key, recent.floor_seq, now_ms)
+                kind = TickerTopic
+        self._fold()
+        if past.seq < self._recent.floor_seq:
+            raise FeedUnavailable(key, "ClickHouse is too far behind")
+        market = self._market(key.market_id)
+        return market.add(
+            kind(
+                key,
+                self._view,
+                self._outgoing,
+                self._settler(market),
+                past,
+                self._recent.after(key.market_id, past.last_trade_id),
+                max(self._view.time_ns, self._horizon_ns()),
+            )
+        )
+
+    def _trades(self, key: TopicKey, past: PastTrades | None) -> Topic:
+        self._fold()
+        trades = self._recent.after(key.market_id, 0)
+        if past is not None and past.seq >= self._recent.floor_seq:
+            known = {trade.trade_id for trade in trades}
+            # ClickHouse may have what is not released here yet: that comes by itself.
+            older = [trade for trade in past.trades if trade.seq <= self._view.seq]
+            trades = [trade for trade in older if trade.trade_id not in known] + trades
+        market = self._market(key.market_id)
+        settle = self._settler(market)
+        return market.add(TradesTopic(key, self._view, self._outgoing, settle, trades))
+
+    def _market(self, market_id: int) -> MarketTopics:
+        """The market's topics, and all that has happened is told to them."""
+        market = self._markets.get(market_id)
+        if market is None:
+            market = self._markets[market_id] = MarketTopics(self._view, market_id, self._horizon_ns)
+        market.flush()
+        return market
+
+    def _settler(self, market: MarketTopics) -> Callable[[], None]:
         def settle() -> None:
             self._fold()
             market.flush()
 
-        topic: Topic
-        match key.channel:
-            case Channel.BOOK:
-                topic = BookTopic(key, view, outgoing, settle)
-            case Channel.BBO:
-                topic = BboTopic(key, view, outgoing, settle)
-            case Channel.TRADES:
-                trades = self._recent.after(key.market_id, 0)
-                topic = TradesTopic(key, view, outgoing, settle, trades)
-            case _:
-                raise FeedUnavailable(key, "this channel is not there yet")
-        market.flush()
-        market.add(topic)
-        self._markets[key.market_id] = market
-        return topic
+        return settle

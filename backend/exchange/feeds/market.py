@@ -1,27 +1,39 @@
 """All public streams of one market."""
 
+from collections.abc import Callable
+
 from exchange.feeds.book import BboTopic, BookTopic, best_levels
+from exchange.feeds.candles import CandlesTopic
 from exchange.feeds.keys import TopicKey
+from exchange.feeds.tickers import TickerTopic
 from exchange.feeds.topic import Topic
 from exchange.feeds.trades import TradesTopic
 from exchange.feeds.updates import PublicTrade
 from exchange.sequencer.committed import CommittedView
 
-NEED_DEPTH = (BookTopic, BboTopic)
+_NEED_DEPTH = (BookTopic, BboTopic, TickerTopic)
+_NEED_TRADES = (TradesTopic, CandlesTopic, TickerTopic)
 
 
 class MarketTopics:
-    """The topics of a market, and what makes updates of what has happened in it."""
+    """The topics of a market, and what makes updates of what has happened in it.
 
-    def __init__(self, view: CommittedView, market_id: int) -> None:
+    `horizon_ns`: nothing that the view does not have yet will have an earlier time.
+    """
+
+    def __init__(self, view: CommittedView, market_id: int, horizon_ns: Callable[[], int]) -> None:
         self._view = view
+        self._horizon_ns = horizon_ns
         self._market_id = market_id
         self._topics: dict[TopicKey, Topic] = {}
+        self._takers: list[TradesTopic | CandlesTopic | TickerTopic] = []
         self._watches = False
 
-    def add(self, topic: Topic) -> None:
+    def add(self, topic: Topic) -> Topic:
+        """The topic is new, and as of the view's seq."""
         self._topics[topic.key] = topic
         self._watch()
+        return topic
 
     def remove(self, topic: Topic) -> None:
         del self._topics[topic.key]
@@ -36,7 +48,8 @@ class MarketTopics:
         self._watch()
 
     def _watch(self) -> None:
-        watches = any(isinstance(topic, NEED_DEPTH) for topic in self._topics.values())
+        self._takers = [topic for topic in self._topics.values() if isinstance(topic, _NEED_TRADES)]
+        watches = any(isinstance(topic, _NEED_DEPTH) for topic in self._topics.values())
         if watches and not self._watches:
             self._view.watch_depth(self._market_id)
         elif self._watches and not watches:
@@ -44,15 +57,15 @@ class MarketTopics:
         self._watches = watches
 
     def take(self, trade: PublicTrade) -> None:
-        for topic in self._topics.values():
-            if isinstance(topic, TradesTopic):
-                topic.take(trade)
+        for topic in self._takers:
+            topic.take(trade)
 
     def flush(self) -> None:
         """One update for each topic in which something changed, as of the view's seq."""
         view = self._view
         seq, time_ns = view.seq, view.time_ns
         bids, asks = view.take_touched(self._market_id) if self._watches else (set(), set())
+        horizon_ns = max(time_ns, self._horizon_ns())
         depth_moved = bool(bids or asks)
         best = best_levels(view, self._market_id) if depth_moved else None
         for topic in self._topics.values():
@@ -65,3 +78,7 @@ class MarketTopics:
                         topic.change(seq, time_ns, best)
                 case TradesTopic():
                     topic.flush(seq, time_ns)
+                case CandlesTopic():
+                    topic.flush(seq, time_ns, horizon_ns)
+                case TickerTopic():
+                    topic.flush(seq, time_ns, horizon_ns, best)

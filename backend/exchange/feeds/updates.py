@@ -17,6 +17,7 @@ from exchange.core.events import (
 from exchange.core.words import Side
 from exchange.feeds.keys import TopicKey
 from exchange.projections.candles import CandleRow
+from exchange.projections.tickers import TickerRow
 from exchange.sequencer.open_orders import OpenOrder
 
 Level = tuple[int, int]
@@ -63,22 +64,14 @@ class TradesData(_Data, frozen=True):
 
 
 class TickerData(_Data, frozen=True):
-    """The last 24 hours of a market, and its best levels. All prices None: it never had a trade.
+    """The last 24 hours of a market, [open_ms, close_ms), and its best levels.
 
-    The window is [open_ms, close_ms): 1,440 whole minutes, the present one last. `open_ticks` is the price of
-    the last trade before it, when there is one; without a trade in it all prices are that of the last.
+    Without `row` it never had a trade.
     """
 
+    row: TickerRow | None
     open_ms: int
     close_ms: int
-    open_ticks: int | None
-    high_ticks: int | None
-    low_ticks: int | None
-    close_ticks: int | None
-    base_atoms: int
-    quote_atoms: int
-    trades: int
-    last_trade_id: int
     bid: Level | None
     ask: Level | None
 

@@ -1,0 +1,126 @@
+"""What streams continue from: the trades and candles in ClickHouse, and up to where it has them all."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from exchange.core.words import Side
+from exchange.feeds.errors import FeedUnavailable
+from exchange.feeds.keys import TopicKey
+from exchange.feeds.trades import SNAPSHOT_TRADES
+from exchange.feeds.updates import PublicTrade
+from exchange.projections.candles import CandleRow, candles
+from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.tickers import minute_candles
+from exchange.projections.trades import trades_page
+from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.errors import ClickHouseError
+
+FOLLOW_TIMEOUT_S = 2.0
+"""How long ClickHouse may take to be as new as is needed."""
+SHOWN_CANDLES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PastTrades:
+    """The newest trades of a market, oldest first, and nothing missing up to `seq`."""
+
+    seq: int
+    trades: list[PublicTrade]
+
+
+@dataclass(frozen=True, slots=True)
+class PastCandles:
+    """Candles of a market, oldest first, and no trade missing up to `seq`.
+
+    `before_ticks` is the price of the last trade before them, where that was asked for and there was one.
+    """
+
+    seq: int
+    candles: list[CandleRow]
+    before_ticks: int | None = None
+
+    @property
+    def last_trade_id(self) -> int:
+        return self.candles[-1].last_trade_id if self.candles else 0
+
+
+class History(Protocol):
+    """Each read waits a while until `from_seq` is there. Raises FeedUnavailable."""
+
+    async def trades(self, key: TopicKey, from_seq: int) -> PastTrades:
+        """The newest trades of the key's market."""
+
+    async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
+        """The newest candles of the key's market and interval."""
+
+    async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
+        """The one-minute candles of the ticker's window at `now_ms`, in the key's market."""
+
+
+class ClickHouseHistory:
+    """The history that the projection keeps."""
+
+    def __init__(self, clickhouse: ClickHouse, projection: ClickHouseProjection) -> None:
+        self._clickhouse = clickhouse
+        self._projection = projection
+
+    async def trades(self, key: TopicKey, from_seq: int) -> PastTrades:
+        seq = await self._reached(key, from_seq)
+        try:
+            page = await trades_page(self._clickhouse, seq, key.market_id, limit=SNAPSHOT_TRADES)
+        except (ClickHouseError, TimeoutError) as error:
+            raise FeedUnavailable(key, "ClickHouse does not answer") from error
+        self._check(key, seq)
+        newest = [
+            PublicTrade(
+                row.market_id,
+                row.trade_id,
+                row.seq,
+                row.time_ns,
+                row.price_ticks,
+                row.size_lots,
+                row.base_atoms,
+                row.quote_atoms,
+                Side(row.taker_side),
+            )
+            for row in page.items
+        ]
+        return PastTrades(seq, newest[::-1])
+
+    async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
+        seq = await self._reached(key, from_seq)
+        try:
+            found = await candles(self._clickhouse, seq, key.market_id, key.interval, limit=SHOWN_CANDLES)
+        except (ClickHouseError, TimeoutError) as error:
+            raise FeedUnavailable(key, "ClickHouse does not answer") from error
+        self._check(key, seq)
+        return PastCandles(seq, found.items)
+
+    async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
+        seq, market_id = await self._reached(key, from_seq), key.market_id
+        try:
+            found = await minute_candles(self._clickhouse, seq, [market_id], now_ms)
+        except (ClickHouseError, TimeoutError) as error:
+            raise FeedUnavailable(key, "ClickHouse does not answer") from error
+        self._check(key, seq)
+        return PastCandles(seq, found.items.get(market_id, []), found.before_ticks.get(market_id))
+
+    async def _reached(self, key: TopicKey, from_seq: int) -> int:
+        if not await self._projection.reached(from_seq, FOLLOW_TIMEOUT_S):
+            raise FeedUnavailable(key, "ClickHouse is too far behind")
+        return self._projection.seq
+
+    def _check(self, key: TopicKey, seq: int) -> None:
+        """What was read is worth nothing when it was being emptied meanwhile."""
+        if self._projection.seq < seq:
+            raise FeedUnavailable(key, "ClickHouse is being filled again")
+
+
+async def newest_trades(history: History, key: TopicKey, from_seq: int) -> PastTrades | None:
+    """The trades that a stream of trades begins with; None when it has to do with those in memory."""
+    try:
+        async with asyncio.timeout(FOLLOW_TIMEOUT_S):
+            return await history.trades(key, from_seq)
+    except (FeedUnavailable, TimeoutError):
+        return None

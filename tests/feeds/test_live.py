@@ -1,0 +1,283 @@
+"""Trades, candles and tickers that move with trades and the clock, against a computation from all trades."""
+
+import asyncio
+import random
+
+import pytest
+from tests.feeds.follower import Follower
+from tests.feeds.venue import SECOND_NS, FedExchange, candles_of, ticker_of
+
+from exchange.feeds.errors import FeedUnavailable
+from exchange.feeds.keys import Channel, TopicKey
+from exchange.feeds.trades import RecentTrades
+from exchange.feeds.updates import CandlesData, TickerData
+from exchange.projections.candles import INTERVALS_S
+
+INTERVALS = sorted(INTERVALS_S)
+TICKER = TopicKey(Channel.TICKER, 1)
+TRADES = TopicKey(Channel.TRADES, 1)
+
+
+def candles_key(interval: str) -> TopicKey:
+    return TopicKey(Channel.CANDLES, 1, interval)
+
+
+class Audience:
+    """Followers of some topics, some of which stall now and then; fed as the hub would."""
+
+    def __init__(self, venue: FedExchange, chance: random.Random) -> None:
+        self.venue = venue
+        self.chance = chance
+        self.followers: list[Follower] = []
+
+    async def join(self, key: TopicKey) -> Follower:
+        follower = Follower(await self.venue.feeds.open(key))
+        follower.begin()
+        self.followers.append(follower)
+        return follower
+
+    def stall_some(self) -> None:
+        for follower in self.followers:
+            if not follower.stalled:
+                follower.stalled = self.chance.random() < 0.2
+            elif self.chance.random() < 0.3:
+                follower.catch_up()
+
+    def flush(self) -> None:
+        for topic, updates in self.venue.feeds.advance():
+            for update in updates:
+                for follower in self.followers:
+                    if follower.topic is topic:
+                        follower.offer(update)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_live_candles_are_those_of_all_trades(seed: int) -> None:
+    venue, chance = FedExchange(seed), random.Random(seed)
+    venue.run(20)
+    audience = Audience(venue, chance)
+    for step in range(250):
+        venue.run(chance.randrange(25))
+        venue.pass_time(chance.choice([0, 0, 0, 1, 40, 400, 5_000, 90_000]))
+        if step % 10 == 0:
+            venue.history.lag = chance.randrange(20)
+            await audience.join(candles_key(chance.choice(INTERVALS)))
+        audience.stall_some()
+        if chance.random() < 0.6:
+            audience.flush()
+            for follower in audience.followers:
+                if not follower.stalled:
+                    check_candles(venue, follower)
+    assert sum(len(follower.received) for follower in audience.followers) > 500
+
+
+def check_candles(venue: FedExchange, follower: Follower) -> None:
+    interval = follower.topic.key.interval
+    expected = {row.open_ms: row for row in candles_of(venue.of_market(1), interval)}
+    assert follower.candles.keys() <= expected.keys()
+    assert not expected or max(expected) in follower.candles, "the newest is always told"
+    for open_ms, live in follower.candles.items():
+        assert live.candle == expected[open_ms]
+        end_ns = open_ms * 1_000_000 + INTERVALS_S[interval] * SECOND_NS
+        assert live.closed == (end_ns <= venue.traffic.time_ns)
+
+
+async def test_a_candle_is_closed_once_its_interval_is_over_and_never_changes_after() -> None:
+    venue = FedExchange(4)
+    follower = Follower(await venue.feeds.open(candles_key("1m")))
+    follower.begin()
+    closed: dict[int, object] = {}
+    for _ in range(300):
+        venue.run(10)
+        for _, updates in venue.feeds.advance():
+            for update in updates:
+                follower.offer(update)
+                assert isinstance(update.data, CandlesData)
+                for live in update.data.candles:
+                    before = closed.get(live.candle.open_ms)
+                    assert before in (None, live)
+                    if live.closed:
+                        closed[live.candle.open_ms] = live
+    assert len(closed) > 20
+
+
+async def test_time_alone_closes_a_candle_for_whoever_listens_and_whoever_was_away() -> None:
+    venue = FedExchange(4)
+    topic = await venue.feeds.open(candles_key("1m"))
+    while not venue.of_market(1):
+        venue.run(10)
+    venue.feeds.advance()
+    listens, away = Follower(topic), Follower(topic)
+    listens.begin()
+    away.begin()
+    away.stalled = True
+    venue.pass_time(60)
+    [(_, [update])] = venue.feeds.advance()
+    listens.offer(update)
+    assert (update.prev_seq, update.seq) == (venue.view.seq, venue.view.seq)
+    assert update.time_ns == venue.traffic.time_ns
+    assert venue.feeds.advance() == [], "it is told once"
+    away.catch_up()
+    assert away.candles == listens.candles
+    assert list(away.candles.values())[-1].closed
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_live_ticker_is_that_of_all_trades(seed: int) -> None:
+    venue, chance = FedExchange(seed), random.Random(seed)
+    venue.run(20)
+    audience = Audience(venue, chance)
+    for step in range(250):
+        venue.run(chance.randrange(25))
+        venue.pass_time(chance.choice([0, 0, 0, 1, 40, 600, 8_000, 90_000]))
+        if step % 25 == 0:
+            venue.history.lag = chance.randrange(20)
+            await audience.join(TICKER)
+            for follower in audience.followers[:-1]:
+                if chance.random() < 0.1:
+                    follower.begin()
+        audience.stall_some()
+        if chance.random() < 0.6:
+            audience.flush()
+            for follower in audience.followers:
+                if not follower.stalled:
+                    check_ticker(venue, follower)
+    assert sum(len(follower.received) for follower in audience.followers) > 500
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_a_ticker_that_begins_late_is_that_of_all_trades(seed: int) -> None:
+    venue, chance = FedExchange(seed), random.Random(seed)
+    venue.run(20)
+    for _ in range(30):
+        venue.run(chance.randrange(25))
+        venue.pass_time(chance.choice([0, 40, 8_000, 90_000]))
+    venue.history.lag = chance.randrange(20)
+    follower = Follower(await venue.feeds.open(TICKER))
+    follower.begin()
+    check_ticker(venue, follower)
+
+
+def check_ticker(venue: FedExchange, follower: Follower) -> None:
+    told = follower.ticker
+    assert told is not None
+    expected = ticker_of(venue.of_market(1), venue.traffic.time_ns)
+    assert (told.row is None) == (expected is None)
+    if told.row is not None and expected is not None:
+        assert (told.open_ms, told.close_ms) == (expected.open_ms, expected.close_ms)
+        for name in TICKER_FIELDS:
+            assert getattr(told.row, name) == getattr(expected, name), name
+    bids, asks = venue.view.depth(1, 1)
+    assert (told.bid, told.ask) == (bids[0] if bids else None, asks[0] if asks else None)
+
+
+TICKER_FIELDS = (
+    *("open_ms", "close_ms", "open_ticks", "high_ticks", "low_ticks", "close_ticks"),
+    *("base_atoms", "quote_atoms", "trades"),
+)
+
+
+async def test_a_tickers_window_slides_without_a_trade() -> None:
+    venue = FedExchange(4)
+    follower = Follower(await venue.feeds.open(TICKER))
+    follower.begin()
+    venue.run(500)
+    for _, [update] in venue.feeds.advance():
+        follower.offer(update)
+    venue.pass_time(86_400)
+    [(_, [update])] = venue.feeds.advance()
+    assert update.prev_seq == update.seq == venue.view.seq
+    assert isinstance(update.data, TickerData)
+    row = update.data.row
+    assert row is not None
+    assert row.open_ticks == row.high_ticks == row.low_ticks == row.close_ticks
+    assert (row.base_atoms, row.trades) == (0, 0)
+    assert follower.topic.since(update.seq) == [update], "whoever was away at that time gets it"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_trades_are_told_each_once_in_their_order(seed: int) -> None:
+    venue, chance = FedExchange(seed), random.Random(seed)
+    venue.run(20)
+    audience = Audience(venue, chance)
+    for step in range(250):
+        venue.run(chance.randrange(25))
+        if step % 25 == 0:
+            venue.history.lag = chance.randrange(20)
+            await audience.join(TRADES)
+        audience.stall_some()
+        if chance.random() < 0.6:
+            audience.flush()
+            expected = venue.of_market(1)
+            for follower in audience.followers:
+                if not follower.stalled:
+                    assert follower.trades == expected[-len(follower.trades) or len(expected) :]
+                    assert len(follower.trades) >= min(50, len(expected))
+    assert all(follower.snapshots == 1 for follower in audience.followers)
+
+
+async def test_who_missed_more_than_a_thousand_trades_gets_a_snapshot() -> None:
+    venue = FedExchange(4)
+    topic = await venue.feeds.open(TRADES)
+    began = topic.seq
+    while len(venue.of_market(1)) < 1_000:
+        venue.run(5)
+        venue.feeds.advance()
+    assert topic.since(began) is not None
+    while len(venue.of_market(1)) <= 1_300:
+        venue.run(5)
+        venue.feeds.advance()
+    assert topic.since(began) is None
+    trades = venue.of_market(1)
+    cursor = trades[-900].seq
+    [merged] = topic.since(cursor) or []
+    assert merged.data.trades == tuple(trade for trade in trades if trade.seq > cursor)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h")], ids=["ticker", "candles"])
+async def test_once_live_a_stream_needs_clickhouse_no_more(key: TopicKey) -> None:
+    venue = FedExchange(4)
+    venue.run(300)
+    venue.history.is_away = True
+    with pytest.raises(FeedUnavailable):
+        await venue.feeds.open(key)
+    venue.history.is_away = False
+    follower = Follower(await venue.feeds.open(key))
+    follower.begin()
+    venue.history.is_away = True
+    venue.run(500)
+    for _, [update] in venue.feeds.advance():
+        follower.offer(update)
+    check_ticker(venue, follower) if key is TICKER else check_candles(venue, follower)
+    assert await venue.feeds.open(key) is follower.topic
+
+
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h")], ids=["ticker", "candles"])
+async def test_a_stream_does_not_begin_with_a_gap(key: TopicKey) -> None:
+    """ClickHouse is behind what is remembered: between the two there may be trades."""
+    venue = FedExchange(4)
+    venue.feeds._recent = RecentTrades(venue.view.seq, capacity=20)
+    while len(venue.trades) < 60:
+        venue.run(10)
+    venue.feeds.drain()
+    venue.history.lag = venue.view.seq - venue.trades[8].seq
+    with pytest.raises(FeedUnavailable):
+        await venue.feeds.open(key)
+    venue.history.lag = venue.view.seq - venue.trades[-20].seq
+    assert await venue.feeds.open(key)
+
+
+async def test_trades_begin_with_those_in_memory_when_clickhouse_is_away() -> None:
+    venue = FedExchange(4)
+    venue.run(300)
+    venue.history.is_away = True
+    topic = await venue.feeds.open(TRADES)
+    assert topic.snapshot().data.trades == tuple(venue.of_market(1)[-50:])  # type: ignore[union-attr]
+
+
+async def test_many_who_ask_at_once_share_one_read() -> None:
+    venue = FedExchange(4)
+    venue.run(300)
+    topics = await asyncio.gather(*(venue.feeds.open(TICKER) for _ in range(50)))
+    assert len(set(topics)) == 1
+    assert (topics[0].subscribers, venue.history.reads) == (50, 1)
