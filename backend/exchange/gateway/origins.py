@@ -14,12 +14,17 @@ def check_origin(method: str, origin: str | None, allowed: frozenset[str], *, us
     if method in SAFE_METHODS:
         return
     if origin is not None:
-        if origin not in allowed:
-            raise OriginRefused(
-                GatewayCode.ORIGIN_NOT_ALLOWED, "requests from this origin are not taken", value=origin
-            )
+        require_allowed(origin, allowed)
     elif uses_cookie:
         raise OriginRefused(
             GatewayCode.ORIGIN_REQUIRED,
             "a request that is authorised by a cookie must state its Origin; programs use the bearer token",
+        )
+
+
+def require_allowed(origin: str, allowed: frozenset[str]) -> None:
+    """Raises OriginRefused (origin_not_allowed)."""
+    if origin not in allowed:
+        raise OriginRefused(
+            GatewayCode.ORIGIN_NOT_ALLOWED, "requests from this origin are not taken", value=origin
         )

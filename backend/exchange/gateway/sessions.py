@@ -2,12 +2,13 @@
 
 Read from memory on every request: a bounded cache, least recently used out first, so an order causes no
 SQL. A revoked token stays in the cache as a tombstone, so a look-up that was already under way can not
-bring it back. One process holds one cache: a revocation by another process is seen when the entry leaves.
+bring it back. One process holds one cache: that a session was ended elsewhere is told by the database
+(`session_endings`). Whoever serves a session for longer than a request watches for its end.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import asyncpg
@@ -16,7 +17,10 @@ from exchange.gateway.refusals import GatewayCode, SessionRefused
 from exchange.gateway.tokens import is_token, new_token, sha256
 
 DEFAULT_LIFETIME_S = 12 * 3600
+ENDED_CHANNEL = "session_ended"
+"""What the database notifies of, with the token's hash in hex."""
 _SQL_TIMEOUT_S = 5.0
+_CHECKED_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,14 @@ class Sessions:
         self._lifetime_ns = lifetime_s * 10**9
         self._max_cached = max_cached
         self._cache: OrderedDict[bytes, Session | None] = OrderedDict()
+        self._watchers: list[tuple[Callable[[bytes], None], Callable[[], Iterable[bytes]]]] = []
+
+    def watch(self, on_ended: Callable[[bytes], None], held: Callable[[], Iterable[bytes]]) -> None:
+        """From now on `on_ended` is told the token's hash of each session that is ended, here or elsewhere.
+
+        `held` gives those in use, so that the end of none is missed. A session that expires is not told of.
+        """
+        self._watchers.append((on_ended, held))
 
     async def open(self, owner: str, account_id: int) -> tuple[str, Session]:
         """A new session's token, told once, and the session. Sessions long over are forgotten."""
@@ -86,15 +98,43 @@ class Sessions:
         return session
 
     async def revoke(self, token: str) -> None:
-        """Ends a session: for this process at once, for good when this returns."""
+        """Ends a session: for this process at once, for good and for others when this returns."""
         token_hash = sha256(token)
-        self._remember(token_hash, None)
+        self.forget(token_hash)
         async with asyncio.timeout(_SQL_TIMEOUT_S):
             await self._pool.execute(
-                "UPDATE sessions SET revoked_ns = $2 WHERE token_hash = $1 AND revoked_ns IS NULL",
+                """
+                WITH ended AS (
+                    UPDATE sessions SET revoked_ns = $2 WHERE token_hash = $1 AND revoked_ns IS NULL
+                    RETURNING token_hash
+                )
+                SELECT pg_notify($3, encode(token_hash, 'hex')) FROM ended
+                """,
                 token_hash,
                 self._clock_ns(),
+                ENDED_CHANNEL,
             )
+
+    def forget(self, token_hash: bytes) -> None:
+        """A session was ended, here or elsewhere: from now on it is refused, and who serves it is told."""
+        self._remember(token_hash, None)
+        for on_ended, _ in self._watchers:
+            on_ended(token_hash)
+
+    async def check(self) -> None:
+        """Asks the database for the sessions in use, in case it was not heard that one was ended."""
+        in_use = {token_hash for token_hash, session in self._cache.items() if session is not None}
+        for _, held in self._watchers:
+            in_use.update(held())
+        hashes = list(in_use)
+        for start in range(0, len(hashes), _CHECKED_AT_ONCE):
+            asked = hashes[start : start + _CHECKED_AT_ONCE]
+            async with asyncio.timeout(_SQL_TIMEOUT_S):
+                rows = await self._pool.fetch(
+                    "SELECT token_hash FROM sessions WHERE token_hash = ANY($1) AND revoked_ns IS NULL", asked
+                )
+            for token_hash in set(asked) - {row["token_hash"] for row in rows}:
+                self.forget(token_hash)
 
     async def _load(self, token_hash: bytes) -> None:
         async with asyncio.timeout(_SQL_TIMEOUT_S):
