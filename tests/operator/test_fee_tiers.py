@@ -213,6 +213,7 @@ async def test_nobody_is_moved_while_the_read_tables_are_behind(
         assert await stage.worker.review() == 0
     assert stage.tiers() == (1, 1)
     assert await stage.tables.reached(stage.engine.sequencer.committed.seq, 10)
+    assert await stage.trades.reached(stage.engine.sequencer.committed.seq, 10)
     assert await stage.worker.review() == 2
 
 

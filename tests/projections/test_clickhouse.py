@@ -22,6 +22,7 @@ from exchange.projections import blocks, trades
 from exchange.projections import clickhouse as projection_module
 from exchange.projections.candles import CandleRow, candles
 from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.errors import CursorMoved
 from exchange.projections.trades import TradeTotals, trade_totals, trades_page
 from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.stores.clickhouse import ClickHouse
@@ -47,6 +48,12 @@ async def running(projection: ClickHouseProjection) -> AsyncIterator[ClickHouseP
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def new_rows(
+    projection: ClickHouseProjection, journaled: JournaledExchange
+) -> list[trades.RowOfTrades]:
+    return [trades.trades_of(row) for row in await journaled.tail.read_events(projection.seq)]
 
 
 async def caught_up(pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
@@ -156,7 +163,7 @@ async def test_a_crash_around_any_step_neither_loses_nor_doubles_a_trade(
         with monkeypatch.context() as patch:
             crash(patch, step)
             with pytest.raises(Crash):
-                await projection.apply(await journaled.tail.read(projection.seq))
+                await projection.apply(await new_rows(projection, journaled))
     with capture_logs() as logs:
         await caught_up(pool, journaled, clickhouse)
     assert logs == [], "an interrupted block is repeated, nothing is rebuilt"
@@ -171,7 +178,7 @@ async def test_a_repeated_large_block_is_still_there_once(
         for number in range(1, 60_001)
     ]
     for _ in range(3):
-        await trades.insert_trades(clickhouse, rows, "1-1")
+        await trades.insert_trades(clickhouse, list(zip(*rows, strict=True)), "1-1")
     assert await trade_totals(clickhouse) == TradeTotals.whole(60_000, 60_000 * 60_001 // 2)
     read = (await candles(clickhouse, 0, 1, "1m")).items
     assert sum(candle.quote_atoms for candle in read) == 60_000 * 2**127, "sums do not wrap"
@@ -210,6 +217,52 @@ async def test_a_crash_while_starting_over_is_made_good_at_the_next_start(
         await check(journaled, clickhouse)
 
 
+async def newest_generation(pool: asyncpg.Pool) -> int | None:
+    found: int | None = await pool.fetchval("SELECT max(generation) FROM clickhouse_blocks")
+    return found
+
+
+@pytest.mark.parametrize("while_it_trades", [False, True])
+async def test_blocks_that_another_process_forgets_are_noticed_and_all_is_filled_again(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse, while_it_trades: bool
+) -> None:
+    await journaled.random_batches(14, batches=10)
+    async with running(follower(pool, journaled, clickhouse)) as projection:
+        assert await projection.reached(journaled.state.seq, 30)
+        generation = await newest_generation(pool)
+        async with pool.acquire() as connection:
+            await blocks.forget_blocks(connection)
+        if while_it_trades:
+            await journaled.random_batches(15, batches=5)
+        async with asyncio.timeout(20):
+            while await newest_generation(pool) in {None, generation}:  # noqa: ASYNC110 - of a database
+                await asyncio.sleep(0.05)
+        assert await projection.reached(journaled.state.seq, 30)
+    await check(journaled, clickhouse)
+
+
+async def test_totals_counted_while_another_process_adds_a_block_empty_nothing(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await journaled.random_batches(16, batches=10)
+    first = follower(pool, journaled, clickhouse)
+    await first.load()
+    rows = await new_rows(first, journaled)
+    await first.apply(rows[: len(rows) // 2])
+
+    async def count_later(counted: ClickHouse) -> TradeTotals:
+        await first.apply(rows[len(rows) // 2 :])
+        return await trade_totals(counted)
+
+    monkeypatch.setattr(projection_module, "trade_totals", count_later)
+    with pytest.raises(CursorMoved):
+        await follower(pool, journaled, clickhouse).load()
+    await check(journaled, clickhouse)
+
+
 async def test_two_followers_do_not_write_a_trade_twice(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:
@@ -243,7 +296,7 @@ async def test_old_blocks_are_forgotten(
     await projection.load()
     for seed in range(6):
         await journaled.random_batches(seed, batches=4)
-        await projection.apply(await journaled.tail.read(projection.seq))
+        await projection.apply(await new_rows(projection, journaled))
     assert await pool.fetchval("SELECT count(*) FROM clickhouse_blocks") == 2
     await caught_up(pool, journaled, clickhouse)
     await check(journaled, clickhouse)
@@ -254,11 +307,11 @@ class Unreachable(ClickHouse):
 
     failures = 3
 
-    async def insert(self, *arguments: Any, **options: Any) -> None:
+    async def insert_columns(self, *arguments: Any, **options: Any) -> None:
         if self.failures:
             self.failures -= 1
             raise ClickHouseError("not now")
-        await super().insert(*arguments, **options)
+        await super().insert_columns(*arguments, **options)
 
 
 async def test_it_tries_again_and_warns_while_clickhouse_fails(

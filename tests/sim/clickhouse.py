@@ -108,23 +108,23 @@ class SimClickHouse:
         self._server.truncate(words[2])
         await self._travel()
 
-    async def insert(
+    async def insert_columns(
         self,
         table: str,
-        columns: Sequence[str],
-        rows: Sequence[Sequence[object]],
+        names: Sequence[str],
+        columns: Sequence[Sequence[object]],
         *,
         token: str,
         timeout_s: float = 10.0,
     ) -> None:
         assert table == "trades"
-        assert columns[1] == "trade_id"
+        assert names[1] == "trade_id"
         await self._travel()
         if self._faults.happens("clickhouse_failed", 0.05):
             self._faults.note("clickhouse_failed")
             raise ClickHouseError("the simulated server fails")
         # What was handed to the server is done, whether somebody still waits for it or not.
-        self._server.insert(token, rows)
+        self._server.insert(token, list(zip(*columns, strict=True)))
         if self._faults.happens("clickhouse_ambiguous", 0.05):
             self._faults.note("clickhouse_ambiguous")
             await asyncio.sleep(timeout_s)

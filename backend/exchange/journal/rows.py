@@ -36,6 +36,16 @@ class JournalRow:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEvents:
+    """A committed batch for those who only look for a few of its events: these, still encoded."""
+
+    seq_first: int
+    seq_last: int
+    time_ns: int
+    events: bytes
+
+
 def encode_payload(payload: Sequence[Command] | Sequence[Sequence[Event]]) -> bytes:
     """Bytes of a row's commands or events."""
     return _ENCODER.encode(payload)
@@ -99,3 +109,8 @@ SELECT seq_first, seq_last, epoch, time_ns, rules_version, commands, events, has
 FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2
 """
 """The rows after a seq, in order. By `seq_last`, so that a row that overlaps another can not hide."""
+
+READ_EVENTS = """
+SELECT seq_first, seq_last, time_ns, events FROM journal WHERE seq_last > $1 ORDER BY seq_last LIMIT $2
+"""
+"""The same rows without what they were made of."""

@@ -6,10 +6,11 @@ process wakes them after each commit; polling covers every other process and a l
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import asyncpg
 
-from exchange.journal.rows import READ_ROWS, JournalRow, decode_row
+from exchange.journal.rows import READ_EVENTS, READ_ROWS, JournalRow, StoredEvents, decode_row
 
 
 class Tail:
@@ -40,6 +41,20 @@ class Tail:
         )
         return time_ns
 
+    async def read_events(self, after_seq: int, max_rows: int = 64) -> list[StoredEvents]:
+        """The events of the next rows after `after_seq`, not decoded; otherwise as `read`."""
+        records = await self._pool.fetch(READ_EVENTS, after_seq, max_rows)
+        return [StoredEvents(*record) for record in records]
+
+    async def next_events(self, after_seq: int, max_rows: int = 64) -> list[StoredEvents]:
+        """As `read_events`, but waits a little when there are none yet."""
+        woken = self._woken
+        rows = await self.read_events(after_seq, max_rows)
+        if not rows:
+            await self._wait(woken)
+            rows = await self.read_events(after_seq, max_rows)
+        return rows
+
     async def is_overtaken(self, seq: int, epoch: int) -> bool:
         """Whether an engine of a later epoch has written after `seq`: what was known then is old by now."""
         overtaken: bool = await self._pool.fetchval(
@@ -56,8 +71,10 @@ class Tail:
                 after_seq = rows[-1].seq_last
                 yield rows
                 continue
-            try:
-                async with asyncio.timeout(self._poll_s):
-                    await woken.wait()
-            except TimeoutError:
-                pass
+            await self._wait(woken)
+
+    async def _wait(self, woken: asyncio.Event) -> None:
+        """Until this was set, or for as long as a lost wake-up may take."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_s):
+                await woken.wait()

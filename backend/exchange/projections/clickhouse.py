@@ -10,15 +10,14 @@ with those recorded, and on a mismatch all is filled again from the journal. Nob
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 
 import asyncpg
 import structlog
 
-from exchange.core.events import Trade
 from exchange.journal.errors import HeadLost
 from exchange.journal.progress import Progress
-from exchange.journal.rows import JournalRow
 from exchange.journal.tail import Tail
 from exchange.projections.blocks import (
     Block,
@@ -30,7 +29,15 @@ from exchange.projections.blocks import (
 )
 from exchange.projections.cursor import CLICKHOUSE, move_cursor, read_cursor
 from exchange.projections.errors import CursorMoved
-from exchange.projections.trades import TradeTotals, empty_trades, insert_trades, trade_rows, trade_totals
+from exchange.projections.trades import (
+    RowOfTrades,
+    TradeTotals,
+    empty_trades,
+    insert_trades,
+    trade_columns,
+    trade_totals,
+    trades_of,
+)
 from exchange.stores.clickhouse import ClickHouse
 
 ROWS_PER_READ = 128
@@ -82,12 +89,11 @@ class ClickHouseProjection:
         while True:
             try:
                 await self.load()
-                async for rows in self._tail.follow(self.seq, ROWS_PER_READ):
-                    for chunk in in_blocks(rows, MAX_TRADES_PER_BLOCK):
-                        await self.apply(chunk)
-                    retry_s = FIRST_RETRY_S
-                    if len(rows) < ROWS_PER_READ:
-                        await asyncio.sleep(self._insert_interval_s)
+                async with aclosing(self._followed()) as followed:
+                    async for rows in followed:
+                        for chunk in in_blocks(rows, MAX_TRADES_PER_BLOCK):
+                            await self.apply(chunk)
+                        retry_s = FIRST_RETRY_S
             except HeadLost:
                 raise
             except CursorMoved as error:
@@ -100,7 +106,7 @@ class ClickHouseProjection:
     async def load(self) -> None:
         """Finishes an interrupted block, compares totals, and starts over when they differ.
 
-        Raises HeadLost, ClickHouseError.
+        Raises HeadLost, CursorMoved, ClickHouseError.
         """
         await self._clickhouse.migrate()
         async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
@@ -111,28 +117,28 @@ class ClickHouseProjection:
         if ahead > head_seq:
             raise HeadLost("ClickHouse", ahead, head_seq)
         if last is not None and not last.inserted:
-            await self._insert(last, trade_rows(await self._stretch(last)), cursor_seq)
+            await self._insert(last, await self._stretch(last), cursor_seq)
             cursor_seq = last.seq_last
         found = await trade_totals(self._clickhouse)
         expected = _totals_after(last)
         if found != expected:
+            await self._require_last(last)
             log.warning("clickhouse_rebuild", expected=str(expected), found=str(found))
             await self.reset()
             return
         self._last = last
         self._progress.set(cursor_seq)
 
-    async def apply(self, rows: list[JournalRow]) -> None:
+    async def apply(self, rows: list[RowOfTrades]) -> None:
         """Brings the batches, which follow on `seq`, into ClickHouse. Raises CursorMoved, ClickHouseError."""
         assert rows[0].seq_first == self.seq + 1
         seq_after, seq_last = self.seq, rows[-1].seq_last
-        trades = trade_rows(rows)
-        if trades:
-            ids = [event.trade_id for event in _trades(rows)]
+        ids = [trade_id for row in rows for trade_id in row.ids]
+        if ids:
             block = next_block(self._last, seq_after, seq_last, ids)
             async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
                 await record_block(connection, block, seq_after)
-            await self._insert(block, trades, seq_after)
+            await self._insert(block, rows, seq_after)
             self._last = block
         else:
             async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
@@ -149,39 +155,80 @@ class ClickHouseProjection:
             await forget_blocks(connection)
         await empty_trades(self._clickhouse)
 
-    async def _insert(self, block: Block, trades: list[tuple[object, ...]], cursor_seq: int) -> None:
-        assert len(trades) == block.trades
-        await insert_trades(self._clickhouse, trades, block.token)
+    async def _followed(self) -> AsyncGenerator[list[RowOfTrades]]:
+        """What follows on `seq`, in order, for ever. While catching up, the next is read during an insert.
+
+        Raises CursorMoved when there is nothing new and somebody else has moved the cursor: back to the
+        beginning, to have everything filled again, or ahead.
+        """
+        rows = await self._read(self.seq)
+        while True:
+            if len(rows) == ROWS_PER_READ:
+                ahead = asyncio.create_task(self._read(rows[-1].seq_last))
+                try:
+                    yield rows
+                    rows = await ahead
+                finally:
+                    ahead.cancel()
+                continue
+            if rows:
+                yield rows
+                await asyncio.sleep(self._insert_interval_s)
+            else:
+                await self._require_cursor()
+            rows = await self._read(self.seq)
+
+    async def _read(self, seq: int) -> list[RowOfTrades]:
+        """The next rows after `seq`; empty when there are none for a while."""
+        rows = []
+        for row in await self._tail.next_events(seq, ROWS_PER_READ):
+            rows.append(trades_of(row))
+            await asyncio.sleep(0)  # a long stretch must not keep the engine, on the same loop, from its work
+        return rows
+
+    async def _require_cursor(self) -> None:
+        async with asyncio.timeout(POSTGRES_TIMEOUT_S):
+            cursor_seq = await read_cursor(self._pool, CLICKHOUSE)
+        if cursor_seq != self.seq:
+            raise CursorMoved(CLICKHOUSE, self.seq)
+
+    async def _require_last(self, block: Block | None) -> None:
+        """Totals that were counted while another process added a block say nothing. Raises CursorMoved."""
+        async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
+            last = await last_block(connection)
+        if (last and last.token) != (block and block.token):
+            raise CursorMoved(CLICKHOUSE, 0 if block is None else block.seq_last)
+
+    async def _insert(self, block: Block, rows: list[RowOfTrades], cursor_seq: int) -> None:
+        columns = trade_columns(rows)
+        assert len(columns[0]) == block.trades
+        await insert_trades(self._clickhouse, columns, block.token)
         async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
             await mark_inserted(connection, block, cursor_seq)
 
-    async def _stretch(self, block: Block) -> list[JournalRow]:
+    async def _stretch(self, block: Block) -> list[RowOfTrades]:
         """The journal's rows of a recorded block; its ends are ends of rows."""
-        rows: list[JournalRow] = []
+        rows: list[RowOfTrades] = []
         seq = block.seq_after
         while seq < block.seq_last:
-            read = await self._tail.read(seq, ROWS_PER_READ)
-            rows.extend(row for row in read if row.seq_last <= block.seq_last)
+            read = await self._tail.read_events(seq, ROWS_PER_READ)
+            rows.extend(trades_of(row) for row in read if row.seq_last <= block.seq_last)
             seq = read[-1].seq_last
         return rows
 
 
-def in_blocks(rows: list[JournalRow], max_trades: int) -> Iterator[list[JournalRow]]:
+def in_blocks(rows: list[RowOfTrades], max_trades: int) -> Iterator[list[RowOfTrades]]:
     """The rows in lists of about `max_trades` trades, never splitting a row."""
-    chunk: list[JournalRow] = []
+    chunk: list[RowOfTrades] = []
     trades = 0
     for row in rows:
         chunk.append(row)
-        trades += sum(1 for _ in _trades([row]))
+        trades += len(row.trades)
         if trades >= max_trades:
             yield chunk
             chunk, trades = [], 0
     if chunk:
         yield chunk
-
-
-def _trades(rows: list[JournalRow]) -> Iterator[Trade]:
-    return (event for row in rows for events in row.events for event in events if isinstance(event, Trade))
 
 
 def _totals_after(block: Block | None) -> TradeTotals:

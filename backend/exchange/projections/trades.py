@@ -1,11 +1,13 @@
 """Table `trades` in ClickHouse: every trade of every market."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, Union, get_args
 
-from exchange.core.events import Trade
-from exchange.journal.rows import JournalRow
+import msgspec
+
+from exchange.core.events import Event, Trade
+from exchange.journal.rows import StoredEvents
 from exchange.projections.candles import INTERVALS_S, SECONDS_KEPT_S
 from exchange.projections.page import MAX_LIMIT, Key, Page
 from exchange.stores.clickhouse import ClickHouse, Row
@@ -109,32 +111,85 @@ async def last_price_before(clickhouse: ClickHouse, market_id: int, time_ns: int
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def trade_rows(rows: Iterable[JournalRow]) -> list[tuple[object, ...]]:
-    """The table's rows of the journal's; always the same for the same stretch."""
+class StoredTrade(msgspec.Struct, frozen=True, array_like=True, tag="Trade", gc=False):
+    """The event `Trade` as far as it is kept here; what follows these fields in it is passed over."""
+
+    trade_id: int
+    market_id: int
+    maker_order_id: int
+    taker_order_id: int
+    maker_account_id: int
+    taker_account_id: int
+    taker_side: str
+    price_ticks: int
+    size_lots: int
+    base_atoms: int
+    quote_atoms: int
+
+
+_OTHERS = [
+    msgspec.defstruct(event.__name__, [], frozen=True, array_like=True, tag=True, gc=False)
+    for event in get_args(Event)
+    if event is not Trade
+]
+# Of all other events nothing is decoded; one that this version does not know is refused as everywhere.
+_EVENTS = msgspec.json.Decoder(list[list[Union[StoredTrade, *_OTHERS]]])  # type: ignore[valid-type]
+_ANY_TRADE = b'["Trade",'
+"""What no row without a trade has in it: in a text the quotation marks would be escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowOfTrades:
+    """The trades of one row of the journal, each with the seq of its command."""
+
+    seq_first: int
+    seq_last: int
+    time_ns: int
+    trades: list[tuple[int, StoredTrade]]
+
+    @property
+    def ids(self) -> list[int]:
+        """The trades' ids."""
+        return [trade.trade_id for _, trade in self.trades]
+
+
+def trades_of(row: StoredEvents) -> RowOfTrades:
+    """Finds the trades of a row of the journal. Raises msgspec.DecodeError."""
+    trades: list[tuple[int, StoredTrade]] = []
+    if _ANY_TRADE in row.events:
+        commands = _EVENTS.decode(row.events)
+        trades = [
+            (seq, event)
+            for seq, events in enumerate(commands, row.seq_first)
+            for event in events
+            if type(event) is StoredTrade
+        ]
+    return RowOfTrades(row.seq_first, row.seq_last, row.time_ns, trades)
+
+
+def trade_columns(rows: Sequence[RowOfTrades]) -> list[Sequence[object]]:
+    """The table's columns; always the same for the same stretch of the journal."""
+    seqs = [seq for row in rows for seq, _ in row.trades]
+    times = [row.time_ns for row in rows for _ in row.trades]
+    trades = [trade for row in rows for _, trade in row.trades]
     return [
-        (
-            event.market_id,
-            event.trade_id,
-            row.seq_first + offset,
-            row.time_ns,
-            event.price_ticks,
-            event.size_lots,
-            event.base_atoms,
-            event.quote_atoms,
-            event.taker_side.value,
-            event.maker_account_id,
-            event.taker_account_id,
-        )
-        for row in rows
-        for offset, events in enumerate(row.events)
-        for event in events
-        if isinstance(event, Trade)
+        [trade.market_id for trade in trades],
+        [trade.trade_id for trade in trades],
+        seqs,
+        times,
+        [trade.price_ticks for trade in trades],
+        [trade.size_lots for trade in trades],
+        [trade.base_atoms for trade in trades],
+        [trade.quote_atoms for trade in trades],
+        [trade.taker_side for trade in trades],
+        [trade.maker_account_id for trade in trades],
+        [trade.taker_account_id for trade in trades],
     ]
 
 
-async def insert_trades(clickhouse: ClickHouse, rows: Sequence[tuple[object, ...]], token: str) -> None:
+async def insert_trades(clickhouse: ClickHouse, columns: Sequence[Sequence[object]], token: str) -> None:
     """Inserts a block, once however often it is repeated. Raises ClickHouseError."""
-    await clickhouse.insert("trades", _COLUMNS, rows, token=token, timeout_s=INSERT_TIMEOUT_S)
+    await clickhouse.insert_columns("trades", _COLUMNS, columns, token=token, timeout_s=INSERT_TIMEOUT_S)
 
 
 async def trade_totals(clickhouse: ClickHouse) -> TradeTotals:

@@ -70,17 +70,28 @@ class ClickHouse:
         """Why it does not answer, as far as was seen; None again when it does."""
 
     @classmethod
+    def at(cls, where: str) -> Self:
+        """The server whose http(s) address this is, or else chDB on the folder of this name."""
+        if where.startswith(("http://", "https://")):
+            return cls(url=where)
+        return cls(path=Path(where))
+
+    @classmethod
     async def open(
         cls, *, path: Path | None = None, url: str | None = None, database: str = "exchange"
     ) -> Self:
         """One that is connected to, and has the database. Raises ClickHouseError, ClickHouseTimeout."""
         opened = cls(path=path, url=url, database=database)
         try:
-            await opened._call("open", OPEN_TIMEOUT_S, lambda: None)
+            await opened.connect()
         except BaseException:
             opened._executor.shutdown(wait=False)
             raise
         return opened
+
+    async def connect(self) -> None:
+        """Connects now instead of with the first call. Raises ClickHouseError, ClickHouseTimeout."""
+        await self._call("open", OPEN_TIMEOUT_S, lambda: None)
 
     async def ping(self) -> None:
         """Asks for a sign of life, unless others are being served. Raises ClickHouseError."""
@@ -111,18 +122,33 @@ class ClickHouse:
     async def insert(
         self,
         table: str,
-        columns: Sequence[str],
+        names: Sequence[str],
         rows: Sequence[Sequence[object]],
         *,
         token: str,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         """Inserts the rows as one block, once per token."""
+        columns = list(zip(*rows, strict=True))
+        await self.insert_columns(table, names, columns, token=token, timeout_s=timeout_s)
+
+    async def insert_columns(
+        self,
+        table: str,
+        names: Sequence[str],
+        columns: Sequence[Sequence[object]],
+        *,
+        token: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        """Inserts rows, given by their columns, as one block, once per token."""
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         await self._call(
             "an insert",
             timeout_s,
-            lambda: self._client.insert(table, rows, column_names=list(columns), settings=settings),
+            lambda: self._client.insert(
+                table, columns, column_names=list(names), column_oriented=True, settings=settings
+            ),
         )
 
     async def migrate(self, folder: Path = MIGRATIONS) -> None:
