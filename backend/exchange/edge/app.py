@@ -15,6 +15,7 @@ from exchange.edge.dependencies import Edge
 from exchange.edge.documentation import documentation_routes, openapi_document
 from exchange.edge.envelope import Envelope
 from exchange.edge.errors import install_error_handlers
+from exchange.edge.exports import Exports
 from exchange.edge.rest import (
     auth,
     cancel_all_after,
@@ -48,6 +49,7 @@ def create_app(edge: Edge) -> FastAPI:
     app.state.auth_buckets = TokenBuckets(
         burst=edge.config.auth_burst, per_s=edge.config.auth_per_s, clock_ns=time.monotonic_ns
     )
+    app.state.exports = Exports()
     install_error_handlers(app)
     app.add_middleware(StrictBody)
     app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)

@@ -5,13 +5,16 @@ it would begin somewhere in the middle without a word, so it is refused.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import asyncpg
 import msgspec
 from pydantic import Field
 
+from exchange.edge.dependencies import Edge
+from exchange.edge.exports import Opened
 from exchange.edge.reads import (
     AccountQuery,
     PageAnswer,
@@ -22,6 +25,7 @@ from exchange.edge.reads import (
     encode_cursor,
 )
 from exchange.edge.times import TimeRange
+from exchange.projections.extract import Extract
 from exchange.projections.page import Key, Page, Selection, Span, read_page
 
 Row = TypeVar("Row")
@@ -101,6 +105,17 @@ def place_of(query: HistoryQuery, selection: Selection[Row]) -> Place[Row]:
     after = decode_cursor(query.cursor, name, len(selection.key))
     span = Span(query.from_ns, query.to_ns, query.order == "asc", after)
     return Place(name, selection, span, query.cursor)
+
+
+async def open_export(
+    edge: Edge,
+    query: ExportQuery | AccountExportQuery,
+    selection: Selection[Row],
+    item: Callable[[Row], Mapping[str, Any]],
+) -> Opened[Row]:
+    """The rows of this selection that were asked for, as of now, each shown as `item` says."""
+    extract = await Extract.begin(edge.pool, selection, from_ns=query.from_ns, to_ns=query.to_ns)
+    return Opened(extract.seq, extract.pages(), item)
 
 
 def is_within(time_ns: int, query: TimeRange) -> bool:

@@ -31,6 +31,7 @@ class EdgeCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     CURSOR_INVALID = "cursor_invalid"
     RANGE_INVALID = "range_invalid"
+    TOO_MANY_EXPORTS = "too_many_exports"
     GROUP_TOO_WIDE = "group_too_wide"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -60,6 +61,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.CURSOR_INVALID: (422, "The cursor is not one that this listing gave out."),
     EdgeCode.RANGE_INVALID: (422, "The time range ends before it begins."),
     EdgeCode.GROUP_TOO_WIDE: (409, "One group of the book has too many price levels now."),
+    EdgeCode.TOO_MANY_EXPORTS: (429, "As many of your exports run as may at a time."),
     EdgeCode.NOT_FOUND: (404, "There is nothing at this address."),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "This address does not take this method."),
     EdgeCode.NO_DEPOSIT_ADDRESSES: (404, "This deployment has no personal deposit addresses."),

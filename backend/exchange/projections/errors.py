@@ -24,3 +24,12 @@ class CursorMissing(ProjectionError):
 
 class ReadTablesBroken(ProjectionError):
     """The read tables do not fit the journal; `reset` rebuilds them from it."""
+
+
+class ReadTablesWentBack(ProjectionError):
+    """The tables are not as far as they were: they are being built anew from the journal."""
+
+    def __init__(self, seq: int, found: int) -> None:
+        self.seq = seq
+        self.found = found
+        super().__init__(f"the read tables were at {seq} and are at {found} now")

@@ -72,7 +72,9 @@ def orders_of(
         ("status = 'open' AND {}", True if status == OPEN else None),
         ("status <> 'open' AND {}", True if status == "ended" else None),
     ]
-    return Selection(OrderRow, "orders", ("order_id",), "created_ns", account_id, conditions)
+    return Selection(
+        OrderRow, "orders", ("order_id",), "created_ns", account_id, conditions, changing="status = 'open'"
+    )
 
 
 @dataclass(slots=True)

@@ -51,6 +51,8 @@ class Selection(Generic[Row]):
     time: str
     account_id: int
     conditions: Conditions = ()
+    changing: str | None = None
+    """SQL of the rows that may still change, of which one account has few. None: rows never change."""
 
     def key_of(self, row: Row) -> Key:
         return tuple(getattr(row, name) for name in self.key)

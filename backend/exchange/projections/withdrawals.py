@@ -52,8 +52,15 @@ async def withdrawal_of_owner(pool: asyncpg.Pool, owner: str, withdrawal_id: str
 
 def withdrawals_of(account_id: int, *, asset_id: int | None = None) -> Selection[WithdrawalRow]:
     """The account's withdrawals. Key: (seq, event_index)."""
-    conditions = [("asset_id = {}", asset_id)]
-    return Selection(WithdrawalRow, "withdrawals", ("seq", "event_index"), "time_ns", account_id, conditions)
+    return Selection(
+        WithdrawalRow,
+        "withdrawals",
+        ("seq", "event_index"),
+        "time_ns",
+        account_id,
+        [("asset_id = {}", asset_id)],
+        changing="status = 'requested'",
+    )
 
 
 class WithdrawalChanges:

@@ -1,15 +1,26 @@
 """The account's deposits: those credited, from the read tables, and those on their way, from the chain's."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from exchange.chain.deposits import PendingDeposit, pending_deposits
 from exchange.core.markets import Asset
 from exchange.core.units import format_atoms
+from exchange.edge.csv_table import CsvTable, plain, time
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.history import HistoryAnswer, HistoryQuery, is_within, place_of
+from exchange.edge.exports import CSV_RESPONSES, CsvExport
+from exchange.edge.history import (
+    ExportQuery,
+    HistoryAnswer,
+    HistoryQuery,
+    is_within,
+    open_export,
+    place_of,
+)
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.reads import require_projection
 from exchange.edge.values import NS_PER_MS, AmountText, AssetSymbol, Hash, IdText, TimeMs, time_ms
@@ -17,6 +28,11 @@ from exchange.projections.deposits import DepositRow, deposits_of
 
 router = APIRouter(tags=["deposits"])
 MAX_PENDING_SHOWN = 100
+
+_TABLE = CsvTable(
+    time("time", "time_ms"),
+    *map(plain, ("number", "asset", "amount", "status", "tx_hash", "log_index", "block_number")),
+)
 
 
 class DepositItem(BaseModel):
@@ -77,6 +93,18 @@ async def get_deposits(
         next_cursor=place.next_cursor(page),
         resume_cursor=place.resume_cursor(page),
     )
+
+
+@router.get("/v1/deposits.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+async def export_deposits(
+    request: Request, session: SessionOf, query: Annotated[ExportQuery, Query()]
+) -> Response:
+    """The account's credited deposits as one CSV file, oldest first."""
+    edge = edge_of(request)
+    await require_projection(edge, query.min_seq)
+    selection = deposits_of(session.account_id)
+    rows = partial(open_export, edge, query, selection, lambda row: credited_item(edge, row).model_dump())
+    return CsvExport("deposits", session.owner, _TABLE, rows)
 
 
 def pending_item(edge: Edge, item: PendingDeposit, asset: Asset) -> DepositItem:

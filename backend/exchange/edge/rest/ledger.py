@@ -1,13 +1,23 @@
 """The account's ledger: every movement of every balance and the balance after it."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from exchange.core.units import format_atoms
+from exchange.edge.csv_table import CsvTable, plain, text, time
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, place_of
+from exchange.edge.exports import CSV_RESPONSES, CsvExport
+from exchange.edge.history import (
+    AccountExportQuery,
+    AccountHistoryQuery,
+    HistoryAnswer,
+    open_export,
+    place_of,
+)
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.reads import require_projection
 from exchange.edge.values import AmountText, AssetSymbol, TimeMs, time_ms
@@ -15,6 +25,14 @@ from exchange.gateway.accounts import account_id_to_read
 from exchange.projections.ledger_entries import LedgerEntryRow, entries_of
 
 router = APIRouter(tags=["ledger"])
+
+_TABLE = CsvTable(
+    time("time", "time_ms"),
+    plain("entry_id"),
+    plain("kind"),
+    text("reference"),
+    *map(plain, ("asset", "available_change", "held_change", "available", "held")),
+)
 
 
 class LedgerItem(BaseModel):
@@ -63,16 +81,32 @@ async def get_ledger(
     )
 
 
+@router.get("/v1/ledger.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+async def export_ledger(
+    request: Request, session: SessionOf, query: Annotated[AccountExportQuery, Query()]
+) -> Response:
+    """An account's movements as one CSV file, oldest first."""
+    edge = edge_of(request)
+    await require_projection(edge, query.min_seq)
+    selection = entries_of(account_id_to_read(edge.view, session, query.sub_account))
+    rows = partial(open_export, edge, query, selection, partial(_members, edge))
+    return CsvExport("ledger", session.owner, _TABLE, rows)
+
+
 def _item(edge: Edge, row: LedgerEntryRow) -> LedgerItem:
+    return LedgerItem.model_validate(_members(edge, row))
+
+
+def _members(edge: Edge, row: LedgerEntryRow) -> dict[str, object]:
     asset = edge.view.assets[row.asset_id]
-    return LedgerItem(
-        entry_id=f"{row.seq}.{row.event_index}.{row.entry_index}",
-        kind=row.kind,
-        reference=row.reference,
-        asset=asset.symbol,
-        available_change=format_atoms(row.available_delta_atoms, asset.decimals),
-        held_change=format_atoms(row.held_delta_atoms, asset.decimals),
-        available=format_atoms(row.available_atoms, asset.decimals),
-        held=format_atoms(row.held_atoms, asset.decimals),
-        time_ms=time_ms(row.time_ns),
-    )
+    return {
+        "entry_id": f"{row.seq}.{row.event_index}.{row.entry_index}",
+        "kind": row.kind,
+        "reference": row.reference,
+        "asset": asset.symbol,
+        "available_change": format_atoms(row.available_delta_atoms, asset.decimals),
+        "held_change": format_atoms(row.held_delta_atoms, asset.decimals),
+        "available": format_atoms(row.available_atoms, asset.decimals),
+        "held": format_atoms(row.held_atoms, asset.decimals),
+        "time_ms": time_ms(row.time_ns),
+    }

@@ -1,13 +1,25 @@
 """Reading orders: open ones from the committed view, all of them from the read tables."""
 
+from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
 from exchange.core.rejects import RejectReason
+from exchange.edge.csv_table import Column, CsvTable, flag, plain, text, time
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, Place, is_within, place_of
+from exchange.edge.exports import CSV_RESPONSES, CsvExport, Opened
+from exchange.edge.history import (
+    AccountExportQuery,
+    AccountHistoryQuery,
+    HistoryAnswer,
+    Place,
+    is_within,
+    place_of,
+)
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import Problem
 from exchange.edge.reads import ReadQuery, require_as_new, require_projection, require_view
@@ -17,19 +29,41 @@ from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem
 from exchange.edge.values import Symbol
 from exchange.gateway.accounts import account_id_to_read
 from exchange.gateway.fields import parse_order_id
+from exchange.projections.extract import Extract
 from exchange.projections.orders import OrderRow, Status, order_by_id, orders_of
 from exchange.sequencer.open_orders import OpenOrder
 
 router = APIRouter(tags=["orders"])
 
+_TABLE = CsvTable(
+    time("created", "created_ms"),
+    plain("order_id"),
+    text("client_order_id"),
+    *map(plain, ("sub_account", "market", "side", "type", "time_in_force")),
+    *map(plain, ("price", "size", "amount", "filled", "remaining", "status")),
+    Column("trigger_type", "trigger", lambda trigger: str(trigger["type"])),
+    Column("trigger_price", "trigger", lambda trigger: str(trigger["price"])),
+    Column("trigger_met", "trigger", lambda trigger: flag(trigger["met"])),
+    time("good_till", "good_till_ms"),
+    plain("self_trade_prevention"),
+    time("ended", "ended_ms"),
+)
+
+
+_STATUSES = "open: in the book or waiting for a trigger; ended: all others; all: the whole history."
+
 
 class OrdersQuery(AccountHistoryQuery):
     """Which orders. `from` and `to` are about when they were placed."""
 
-    status: Status = Field(
-        default="open",
-        description="open: in the book or waiting for a trigger; ended: all others; all: the whole history.",
-    )
+    status: Status = Field(default="open", description=_STATUSES)
+    market: Symbol | None = None
+
+
+class OrdersExportQuery(AccountExportQuery):
+    """Which orders. `from` and `to` are about when they were placed."""
+
+    status: Status = Field(default="all", description=_STATUSES)
     market: Symbol | None = None
 
 
@@ -61,6 +95,33 @@ async def get_orders(
         next_cursor=place.next_cursor(page),
         resume_cursor=place.resume_cursor(page),
     )
+
+
+@router.get("/v1/orders.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+async def export_orders(
+    request: Request, session: SessionOf, query: Annotated[OrdersExportQuery, Query()]
+) -> Response:
+    """An account's orders as one CSV file, in the order in which they were placed."""
+    edge = edge_of(request)
+    market_id = None if query.market is None else market_of(edge, query.market).market_id
+    await require_projection(edge, query.min_seq)
+    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    selection = orders_of(account_id, market_id=market_id)
+
+    async def open_rows() -> Opened[OrderRow]:
+        extract = await Extract.begin(edge.pool, selection, from_ns=query.from_ns, to_ns=query.to_ns)
+        return Opened(extract.seq, _as_they_were(extract, query.status), partial(_members, edge))
+
+    return CsvExport("orders", session.owner, _TABLE, open_rows)
+
+
+async def _as_they_were(extract: Extract[OrderRow], status: Status) -> AsyncGenerator[list[OrderRow], None]:
+    """The orders that had this status at the extract's seq, whatever they have now."""
+    if status == OPEN:
+        yield list(extract.changing.values())
+        return
+    async for rows in extract.pages():
+        yield [row for row in rows if status == "all" or row.status != OPEN]
 
 
 @router.get("/v1/orders/{order_id}", openapi_extra=AUTHENTICATED)
@@ -112,5 +173,9 @@ def _open(edge: Edge, order: OpenOrder) -> OrderItem:
 
 
 def _stored(edge: Edge, row: OrderRow) -> OrderItem:
+    return OrderItem.model_validate(_members(edge, row))
+
+
+def _members(edge: Edge, row: OrderRow) -> dict[str, object]:
     market, sub_account = edge.view.markets[row.market_id], edge.view.sub_account(row.account_id)
-    return OrderItem.model_validate(order_row_json(market, row, sub_account))
+    return order_row_json(market, row, sub_account)

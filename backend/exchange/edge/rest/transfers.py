@@ -1,5 +1,6 @@
 """Moving funds between one's own accounts, and what was moved."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -11,8 +12,16 @@ from exchange.core.commands import TransferFunds
 from exchange.core.events import FundsTransferred, Rejected, TransferKnown
 from exchange.core.units import format_atoms
 from exchange.edge.body import refuse_parameters
+from exchange.edge.csv_table import CsvTable, plain, text, time
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, place_of
+from exchange.edge.exports import CSV_RESPONSES, CsvExport
+from exchange.edge.history import (
+    AccountExportQuery,
+    AccountHistoryQuery,
+    HistoryAnswer,
+    open_export,
+    place_of,
+)
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import rejected
 from exchange.edge.reads import SeqAnswer, require_projection
@@ -22,6 +31,12 @@ from exchange.gateway.transfers import TransferForm, transfer_command
 from exchange.projections.transfers import TransferRow, transfers_of
 
 router = APIRouter(tags=["transfers"])
+
+_TABLE = CsvTable(
+    time("time", "time_ms"),
+    text("client_transfer_id"),
+    *map(plain, ("from_sub_account", "to_sub_account", "asset", "amount")),
+)
 
 _SubAccount = Annotated[int, Field(ge=0, le=MAX_SUB_ACCOUNT, examples=[1])]
 _ClientTransferId = Annotated[str, Field(examples=["to-the-bot-7"])]
@@ -121,6 +136,18 @@ async def get_transfers(
         next_cursor=place.next_cursor(page),
         resume_cursor=place.resume_cursor(page),
     )
+
+
+@router.get("/v1/transfers.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+async def export_transfers(
+    request: Request, session: SessionOf, query: Annotated[AccountExportQuery, Query()]
+) -> Response:
+    """An account's transfers, in and out, as one CSV file, oldest first."""
+    edge = edge_of(request)
+    await require_projection(edge, query.min_seq)
+    selection = transfers_of(account_id_to_read(edge.view, session, query.sub_account))
+    rows = partial(open_export, edge, query, selection, lambda row: _stored(edge, row).model_dump())
+    return CsvExport("transfers", session.owner, _TABLE, rows)
 
 
 def _made(edge: Edge, form: TransferForm, command: TransferFunds, made_ns: int | None) -> TransferItem:

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from exchange.chain.allow_list import NotListed, Waiting
 from exchange.chain.withdrawals import PaymentState, PaymentStatus, payment_status
@@ -16,8 +17,15 @@ from exchange.core.events import Rejected, WithdrawalRequested
 from exchange.core.rejects import RejectReason
 from exchange.core.units import format_atoms
 from exchange.edge.body import refuse_parameters
+from exchange.edge.csv_table import Column, CsvTable, plain, text, time
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.history import AccountHistoryQuery, HistoryAnswer, place_of
+from exchange.edge.exports import CSV_RESPONSES, CsvExport, Opened
+from exchange.edge.history import (
+    AccountExportQuery,
+    AccountHistoryQuery,
+    HistoryAnswer,
+    place_of,
+)
 from exchange.edge.identity import AUTHENTICATED, SessionOf
 from exchange.edge.problems import Problem, rejected
 from exchange.edge.reads import ReadQuery, SeqAnswer, require_as_new, require_projection
@@ -36,9 +44,20 @@ from exchange.gateway.accounts import account_id_to_read, own_account_id
 from exchange.gateway.addresses import checksummed
 from exchange.gateway.refusals import GatewayCode
 from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
+from exchange.projections.extract import Extract
 from exchange.projections.withdrawals import WithdrawalRow, withdrawal_of_owner, withdrawals_of
 
 router = APIRouter(tags=["withdrawals"])
+_TABLE = CsvTable(
+    time("requested", "requested_ms"),
+    *map(plain, ("withdrawal_id", "asset", "amount", "fee", "destination", "nonce")),
+    Column("deadline", "deadline_s", lambda deadline_s: rfc3339(deadline_s * 1_000)),
+    plain("status"),
+    text("reason"),
+    plain("outcome"),
+    plain("tx_hash"),
+    time("updated", "updated_ms"),
+)
 REQUESTED = "requested"
 SETTLED = "settled"
 _OUTCOMES = frozenset({"paid", "claimable"})
@@ -157,6 +176,28 @@ async def get_withdrawals(
         next_cursor=place.next_cursor(page),
         resume_cursor=place.resume_cursor(page),
     )
+
+
+@router.get("/v1/withdrawals.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+async def export_withdrawals(
+    request: Request, session: SessionOf, query: Annotated[AccountExportQuery, Query()]
+) -> Response:
+    """An account's withdrawals with their status as one CSV file, oldest first."""
+    edge = edge_of(request)
+    await require_projection(edge, query.min_seq)
+    selection = withdrawals_of(account_id_to_read(edge.view, session, query.sub_account))
+
+    async def open_rows() -> Opened[WithdrawalRow]:
+        extract = await Extract.begin(edge.pool, selection, from_ns=query.from_ns, to_ns=query.to_ns)
+        ids = [row.withdrawal_id for row in extract.changing.values()]
+        payments = await payment_status(edge.pool, ids)
+        return Opened(
+            extract.seq,
+            extract.pages(),
+            lambda row: _stored(edge, row, payments.get(row.withdrawal_id)).model_dump(),
+        )
+
+    return CsvExport("withdrawals", session.owner, _TABLE, open_rows)
 
 
 @router.get("/v1/withdrawals/{withdrawal_id}", openapi_extra=AUTHENTICATED)
