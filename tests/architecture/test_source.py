@@ -27,6 +27,9 @@ TASK_ROOTS = frozenset(
     {
         "chain/backoff.py",
         "edge/rest/health.py",
+        "edge/ws/connection.py",
+        "edge/ws/hub.py",  # an error in the streams is no reason for the engine to stop
+        "edge/ws/protocol.py",
         "gateway/siwe_package.py",  # an import, of which nobody knows what it raises
         "projections/clickhouse.py",
         "projections/postgres.py",

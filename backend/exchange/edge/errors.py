@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import asyncpg
 import structlog
@@ -20,6 +21,10 @@ from exchange.sequencer.sequencer import CommandNotEncodable, EngineStopped, Ove
 
 logger = structlog.get_logger(__name__)
 
+PROBLEM_FORM = "exchange.problem_form"
+"""In the scope of a request whose problems are not problem+json: what makes an answer of a Problem and a
+request id."""
+
 _CODE_OF_PYDANTIC = {
     "missing": GatewayCode.FIELD_MISSING,
     "extra_forbidden": GatewayCode.FIELD_UNKNOWN,
@@ -35,23 +40,16 @@ def unavailable(code: EdgeCode = EdgeCode.UNAVAILABLE, detail: str | None = None
 
 def install_error_handlers(app: FastAPI) -> None:
     """Registers a handler for each expected exception; what is left is the envelope's."""
-    renderings: dict[type[Exception], Callable[[Exception], Problem]] = {
-        Problem: _as_is,
-        GatewayRefusal: _of_refusal,
-        RequestValidationError: _of_validation,
-        HTTPException: _of_http,
-        CommandNotEncodable: _of_unencodable,
-        Overloaded: _of_overload,
-        EngineStopped: _of_stop,
-        OSError: _of_outage,
-        asyncpg.InterfaceError: _of_outage,
-        asyncpg.PostgresConnectionError: _of_outage,
-        asyncpg.InsufficientResourcesError: _of_outage,
-        asyncpg.OperatorInterventionError: _of_outage,
-        LoginUnavailable: _of_login,
-    }
-    for kind, rendering in renderings.items():
+    for kind, rendering in _RENDERINGS.items():
         app.add_exception_handler(kind, _handler(rendering))
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem of an expected exception, for who is no HTTP request; None for any other."""
+    for kind in type(error).__mro__:
+        if kind in _RENDERINGS:
+            return _RENDERINGS[kind](error)
+    return None
 
 
 def _handler(rendering: Callable[[Exception], Problem]) -> Callable[[Request, Exception], Response]:
@@ -62,7 +60,9 @@ def _handler(rendering: Callable[[Exception], Problem]) -> Callable[[Request, Ex
             logger.warning(
                 "request_not_served", code=problem.code.value, error=repr(error), request_id=identifier
             )
-        return problem.response(identifier)
+        form = request.scope.get(PROBLEM_FORM, Problem.response)
+        response: Response = form(problem, identifier)
+        return response
 
     return handle
 
@@ -118,3 +118,20 @@ def _of_login(_: Exception) -> Problem:
 
 def _of_outage(_: Exception) -> Problem:
     return unavailable()
+
+
+_RENDERINGS: dict[type, Callable[[Any], Problem]] = {
+    Problem: _as_is,
+    GatewayRefusal: _of_refusal,
+    RequestValidationError: _of_validation,
+    HTTPException: _of_http,
+    CommandNotEncodable: _of_unencodable,
+    Overloaded: _of_overload,
+    EngineStopped: _of_stop,
+    OSError: _of_outage,
+    asyncpg.InterfaceError: _of_outage,
+    asyncpg.PostgresConnectionError: _of_outage,
+    asyncpg.InsufficientResourcesError: _of_outage,
+    asyncpg.OperatorInterventionError: _of_outage,
+    LoginUnavailable: _of_login,
+}

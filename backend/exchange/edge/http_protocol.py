@@ -24,17 +24,21 @@ from typing import Any
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from exchange.edge.envelope import SECURITY_HEADERS
 from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.raw_problem import last_answer
+from exchange.edge.ws.protocol import WebSocketProtocol
+from exchange.edge.ws.upgrade import PATH
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 512 * 1024
 MAX_HEADERS = 100
 PIECE_BYTES = 4 * 1024
 """The bounds are checked after each piece, so they are kept to within one."""
+WEBSOCKET_PATH = PATH.encode()
 SPARE_CONNECTIONS = 50
 """Connections beyond `limit_concurrency` that are still told so with a 503."""
 
@@ -130,11 +134,42 @@ class BoundedProtocol(HttpToolsProtocol):
             # An answer to an earlier request is due: this one would be taken for it.
             self.transport.close()
             return
-        problem = Problem(EdgeCode.BAD_REQUEST, msg, headers={"Connection": "close"} | SECURITY_HEADERS)
-        response = problem.response(secrets.token_hex(8))
-        head = [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
-        self.transport.write(b"".join([STATUS_LINE[400], *head, b"\r\n", bytes(response.body)]))
+        self.transport.write(last_answer(Problem(EdgeCode.BAD_REQUEST, msg)))
         self.transport.close()
+
+    # ---- upgrades
+
+    def handle_websocket_upgrade(self) -> None:
+        """Gives the connection away, with the request that began it.
+
+        What a client has sent behind it is lost: it must wait for the answer (RFC 6455, 4.1).
+        """
+        is_paused = self._write_timer is not None
+        self._cancel_write_timer()
+        self.flow.resume_reading()
+        self.connections.discard(self)
+        assert self.ws_protocol_class is not None
+        protocol = self.ws_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        assert isinstance(protocol, WebSocketProtocol)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.upgrade(self.url, self.headers)
+        if is_paused:
+            protocol.pause_writing()
+        self.parser = None  # type: ignore[assignment]
+
+    def _should_upgrade(self) -> bool:
+        """Any other request is the application's, which says what is wrong with it."""
+        return (
+            super()._should_upgrade()
+            and self.config.app.state.hub is not None  # type: ignore[union-attr]
+            and self.url.partition(b"?")[0] == WEBSOCKET_PATH
+            and self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and self._is_idle()
+        )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         super()._start_asgi_task(cycle, _too_many_connections if app is service_unavailable else app)

@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from exchange.edge.http_protocol import BoundedProtocol
+from exchange.edge.ws.protocol import WebSocketProtocol
 
 BACKLOG = 2_048
 MAX_CONNECTIONS = 1_000
@@ -49,17 +50,18 @@ def listen(host: str, port: int, option: str = "--port") -> list[socket.socket]:
 class Server(uvicorn.Server):
     """uvicorn for one app, without its signal handlers: the process has its own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, max_streams: int = 0) -> None:
+        """With `max_streams` the app has a hub, whose WebSockets are connections beside all others."""
         super().__init__(
             uvicorn.Config(
                 app,
                 http=BoundedProtocol,
-                limit_concurrency=MAX_CONNECTIONS,
+                limit_concurrency=MAX_CONNECTIONS + max_streams,
                 proxy_headers=False,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                ws="none",
+                ws=WebSocketProtocol if max_streams else "none",
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )

@@ -105,7 +105,12 @@ def open_order_json(market: Market, order: OpenOrder, sub_account: int) -> dict[
 
 
 def ended_order_json(
-    market: Market, order: OpenOrder, ended: OrderEnded, ended_ns: int, sub_account: int
+    market: Market,
+    order: OpenOrder,
+    ended: OrderEnded,
+    ended_ns: int,
+    sub_account: int,
+    quote_atoms: int = 0,
 ) -> dict[str, object]:
     """An order that was open and has just ended."""
     return _order_json(
@@ -120,6 +125,7 @@ def ended_order_json(
         awaiting_trigger=order.awaiting_trigger,
         created_ns=order.created_ns,
         ended_ns=ended_ns,
+        quote_atoms=quote_atoms,
     )
 
 

@@ -151,7 +151,7 @@ async def post_withdrawal(request: Request, session: SessionOf, body: Withdrawal
     outcome = await edge.submit(command)
     match outcome.events[0]:
         case WithdrawalRequested() as requested:
-            item = _item(edge, requested, REQUESTED, outcome.time_ns, outcome.time_ns)
+            item = withdrawal_item(edge, requested, REQUESTED, outcome.time_ns, outcome.time_ns)
             return WithdrawalAnswer(seq=outcome.seq, withdrawal=item)
         case Rejected(reason=reason):
             raise rejected(reason)
@@ -242,21 +242,24 @@ async def _require_allowed(edge: Edge, owner: str, destination: str) -> None:
 def _stored(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> WithdrawalItem:
     status, reason, outcome, tx_hash = row.status, None, None, row.tx_hash
     if status == REQUESTED and payment is not None:
-        status, reason, tx_hash = _AS_SHOWN[payment.state], _reason(payment), payment.tx_hash
+        status, reason, tx_hash = payment_as_shown(payment)
     elif status in _OUTCOMES:
         status, outcome = SETTLED, status
-    return _item(
+    return withdrawal_item(
         edge, row, status, row.time_ns, row.updated_ns, reason=reason, outcome=outcome, tx_hash=tx_hash
     )
 
 
-def _reason(payment: PaymentStatus) -> str | None:
-    """What the owner is told. Any other note is the operator's: about funds, limits, node or signer."""
+def payment_as_shown(payment: PaymentStatus) -> tuple[str, str | None, str | None]:
+    """(status, reason, tx_hash) of a withdrawal in flight, as its owner is told.
+
+    A note that decides nothing is the operator's: about funds, limits, node or signer.
+    """
     is_for_owner = payment.state in _DECIDED and payment.outcome is None
-    return (payment.note or None) if is_for_owner else None
+    return _AS_SHOWN[payment.state], (payment.note or None) if is_for_owner else None, payment.tx_hash
 
 
-def _item(
+def withdrawal_item(
     edge: Edge,
     asked: WithdrawalRequested | WithdrawalRow,
     status: str,
@@ -267,6 +270,7 @@ def _item(
     outcome: str | None = None,
     tx_hash: str | None = None,
 ) -> WithdrawalItem:
+    """A withdrawal as it is sent."""
     asset = edge.view.assets[asked.asset_id]
     return WithdrawalItem(
         withdrawal_id=asked.withdrawal_id,

@@ -1,0 +1,267 @@
+"""The middle of the streams: who is connected, what is followed, and when it is sent.
+
+    something was committed   private updates go out at once; public ones when the last flush of them is
+                              FLUSH_S ago, and REST_FACTOR times as long as that one took: so they never
+                              take more than about a fifth of the loop, however much there is to tell
+    a slow reader reads       it gets what it has missed at the next flush
+    twice a second            a flush in any case (candles end by the clock), heartbeats, pings, sessions
+                              that have expired
+    once a second             what the chain says of deposits and withdrawals, where somebody asks for it
+    a session was ended       its private streams end in the same moment (`Sessions`)
+
+An error in here is a bug. It is logged, all connections are closed with 1011, and the feeds begin anew; the
+engine and the rest of the edge go on.
+"""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from exchange.edge.dependencies import Edge
+from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
+from exchange.edge.ws import messages
+from exchange.edge.ws.chain_steps import DepositsFanOut, StepsFanOut, WithdrawalsFanOut
+from exchange.edge.ws.close_codes import CloseCode
+from exchange.edge.ws.fan_out import FanOut, Reader
+from exchange.edge.ws.frames import Frames
+from exchange.edge.ws.principal import Principal
+from exchange.edge.ws.requests import Subject
+from exchange.feeds.feeds import Feeds, Handed
+from exchange.feeds.keys import Channel, TopicKey
+from exchange.gateway.refusals import GatewayCode
+from exchange.metrics import StreamCounters
+
+FLUSH_S = 0.01
+REST_FACTOR = 4
+TICK_S = 0.5
+POLL_CHAIN_S = 1.0
+MAX_CONNECTIONS = 4_000
+
+logger = structlog.get_logger(__name__)
+
+
+class Client(Reader, Protocol):
+    """A connection, as the hub sees it."""
+
+    principal: Principal | None
+
+    def catch_up(self) -> None: ...
+    def tick(self, now_s: float, now_ns: int, heartbeat: Frames) -> None: ...
+    def sign_out(self, problem: Problem) -> None: ...
+
+
+class Hub:
+    """All streams of one edge. One `run` task; everything else is called in the same loop."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        feeds: Feeds,
+        counters: StreamCounters,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        tick_s: float = TICK_S,
+        poll_chain_s: float = POLL_CHAIN_S,
+    ) -> None:
+        self._edge = edge
+        self._feeds = feeds
+        self._counters = counters
+        self._max_connections = max_connections
+        self._tick_s = tick_s
+        self._poll_chain_s = poll_chain_s
+        self._clients: dict[Client, None] = {}
+        self._by_credential: dict[bytes, dict[Client, None]] = {}
+        self._fan_outs: dict[TopicKey, FanOut] = {}
+        self._to_serve: dict[Client, None] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flush_from_s = 0.0
+        """Before then no flush begins."""
+        edge.sessions.watch(self._session_ended, lambda: self._by_credential)
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._keep_ticking())
+                self._tasks.create_task(self._keep_polling_chain())
+                while True:
+                    await self._feeds.woken.wait()
+                    self._feeds.woken.clear()
+                    self._drain()
+        finally:
+            self._tasks = None
+            if self._flush_timer is not None:
+                self._flush_timer.cancel()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a request that has to wait for something. It must not raise."""
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
+    # ---- connections
+
+    def require_room(self) -> None:
+        """For one connection more. Raises Problem (overloaded), also before and after `run`."""
+        if len(self._clients) >= self._max_connections or self._tasks is None:
+            raise Problem(
+                EdgeCode.OVERLOADED,
+                "too many streams at this moment",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+
+    def add(self, client: Client) -> None:
+        self._clients[client] = None
+        self._counters.connections += 1
+        self._counters.connections_opened += 1
+
+    def remove(self, client: Client) -> None:
+        """The connection is lost, and has ended its subscriptions."""
+        self._to_serve.pop(client, None)
+        self.forget_principal(client)
+        if client in self._clients:
+            del self._clients[client]
+            self._counters.connections -= 1
+
+    def remember_principal(self, client: Client) -> None:
+        """The client has one now: it is told when its session ends."""
+        assert client.principal is not None
+        self._by_credential.setdefault(client.principal.credential, {})[client] = None
+
+    def forget_principal(self, client: Client) -> None:
+        if client.principal is None:
+            return
+        credential = client.principal.credential
+        of_it = self._by_credential.get(credential, {})
+        of_it.pop(client, None)
+        if not of_it:
+            self._by_credential.pop(credential, None)
+
+    def count_cut(self, reason: str) -> None:
+        """A connection or a stream was ended by us; `reason` is a stable code."""
+        self._counters.cuts[reason] += 1
+
+    def _session_ended(self, credential: bytes) -> None:
+        for client in list(self._by_credential.get(credential, ())):
+            client.sign_out(Problem(GatewayCode.SESSION_INVALID, "this session was ended; sign in again"))
+
+    # ---- what is followed
+
+    async def open(self, key: TopicKey, subject: Subject) -> FanOut:
+        """The fan-out of a topic, for one subscription more, with the chain's steps looked up.
+
+        Raises FeedUnavailable, and what the database raises.
+        """
+        topic = await self._feeds.open(key)
+        fan_out = self._fan_outs.get(key)
+        if fan_out is None or fan_out.topic is not topic:
+            kind = _KINDS.get(key.channel, FanOut)
+            fan_out = self._fan_outs[key] = kind(self._edge, topic, subject, self._counters)
+        if isinstance(fan_out, StepsFanOut):
+            try:
+                await fan_out.look_up()
+            except BaseException:
+                self.close(fan_out)
+                raise
+        return fan_out
+
+    def close(self, fan_out: FanOut) -> None:
+        """One subscription less."""
+        topic = fan_out.topic
+        if self._fan_outs.get(topic.key) is not fan_out:
+            return  # from before a reset
+        self._feeds.close(topic)
+        if not topic.subscribers:
+            del self._fan_outs[topic.key]
+
+    # ---- sending
+
+    def serve_soon(self, client: Client) -> None:
+        """A reader that has missed something can be written to again."""
+        self._to_serve[client] = None
+        self._schedule_flush()
+
+    def _drain(self) -> None:
+        """Sends what is private; schedules the rest."""
+        try:
+            self._publish(self._feeds.drain())
+        except Exception:
+            self._begin_anew()
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        if self._flush_timer is None:
+            loop = asyncio.get_running_loop()
+            self._flush_timer = loop.call_at(max(self._flush_from_s, loop.time()), self._flush)
+
+    def _flush(self) -> None:
+        """Sends everything there is, and serves the readers that were behind."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        began_s = time.perf_counter()
+        try:
+            self._publish(self._feeds.advance())
+            to_serve, self._to_serve = self._to_serve, {}
+            for client in to_serve:
+                client.catch_up()
+        except Exception:
+            self._begin_anew()
+        took_s = time.perf_counter() - began_s
+        self._flush_from_s = asyncio.get_running_loop().time() + max(FLUSH_S, REST_FACTOR * took_s)
+
+    def _publish(self, handed: Handed) -> None:
+        for topic, updates in handed:
+            fan_out = self._fan_outs.get(topic.key)
+            if fan_out is not None and fan_out.topic is topic:
+                fan_out.publish(updates)
+
+    def _begin_anew(self) -> None:
+        """After an error of ours: nobody can be told what they have missed, so all have to come again."""
+        logger.error("streams_failed", traceback=traceback.format_exc())
+        self._fan_outs.clear()
+        self._to_serve.clear()
+        self._feeds.reset()
+        for client in list(self._clients):
+            client.cut(CloseCode.INTERNAL_ERROR)
+
+    # ---- by the clock
+
+    async def _keep_ticking(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_s)
+            self._tick()
+
+    def _tick(self) -> None:
+        now_s, now_ns = asyncio.get_running_loop().time(), self._edge.clock_ns()
+        self._flush()  # also so that a heartbeat can say how far everything is
+        heartbeat = Frames([messages.heartbeat(self._edge.view.seq, now_ns)])
+        try:
+            for client in list(self._clients):
+                client.tick(now_s, now_ns, heartbeat)
+            self._feeds.expire(now_s)
+        except Exception:
+            self._begin_anew()
+
+    async def _keep_polling_chain(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_chain_s)
+            for fan_out in list(self._fan_outs.values()):
+                if isinstance(fan_out, StepsFanOut):
+                    try:
+                        await fan_out.look_up()
+                    except Exception as error:
+                        logger.warning("chain_steps_not_read", error=repr(error))
+                        break
+
+
+_KINDS: dict[Channel, type[FanOut]] = {
+    Channel.DEPOSITS: DepositsFanOut,
+    Channel.WITHDRAWALS: WithdrawalsFanOut,
+}

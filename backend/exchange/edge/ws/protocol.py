@@ -1,0 +1,209 @@
+"""One WebSocket at the transport: bytes in, whole text messages to the connection; frames out.
+
+Theory of operation. `http_protocol` hands a connection over when its request wants to upgrade. The standard's
+rules (framing, masks, limits, the closing handshake) are those of websockets' sans-I/O `ServerProtocol`; what
+we send does not go through it, because it is framed once for everybody (`frames`).
+
+    a message is whole                      `connection.on_text`, or told that binary is not taken
+    the client does not read                `connection.writable` is False, and nothing more is read from it
+    it reads again                          `connection.on_writable`
+    either side closes                      the closing handshake, for at most CLOSE_WAIT_S
+    an error of ours while reading          logged, closed with 1011
+"""
+
+import asyncio
+import socket
+import traceback
+from typing import Any
+
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+
+from exchange.edge.problems import Problem
+from exchange.edge.raw_problem import last_answer
+from exchange.edge.ws.close_codes import CloseCode
+from exchange.edge.ws.connection import Connection
+from exchange.edge.ws.hub import Hub
+from exchange.edge.ws.upgrade import accept, open_handshake, takes_deflated
+from exchange.gateway.rate_limit import client_key
+
+PIECE_BYTES = 4 * 1024
+"""So much is taken apart before what it said is looked at: a flood is noticed early."""
+HIGH_WATER_BYTES = 64 * 1024
+LOW_WATER_BYTES = 16 * 1024
+"""What may wait here for a slow reader, and how little must be left before it gets more."""
+UNSENT_BYTES = 64 * 1024
+"""What may wait in the system beside it: more would be old before it is sent."""
+CLOSE_WAIT_S = 5.0
+STOP_WAIT_S = 2.0
+_CONTROL = frozenset({Opcode.PING, Opcode.PONG})
+
+logger = structlog.get_logger(__name__)
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """For `uvicorn.Config(ws=WebSocketProtocol)`; the app's state has the hub."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        del app_state  # of the server's lifespan; ours is the app's
+        self._app_state = config.app.state  # type: ignore[union-attr]
+        self._server_connections = server_state.connections
+        self._websocket = open_handshake()
+        self._transport: asyncio.Transport
+        self._connection: Connection | None = None
+        self._message = bytearray()
+        self._is_binary = False
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    # ---- the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server_connections.add(self)  # type: ignore[arg-type]
+        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        opened = transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_NOTSENT_LOWAT") and opened.family in {socket.AF_INET, socket.AF_INET6}:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server_connections.discard(self)
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if self._connection is not None:
+            self._connection.on_lost()
+            self._connection = None
+        self._websocket.parser.close()  # it holds what holds it, and cycles are collected late here
+        del self._websocket.parser
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), PIECE_BYTES):
+            self._websocket.receive_data(data[start : start + PIECE_BYTES])
+            frames = self._websocket.events_received()
+            try:
+                for frame in frames:
+                    assert isinstance(frame, Frame)
+                    self._take(frame)
+            except Exception:
+                logger.error("websocket_failed", traceback=traceback.format_exc())  # noqa: TRY400
+                self.close(CloseCode.INTERNAL_ERROR)
+            self._send_answers()
+
+    def eof_received(self) -> None:
+        self._wait_for_close(CLOSE_WAIT_S)  # what is still to be written may never be read
+
+    def pause_writing(self) -> None:
+        if self._connection is not None:
+            self._connection.writable = False
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._connection is not None:
+            self._transport.resume_reading()
+            if self._websocket.state is State.OPEN:
+                self._connection.writable = True
+                self._connection.on_writable()
+
+    # ---- what the server calls
+
+    def upgrade(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answers the request that this connection began with, and opens the stream."""
+        state = self._app_state
+        hub: Hub = state.hub
+        try:
+            hub.require_room()
+            upgrade, answer = accept(
+                self._websocket, target.decode("latin-1"), headers, state.edge.config.allowed_origins
+            )
+        except Problem as problem:
+            hub.count_cut(problem.code.value)
+            self._transport.write(last_answer(problem))
+            self._transport.close()
+            self._wait_for_close(CLOSE_WAIT_S)
+            return
+        self._transport.write(answer)
+        address = get_remote_addr(self._transport)
+        self._connection = Connection(
+            hub=hub,
+            edge=state.edge,
+            auth_buckets=state.auth_buckets,
+            client=client_key(address[0] if address else None),
+            upgrade=upgrade,
+            takes_deflated=takes_deflated(self._websocket),
+            write=self._transport.write,
+            close=self.close,
+        )
+        self._connection.open()
+
+    def shutdown(self) -> None:
+        """Called when the server stops."""
+        self.close(CloseCode.GOING_AWAY)
+        self._wait_for_close(STOP_WAIT_S)
+
+    def close(self, code: CloseCode) -> None:
+        """Begins the closing handshake. Nothing is sent after, and what is received is ignored."""
+        if self._websocket.state is not State.OPEN:
+            return
+        if self._connection is not None:
+            self._connection.on_closing()
+        if code is CloseCode.INVALID_TEXT:
+            self._websocket.fail(code, code.reason)
+        else:
+            self._websocket.send_close(code, code.reason)
+        self._send_answers()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()  # the client's answer
+        self._wait_for_close(CLOSE_WAIT_S)
+
+    # ---- frames
+
+    def _take(self, frame: Frame) -> None:
+        connection = self._connection
+        if connection is None or self._websocket.close_sent not in {None, self._websocket.close_rcvd}:
+            return  # we are closing; what came before the client's own close is still taken
+        match frame.opcode:
+            case Opcode.TEXT | Opcode.BINARY:
+                self._message = bytearray(frame.data)
+                self._is_binary = frame.opcode is Opcode.BINARY
+            case Opcode.CONT:
+                self._message += frame.data
+            case Opcode.PONG:
+                connection.on_pong()
+            case Opcode.CLOSE:
+                return
+        if frame.opcode in _CONTROL or not frame.fin:
+            connection.on_part()
+            return
+        message, self._message = bytes(self._message), bytearray()
+        if self._is_binary:
+            connection.on_binary()
+            return
+        try:
+            message.decode()
+        except UnicodeDecodeError:
+            self.close(CloseCode.INVALID_TEXT)
+        else:
+            connection.on_text(message)
+
+    def _send_answers(self) -> None:
+        """Sends what the standard wants to be sent: pongs, and what belongs to the closing handshake."""
+        for answer in self._websocket.data_to_send():
+            if self._transport.is_closing():
+                return
+            if answer:
+                self._transport.write(answer)
+                continue
+            if self._connection is not None:
+                self._connection.on_closing()
+            # Half of the connection only: closed whole, it could be reset before our close frame is read.
+            self._transport.write_eof()
+            self._wait_for_close(CLOSE_WAIT_S)
+
+    def _wait_for_close(self, wait_s: float) -> None:
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self._close_timer = asyncio.get_running_loop().call_later(wait_s, self._transport.abort)
