@@ -15,7 +15,6 @@ from exchange.edge.dependencies import Edge
 from exchange.edge.documentation import documentation_routes, openapi_document
 from exchange.edge.envelope import Envelope
 from exchange.edge.errors import install_error_handlers
-from exchange.edge.exports import Exports
 from exchange.edge.rest import (
     auth,
     cancel_all_after,
@@ -33,6 +32,7 @@ from exchange.edge.rest import (
     proof,
     tickers,
     transfers,
+    udf,
     withdrawal_addresses,
     withdrawal_quote,
     withdrawals,
@@ -49,7 +49,6 @@ def create_app(edge: Edge) -> FastAPI:
     app.state.auth_buckets = TokenBuckets(
         burst=edge.config.auth_burst, per_s=edge.config.auth_per_s, clock_ns=time.monotonic_ns
     )
-    app.state.exports = Exports()
     install_error_handlers(app)
     app.add_middleware(StrictBody)
     app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)
@@ -75,6 +74,7 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         markets,
         market_data,
         tickers,
+        udf,
         auth,
         me,
         orders,

@@ -38,13 +38,18 @@ def answered(request: Request, answer: BaseModel, cache_control: str = REVALIDAT
     return tagged(answer, tag, cache_control)
 
 
+def answered_bytes(request: Request, body: bytes, cache_control: str = REVALIDATE) -> Response:
+    """The same for JSON without a `seq` that is made already."""
+    tag = weak_tag(body.decode())
+    unchanged = not_modified(request, tag, cache_control)
+    if unchanged is not None:
+        return unchanged
+    return _tagged(body, tag, cache_control)
+
+
 def tagged(answer: BaseModel, tag: str, cache_control: str = REVALIDATE) -> Response:
     """The answer under a tag made before."""
-    return Response(
-        answer.model_dump_json(by_alias=True),
-        media_type="application/json",
-        headers={"ETag": tag, "Cache-Control": cache_control},
-    )
+    return _tagged(answer.model_dump_json(by_alias=True).encode(), tag, cache_control)
 
 
 def not_modified(request: Request, tag: str, cache_control: str = REVALIDATE) -> Response | None:
@@ -78,3 +83,8 @@ def has_tag(header_lines: list[str], tag: str) -> bool:
         found = found or item[1] == opaque
         place = item.end()
     return found
+
+
+def _tagged(body: bytes, tag: str, cache_control: str) -> Response:
+    headers = {"ETag": tag, "Cache-Control": cache_control}
+    return Response(body, media_type="application/json", headers=headers)
