@@ -15,6 +15,7 @@ from exchange.edge.dependencies import Edge
 from exchange.edge.documentation import documentation_routes, openapi_document
 from exchange.edge.envelope import Envelope
 from exchange.edge.errors import install_error_handlers
+from exchange.edge.exports import Exports
 from exchange.edge.rest import (
     auth,
     cancel_all_after,
@@ -39,16 +40,23 @@ from exchange.edge.rest import (
 )
 from exchange.edge.values import PROBLEM_RESPONSES
 from exchange.edge.ws.asyncapi import asyncapi_route
+from exchange.edge.ws.hub import Hub
+from exchange.edge.ws.upgrade import NOT_UPGRADED
 from exchange.gateway.rate_limit import TokenBuckets
 
 
-def create_app(edge: Edge) -> FastAPI:
-    """The ASGI application over these dependencies. Starts nothing and owns nothing of them."""
+def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
+    """The ASGI application over these dependencies. Starts nothing and owns nothing of them.
+
+    Without a `hub` there are no streams.
+    """
     app = routed_app(edge.config.swagger_ui)
     app.state.edge = edge
+    app.state.hub = hub
     app.state.auth_buckets = TokenBuckets(
         burst=edge.config.auth_burst, per_s=edge.config.auth_per_s, clock_ns=time.monotonic_ns
     )
+    app.state.exports = Exports()
     install_error_handlers(app)
     app.add_middleware(StrictBody)
     app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)
@@ -66,6 +74,7 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.router.routes.extend(order_entry.ROUTES)
+    app.router.routes.append(NOT_UPGRADED)
     app.router.routes.extend(documentation_routes(swagger_ui))
     app.router.routes.append(asyncapi_route())
     for noun in (
