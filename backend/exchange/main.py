@@ -12,7 +12,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ from exchange.edge.rest.health import (
     postgres_part,
 )
 from exchange.edge.server import Server, listen
+from exchange.feeds.feeds import Feeds
+from exchange.feeds.history import ClickHouseHistory
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.siwe_package import LoginUnavailable
@@ -164,14 +166,13 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         with reaching_the_database():
             await migrate(settings.database_url)
-            pool = await open_pool(settings.database_url)
-            stack.push_async_callback(_close_pool, pool)
+            pool = await _open_pool(settings.database_url, stack)
             # Of its own, so that a flood of requests never keeps the followers waiting for a connection.
-            edge_pool = await open_pool(settings.database_url)
-            stack.push_async_callback(_close_pool, edge_pool)
+            edge_pool = await _open_pool(settings.database_url, stack)
             log = await stack.enter_async_context(await JournalLog.claim(settings.database_url))
             tail = Tail(pool)
-            sequencer, commits, snapshot_seq = await _recover(settings.database_url, log, tail)
+            followers: list[Callable[[Committed], None]] = []
+            sequencer, commits, snapshot_seq = await _recover(settings.database_url, log, tail, followers)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
         clickhouse = _clickhouse(settings.clickhouse)
@@ -183,6 +184,8 @@ async def serve(
         streams = StreamCounters()
         read_tables = PostgresProjection(pool, tail)
         trades = ClickHouseProjection(pool, tail, clickhouse)
+        feeds = Feeds(committed, ClickHouseHistory(clickhouse, trades), sequencer.horizon_ns)
+        followers.append(feeds.committed)
         custody = make_custody(settings, stack, rpc, pool, sequencer, tail, log.epoch)
         login = Login(
             edge_pool,
@@ -294,8 +297,13 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequencer, CommitCounters, int]:
-    """An engine that continues the journal, what it counts, and the seq of the snapshot it began with."""
+async def _recover(
+    database_url: str, log: JournalLog, tail: Tail, followers: Sequence[Callable[[Committed], None]]
+) -> tuple[Sequencer, CommitCounters, int]:
+    """An engine that continues the journal, what it counts, and the seq of the snapshot it began with.
+
+    `followers` are told of each batch that is committed. They may be added before the engine runs.
+    """
     started_at = time.monotonic()
     connection = await open_connection(database_url)
     try:
@@ -319,6 +327,8 @@ async def _recover(database_url: str, log: JournalLog, tail: Tail) -> tuple[Sequ
     def on_commit(batch: Committed) -> None:
         commits.take(batch.seq_last)
         tail.notify()
+        for follower in followers:
+            follower(batch)
 
     sequencer = Sequencer(
         state,
@@ -406,6 +416,12 @@ def _health_parts(
         lag_part("trades", head_seq, lambda: trades.seq, MAX_LAG, required=False),
         HealthPart("snapshots", required=False, check=snapshotting),
     )
+
+
+async def _open_pool(database_url: str, stack: contextlib.AsyncExitStack) -> asyncpg.Pool:
+    pool = await open_pool(database_url)
+    stack.push_async_callback(_close_pool, pool)
+    return pool
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

@@ -9,8 +9,8 @@ from exchange.feeds.topic import Outgoing, Topic
 from exchange.feeds.updates import Data, Update
 from exchange.sequencer.committed import CommittedView
 
-KEPT_MESSAGES = 1_000
-"""Of one topic."""
+KEPT_MESSAGES = 2_000
+"""Of one topic: who is cut off when it has missed half of that has the time to come back."""
 KEPT_IN_ALL = 200_000
 """Of all topics; when they have more, those with the longest memory lose of it."""
 
