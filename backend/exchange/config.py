@@ -29,6 +29,7 @@
     EXCHANGE_SNAPSHOT_COMMANDS  commands after which a snapshot is made; 100000
     EXCHANGE_SNAPSHOT_MINUTES   minutes after which one is made, if there were any commands; 10
     EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
+    EXCHANGE_MAX_STREAMS        WebSockets of all clients at once; 4000
     EXCHANGE_METRICS            host:port where figures are shown to Prometheus; without it they are not
     EXCHANGE_ALERT_URL          webhook that alerts are posted to; without it they are only logged
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
@@ -76,6 +77,8 @@ SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
 MAX_SNAPSHOTS_KEPT = 100
 MAX_PROOF_HOURS = 168
 MAX_DELAY_HOURS = 168
+MAX_STREAMS = 4_000
+MOST_STREAMS = 100_000
 NETWORK_FEE = "network"
 
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -121,6 +124,8 @@ class Settings:
     """How long a new withdrawal address waits; 0: every destination is allowed."""
     witness_rpc_url: str | None = None
     """A second node, which must confirm what is credited and what the vault holds. None: one is believed."""
+    max_streams: int = MAX_STREAMS
+    """WebSockets of all clients at once."""
     metrics: tuple[str, int] | None = None
     """Host and port (0: any that is free) where Prometheus finds the figures. None: nowhere."""
     alert_url: str | None = None
@@ -356,6 +361,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         proofs=ProofPolicy(3_600 * at_most(environment, "EXCHANGE_PROOF_HOURS", "24", MAX_PROOF_HOURS)),
         network_fee_max_atoms=network_fee_maxima(listing),
         address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
+        max_streams=at_most(environment, "EXCHANGE_MAX_STREAMS", str(MAX_STREAMS), MOST_STREAMS),
         metrics=_metrics_address(environment),
         alert_url=_http_url(environment, "EXCHANGE_ALERT_URL"),
     )

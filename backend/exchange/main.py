@@ -12,9 +12,10 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import structlog
@@ -40,8 +41,10 @@ from exchange.edge.rest.health import (
     postgres_part,
 )
 from exchange.edge.server import Server, listen
+from exchange.edge.ws.hub import Hub
 from exchange.feeds.feeds import Feeds
 from exchange.feeds.history import ClickHouseHistory
+from exchange.gateway.session_endings import SessionEndings
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.siwe_package import LoginUnavailable
@@ -74,7 +77,7 @@ from exchange.stores.postgres import (
 logger = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 5
-WANTED_FILES = 8_192
+WANTED_FILES = 4_192
 METRICS_OPTION = "EXCHANGE_METRICS or --metrics-port"
 """What chooses the port of the figures, in the two commands that run an exchange."""
 _SET_BY_OPERATORS = {
@@ -160,7 +163,7 @@ async def serve(
     on_started: Callable[[Started], Awaitable[None]] | None = None,
 ) -> None:
     """Runs an exchange until cancelled. Raises the typed error of whatever can not start or has ended."""
-    _raise_file_limit()
+    _raise_file_limit(settings.max_streams)
     garbage.take_over()
     sockets = sockets or listen(settings.host, settings.port)
     async with contextlib.AsyncExitStack() as stack:
@@ -194,40 +197,41 @@ async def serve(
             chain_id=settings.chain_id,
             clock_ns=time.time_ns,
         )
-        app = create_app(
-            Edge(
-                config=EdgeConfig(
-                    chain_id=settings.chain_id,
-                    vault=settings.vault,
-                    confirmations=settings.finality.confirmations,
-                    allowed_origins=frozenset({settings.origin}),
-                    swagger_ui=SWAGGER_ASSETS,
-                    network_fee_max_atoms=settings.network_fee_max_atoms,
-                ),
-                submit=sequencer.submit,
-                submit_batch=sequencer.submit_batch,
-                view=committed,
-                projection=read_tables,
-                pool=edge_pool,
-                market_data=MarketData(clickhouse, trades),
-                login=login,
-                sessions=Sessions(edge_pool, clock_ns=time.time_ns),
-                clock_ns=time.time_ns,
-                chain_head=lambda: custody.deposits.head_number,
-                allow_list=AllowList(edge_pool, settings.address_delay_s),
-                risk_policy=settings.risk,
-                gas_price=lambda: custody.gas_prices.latest,
-                withdrawals_halted=custody.withdrawals_halted,
-                deposit_addressing=custody.deposit_addressing,
-                solvency=lambda: custody.reconciler.finalized,
-                health_parts=(
-                    *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
-                    clickhouse_part(clickhouse),
-                    login_part(lambda: login.package.fault),
-                    *custody.health_parts(),
-                ),
-            )
+        sessions = Sessions(edge_pool, clock_ns=time.time_ns)
+        edge = Edge(
+            config=EdgeConfig(
+                chain_id=settings.chain_id,
+                vault=settings.vault,
+                confirmations=settings.finality.confirmations,
+                allowed_origins=frozenset({settings.origin}),
+                swagger_ui=SWAGGER_ASSETS,
+                network_fee_max_atoms=settings.network_fee_max_atoms,
+            ),
+            submit=sequencer.submit,
+            submit_batch=sequencer.submit_batch,
+            view=committed,
+            projection=read_tables,
+            pool=edge_pool,
+            market_data=MarketData(clickhouse, trades),
+            login=login,
+            sessions=sessions,
+            clock_ns=time.time_ns,
+            chain_head=lambda: custody.deposits.head_number,
+            allow_list=AllowList(edge_pool, settings.address_delay_s),
+            risk_policy=settings.risk,
+            gas_price=lambda: custody.gas_prices.latest,
+            withdrawals_halted=custody.withdrawals_halted,
+            deposit_addressing=custody.deposit_addressing,
+            solvency=lambda: custody.reconciler.finalized,
+            health_parts=(
+                *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
+                clickhouse_part(clickhouse),
+                login_part(lambda: login.package.fault),
+                *custody.health_parts(),
+            ),
         )
+        hub = Hub(edge, feeds, streams, max_connections=settings.max_streams)
+        await stack.enter_async_context(running("streams", hub.run()))
         await stack.enter_async_context(running("engine", sequencer.run()))
         await _switch_on_rules(sequencer)
         await _list(sequencer, settings.listing)
@@ -235,24 +239,16 @@ async def serve(
         for name, work in (
             ("read tables", read_tables.run()),
             ("trades", trades.run()),
+            (
+                "ended sessions",
+                SessionEndings(sessions, lambda: open_connection(settings.database_url)).run(),
+            ),
             *custody.works(),
             ("operator requests", OperatorInbox(pool, sequencer.submit).run()),
             ("snapshots", snapshots.run()),
+            *_fee_works(settings, pool, sequencer, read_tables, clickhouse, trades, custody),
         ):
             await stack.enter_async_context(running(name, work))
-        if settings.fee_tiers is not None:
-            fee_tiers = FeeTierWorker(
-                pool, read_tables, clickhouse, trades, committed, sequencer.submit, settings.fee_tiers
-            )
-            await stack.enter_async_context(running("fee tiers", fee_tiers.run()))
-        if settings.network_fee_max_atoms:
-            network_fees = NetworkFeeWorker(
-                committed,
-                sequencer.submit,
-                lambda: custody.gas_prices.payment_wei,
-                settings.network_fee_max_atoms,
-            )
-            await stack.enter_async_context(running("network fees", network_fees.run()))
         metrics_url = None
         if settings.metrics is not None:
             metrics = Metrics(
@@ -270,7 +266,8 @@ async def serve(
                 )
             )
             metrics_url = await _serve_metrics(metrics, settings.metrics, stack)
-        await stack.enter_async_context(running("API", Server(app).run_until_cancelled(sockets)))
+        server = Server(create_app(edge, hub), max_streams=settings.max_streams)
+        await stack.enter_async_context(running("API", server.run_until_cancelled(sockets)))
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values()), metrics_url))
         core = "compiled" if compiled.is_in_use() else "interpreted"
@@ -278,6 +275,33 @@ async def serve(
         with contextlib.suppress(LoginUnavailable):  # then `login` is not healthy, and trading goes on
             await login.package.get()  # last of all: only logins wait for it
         await asyncio.Event().wait()
+
+
+def _fee_works(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    sequencer: Sequencer,
+    read_tables: PostgresProjection,
+    clickhouse: ClickHouse,
+    trades: ClickHouseProjection,
+    custody: Custody,
+) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    """What keeps fees right by itself, as far as the settings want it."""
+    works: list[tuple[str, Coroutine[Any, Any, None]]] = []
+    if settings.fee_tiers is not None:
+        fee_tiers = FeeTierWorker(
+            pool, read_tables, clickhouse, trades, sequencer.committed, sequencer.submit, settings.fee_tiers
+        )
+        works.append(("fee tiers", fee_tiers.run()))
+    if settings.network_fee_max_atoms:
+        network_fees = NetworkFeeWorker(
+            sequencer.committed,
+            sequencer.submit,
+            lambda: custody.gas_prices.payment_wei,
+            settings.network_fee_max_atoms,
+        )
+        works.append(("network fees", network_fees.run()))
+    return works
 
 
 async def _serve_metrics(metrics: Metrics, address: tuple[str, int], stack: contextlib.AsyncExitStack) -> str:
@@ -289,10 +313,11 @@ async def _serve_metrics(metrics: Metrics, address: tuple[str, int], stack: cont
     return f"http://{host}:{port}/metrics"
 
 
-def _raise_file_limit() -> None:
-    """As many open files as the system lets us have: each connection is one."""
+def _raise_file_limit(streams: int) -> None:
+    """As many open files as the system lets us have: each connection is one, and so is each stream."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, WANTED_FILES) if hard != resource.RLIM_INFINITY else WANTED_FILES
+    wanted = WANTED_FILES + streams
+    wanted = min(hard, wanted) if hard != resource.RLIM_INFINITY else wanted
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -27,15 +27,21 @@ from exchange.edge.app import create_app
 from exchange.edge.dependencies import DepositAddressing, Edge, EdgeConfig, MarketData
 from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.rest.health import engine_part, lag_part, postgres_part
+from exchange.edge.ws.hub import Hub
+from exchange.edge.ws.protocol import WebSocketProtocol
+from exchange.feeds.feeds import Feeds
+from exchange.feeds.history import ClickHouseHistory
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
 from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail
+from exchange.metrics import StreamCounters
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
+from exchange.sequencer.row import Committed
 from exchange.sequencer.sequencer import Outcome, Sequencer
 from exchange.stores.clickhouse import ClickHouse
 
@@ -84,6 +90,9 @@ class Exchange:
     projection: PostgresProjection
     client: httpx.AsyncClient
     faults: Faults
+    feeds: Feeds
+    hub: Hub
+    streams: StreamCounters
     deposits: int = 0
 
     @property
@@ -235,22 +244,35 @@ async def running_exchange(
     address_delay_s: int = 0,
     deposit_addressing: DepositAddressing | None = DEPOSIT_ADDRESSING,
     wall_ns: Callable[[], int] | None = None,
+    max_streams: int = 2_000,
+    tick_s: float = 0.05,
 ) -> AsyncIterator[Exchange]:
-    """Engine, journal, projections and app on an empty migrated database.
+    """Engine, journal, projections, streams and app on an empty migrated database.
 
-    `wall_ns` is a clock of the test's own for all of it.
+    `wall_ns` is a clock of the test's own for all of it. `tick_s`: how often the streams look at the clock,
+    and at the chain.
     """
     log = await JournalLog.claim(database_url)
     tail = Tail(pool)
     view = CommittedView("0x" + log.head.hash.hex())
     clock = Clock(0) if wall_ns is None else Clock(0, wall_ns, wall_ns)
-    sequencer = Sequencer(State(), view, log, clock, on_commit=lambda _: tail.notify())
+    streams = StreamCounters()
+
+    def on_commit(batch: Committed) -> None:
+        feeds.committed(batch)
+        tail.notify()
+
+    sequencer = Sequencer(State(), view, log, clock, on_commit=on_commit)
     projection = PostgresProjection(pool, tail)
     market_data = None
     if clickhouse is not None:
         market_data = MarketData(
             clickhouse, ClickHouseProjection(pool, tail, clickhouse, insert_interval_s=0.05)
         )
+    history = None
+    if market_data is not None:
+        history = ClickHouseHistory(market_data.clickhouse, market_data.projection)
+    feeds = Feeds(view, history, sequencer.horizon_ns)
     faults = Faults()
 
     def clock_ns() -> int:
@@ -297,16 +319,21 @@ async def running_exchange(
             lag_part("projections", lambda: view.seq, lambda: projection.seq, max_lag=5_000, required=True),
         ),
     )
-    tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projection.run())]
+    hub = Hub(edge, feeds, streams, max_connections=max_streams, tick_s=tick_s, poll_chain_s=tick_s)
+    tasks = [
+        asyncio.create_task(sequencer.run()),
+        asyncio.create_task(projection.run()),
+        asyncio.create_task(hub.run()),
+    ]
     if market_data is not None:
         tasks.append(asyncio.create_task(market_data.projection.run()))
-    transport = httpx.ASGITransport(create_app(edge))
+    transport = httpx.ASGITransport(create_app(edge, hub))
     try:
         for command in LISTING:
             outcome = await sequencer.submit(command)
             assert type(outcome.events[0]).__name__ != "Rejected", outcome
         async with httpx.AsyncClient(transport=transport, base_url="https://localhost:8000") as client:
-            yield Exchange(edge, sequencer, projection, client, faults)
+            yield Exchange(edge, sequencer, projection, client, faults, feeds, hub, streams)
     finally:
         for task in tasks:
             task.cancel()
@@ -324,7 +351,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
             server_header=False,
             lifespan="off",
             http=BoundedProtocol,
-            ws="none",
+            ws=WebSocketProtocol if getattr(app.state, "hub", None) else "none",
             proxy_headers=False,
         )
         server = uvicorn.Server(config)
