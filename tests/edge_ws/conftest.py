@@ -1,13 +1,20 @@
 """A whole exchange with its streams on a real port, for every test that asks for one."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
+import uvloop
 from tests.edge.harness import Exchange, running_exchange, served
 from tests.edge_ws.speaking import Streams
 
 from exchange.edge.app import create_app
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that `exchange serve` runs on: its transports are not asyncio's."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -61,8 +61,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # ---- the transport
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self._server_connections.add(self)  # type: ignore[arg-type]
         transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
@@ -163,7 +162,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _take(self, frame: Frame) -> None:
         connection = self._connection
-        if connection is None or self._websocket.close_sent not in {None, self._websocket.close_rcvd}:
+        closed_with = self._websocket.close_sent
+        if connection is None or (closed_with is not None and closed_with is not self._websocket.close_rcvd):
             return  # we are closing; what came before the client's own close is still taken
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY:
