@@ -40,6 +40,7 @@ from exchange.parts import CannotRun
 from exchange.policy_config import policy_settings_from_environment
 from exchange.policy_signer.process import run_policy_signer
 from exchange.policy_signer.refusals import PolicySignerError
+from exchange.rebuilding import rebuild_candles
 from exchange.sequencer.clock import ClockStepped
 from exchange.sequencer.sequencer import EngineStopped
 from exchange.stores.errors import StoreError
@@ -156,6 +157,28 @@ def audit(data_dir: DataDir = None) -> None:
     exchange.
     """
     _run(run_audit(os.environ.get("EXCHANGE_DATABASE_URL"), data_dir), is_endless=False)
+
+
+rebuild = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Fill again, from the journal, what follows it."
+)
+app.add_typer(rebuild, name="rebuild")
+
+
+@rebuild.callback()
+def rebuild_what() -> None:
+    """Fill again, from the journal, what follows it."""
+
+
+@rebuild.command(name="candles")
+def rebuild_candles_command(data_dir: DataDir = None) -> None:
+    """Trades, candles and volumes in ClickHouse.
+
+    A running exchange does it, and trading goes on; without one it is done here, with EXCHANGE_CLICKHOUSE as
+    for `serve`. Interrupted at any point, the same command goes on.
+    """
+    url, clickhouse = os.environ.get("EXCHANGE_DATABASE_URL"), os.environ.get("EXCHANGE_CLICKHOUSE")
+    _run(rebuild_candles(url, clickhouse, data_dir), is_endless=False)
 
 
 By = Annotated[str, typer.Option(help="Who you are; kept with what you do.")]

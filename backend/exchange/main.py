@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -60,6 +59,7 @@ from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.cursor import check_cursors
 from exchange.projections.postgres import PostgresProjection
+from exchange.projections.rebuild import RebuildWatch
 from exchange.sequencer import garbage
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
@@ -154,6 +154,9 @@ def configure_logging(*, log_format: str, level: str) -> None:
     )
     # Its pool gives a traceback for each connection that it can not make again; whoever needs one tells us.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+    # What ClickHouse does not answer is told by whoever asked.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
 async def serve(
@@ -178,7 +181,7 @@ async def serve(
             sequencer, commits, snapshot_seq = await _recover(settings.database_url, log, tail, followers)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
-        clickhouse = _clickhouse(settings.clickhouse)
+        clickhouse = ClickHouse.at(settings.clickhouse)  # connects by itself, now or later
         stack.push_async_callback(clickhouse.close)
 
         snapshots = Snapshotter(
@@ -243,6 +246,7 @@ async def serve(
                 "ended sessions",
                 SessionEndings(sessions, lambda: open_connection(settings.database_url)).run(),
             ),
+            ("rebuilds", RebuildWatch(pool, clickhouse).run()),
             *custody.works(),
             ("operator requests", OperatorInbox(pool, sequencer.submit).run()),
             ("snapshots", snapshots.run()),
@@ -378,13 +382,6 @@ async def _prepare(custody: Custody) -> None:
             await custody.arrivals.check()
     except (RpcUnavailable, RpcError) as error:
         logger.warning("chain_unavailable", error=str(error))
-
-
-def _clickhouse(where: str) -> ClickHouse:
-    """Connects by itself when it can be reached, now or later: nothing waits for it."""
-    if where.startswith(("http://", "https://")):
-        return ClickHouse(url=where)
-    return ClickHouse(path=Path(where))
 
 
 async def _switch_on_rules(sequencer: Sequencer) -> None:
