@@ -216,6 +216,9 @@ class Traders:
 
     async def begin(self) -> None:
         if self._schedule is None:
+            for trader in self.traders:  # the server has hung up on those that were idle for long
+                trader.close()
+                await trader.connect()
             self._schedule = asyncio.create_task(self._run_schedule())
         self._counting_since = time.perf_counter()
         self._taken_s.clear()
