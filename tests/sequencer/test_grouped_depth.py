@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.core.words import Side
+from exchange.edge.rest.markets import MAX_DEPTH, MAX_GROUPED_LEVELS
 from exchange.sequencer.depth import DepthSide, GroupTooWide
 
 LEVELS = st.dictionaries(st.integers(1, 2_000), st.integers(1, 2**63), max_size=60)
@@ -54,7 +55,8 @@ def test_only_whole_groups_of_the_levels_that_may_be_read_are_given(levels, step
 def test_of_a_hundred_thousand_levels_no_more_are_read_than_allowed(side):
     levels = dict.fromkeys(range(1_000_000, 1_100_000), 1)
     depth = side_of(side, levels)
-    assert sum(size for _, size in depth.grouped(100, 500, 20_000)) <= 20_000
-    assert len(depth.grouped(10, 500, 20_000)) == 500
+    most = MAX_GROUPED_LEVELS
+    assert most - 100 <= sum(size for _, size in depth.grouped(100, MAX_DEPTH, most)) <= most
+    assert len(depth.grouped(10, MAX_DEPTH, most)) == min(MAX_DEPTH, most // 10)
     with pytest.raises(GroupTooWide):
-        depth.grouped(10**9, 1, 20_000)
+        depth.grouped(10**9, 1, most)

@@ -23,8 +23,8 @@ router = APIRouter(tags=["markets"], route_class=PublicRead)
 
 DEFAULT_DEPTH = 50
 MAX_DEPTH = 500
-MAX_GROUPED_LEVELS = 20_000
-"""Price levels a side that are read for one grouped answer: some milliseconds of everybody's time."""
+MAX_GROUPED_LEVELS = 5_000
+"""Price levels a side that are read for one grouped answer: about a millisecond of everybody's time."""
 
 Level = Annotated[
     tuple[AmountText, AmountText], Field(description="Price and size.", examples=[["3000.01", "1.25"]])
