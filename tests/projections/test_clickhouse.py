@@ -1,110 +1,32 @@
-"""Trades and candles in ClickHouse, exactly once, against a recomputation."""
+"""Trades, candles and volumes in ClickHouse against a recomputation, and who else may follow."""
 
 import asyncio
-import json
-import shutil
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 from tests.projections.conftest import MINUTE_NS, START_NS, JournaledExchange
+from tests.projections.following import (
+    caught_up,
+    check,
+    expected_volumes,
+    follower,
+    new_rows,
+    running,
+)
 from tests.projections.traffic import FIRST_ACCOUNT, place
 
 from exchange.core.words import Side
 from exchange.journal.errors import HeadLost
 from exchange.projections import blocks, trades
 from exchange.projections import clickhouse as projection_module
-from exchange.projections.candles import CandleRow, candles
-from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.candles import candles
 from exchange.projections.errors import CursorMoved
 from exchange.projections.trades import TradeTotals, trade_totals, trades_page
 from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.errors import ClickHouseError
-
-
-class Crash(BaseException):
-    """Ends the process, as far as the code under test can tell."""
-
-
-def follower(
-    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
-) -> ClickHouseProjection:
-    return ClickHouseProjection(pool, journaled.tail, clickhouse, insert_interval_s=0.0)
-
-
-@asynccontextmanager
-async def running(projection: ClickHouseProjection) -> AsyncIterator[ClickHouseProjection]:
-    task = asyncio.create_task(projection.run())
-    try:
-        yield projection
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def new_rows(
-    projection: ClickHouseProjection, journaled: JournaledExchange
-) -> list[trades.RowOfTrades]:
-    return [trades.trades_of(row) for row in await journaled.tail.read_events(projection.seq)]
-
-
-async def caught_up(pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
-    async with running(follower(pool, journaled, clickhouse)) as projection:
-        assert await projection.reached(journaled.state.seq, 30)
-
-
-def expected_candles(journaled: JournaledExchange) -> list[CandleRow]:
-    minutes: dict[int, list[Any]] = {}
-    for time_ns, trade in journaled.trades:
-        minutes.setdefault(time_ns // MINUTE_NS, []).append(trade)
-    return [
-        CandleRow(
-            open_ms=minute * 60_000,
-            open_ticks=of_minute[0].price_ticks,
-            high_ticks=max(trade.price_ticks for trade in of_minute),
-            low_ticks=min(trade.price_ticks for trade in of_minute),
-            close_ticks=of_minute[-1].price_ticks,
-            volume_lots=sum(trade.size_lots for trade in of_minute),
-            base_atoms=sum(trade.base_atoms for trade in of_minute),
-            quote_atoms=sum(trade.quote_atoms for trade in of_minute),
-            trades=len(of_minute),
-            last_trade_id=of_minute[-1].trade_id,
-        )
-        for minute, of_minute in sorted(minutes.items())
-    ]
-
-
-def expected_volumes(journaled: JournaledExchange, first_day: int) -> dict[int, int]:
-    volumes: dict[int, int] = {}
-    for time_ns, trade in journaled.trades:
-        if time_ns // DAY_NS >= first_day:
-            for account_id in (trade.maker_account_id, trade.taker_account_id):
-                volumes[account_id] = volumes.get(account_id, 0) + trade.quote_atoms
-    return volumes
-
-
-async def check(journaled: JournaledExchange, clickhouse: ClickHouse) -> None:
-    stored = await trades_page(clickhouse, 0, 1, limit=1_000)
-    assert [
-        (row.trade_id, row.time_ns, row.price_ticks, row.size_lots, row.taker_side) for row in stored.items
-    ] == [
-        (trade.trade_id, time_ns, trade.price_ticks, trade.size_lots, trade.taker_side)
-        for time_ns, trade in reversed(journaled.trades)
-    ]
-    assert (await candles(clickhouse, 0, 1, "1m", limit=1_000)).items == expected_candles(journaled)
-    assert await volumes_of_accounts(clickhouse, [1], 0) == expected_volumes(journaled, 0)
-    count = len(journaled.trades)
-    assert await trade_totals(clickhouse) == TradeTotals.whole(
-        count, sum(trade.trade_id for _, trade in journaled.trades)
-    )
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -127,49 +49,6 @@ async def test_they_follow_while_the_journal_grows(
             await check(journaled, clickhouse)
 
 
-def crash_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    async def crash(*_: object) -> None:
-        raise Crash
-
-    monkeypatch.setattr(projection_module, name, crash)
-
-
-def crash_after(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    real = getattr(projection_module, name)
-
-    async def crash(*arguments: object) -> None:
-        await real(*arguments)
-        raise Crash
-
-    monkeypatch.setattr(projection_module, name, crash)
-
-
-@pytest.mark.parametrize("step", ["record_block", "insert_trades", "mark_inserted"])
-@pytest.mark.parametrize("crash", [crash_before, crash_after])
-async def test_a_crash_around_any_step_neither_loses_nor_doubles_a_trade(
-    pool: asyncpg.Pool,
-    journaled: JournaledExchange,
-    clickhouse: ClickHouse,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    crash: Callable[[pytest.MonkeyPatch, str], None],
-) -> None:
-    await journaled.random_batches(3, batches=10)
-    await caught_up(pool, journaled, clickhouse)
-    for seed in range(3):
-        await journaled.random_batches(100 + seed, batches=6)
-        projection = follower(pool, journaled, clickhouse)
-        await projection.load()
-        with monkeypatch.context() as patch:
-            crash(patch, step)
-            with pytest.raises(Crash):
-                await projection.apply(await new_rows(projection, journaled))
-    with capture_logs() as logs:
-        await caught_up(pool, journaled, clickhouse)
-    assert logs == [], "an interrupted block is repeated, nothing is rebuilt"
-    await check(journaled, clickhouse)
-
-
 async def test_a_repeated_large_block_is_still_there_once(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:
@@ -182,39 +61,6 @@ async def test_a_repeated_large_block_is_still_there_once(
     assert await trade_totals(clickhouse) == TradeTotals.whole(60_000, 60_000 * 60_001 // 2)
     read = (await candles(clickhouse, 0, 1, "1m")).items
     assert sum(candle.quote_atoms for candle in read) == 60_000 * 2**127, "sums do not wrap"
-
-
-@pytest.mark.parametrize("lost", ["trades", "candles", "account_volumes_daily"])
-async def test_what_clickhouse_lost_is_filled_again_from_the_journal(
-    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse, lost: str
-) -> None:
-    await journaled.random_batches(4, batches=15)
-    await caught_up(pool, journaled, clickhouse)
-    await clickhouse.command(f"TRUNCATE TABLE {lost}")
-    await journaled.random_batches(5, batches=5)
-    with capture_logs() as logs:
-        await caught_up(pool, journaled, clickhouse)
-    assert [entry["event"] for entry in logs] == ["clickhouse_rebuild"]
-    await check(journaled, clickhouse)
-
-
-@pytest.mark.parametrize("step", ["forget_blocks", "empty_trades"])
-async def test_a_crash_while_starting_over_is_made_good_at_the_next_start(
-    pool: asyncpg.Pool,
-    journaled: JournaledExchange,
-    clickhouse: ClickHouse,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-) -> None:
-    await journaled.random_batches(6, batches=15)
-    await caught_up(pool, journaled, clickhouse)
-    for crash in (crash_before, crash_after):
-        with monkeypatch.context() as patch:
-            crash(patch, step)
-            with pytest.raises(Crash):
-                await follower(pool, journaled, clickhouse).reset()
-        await caught_up(pool, journaled, clickhouse)
-        await check(journaled, clickhouse)
 
 
 async def newest_generation(pool: asyncpg.Pool) -> int | None:
@@ -331,73 +177,6 @@ async def test_clickhouse_ahead_of_the_journal_is_refused(
     await pool.execute("UPDATE projection_cursors SET seq = 1000000 WHERE name = 'clickhouse'")
     with pytest.raises(HeadLost):
         await follower(pool, journaled, clickhouse).run()
-
-
-# -- a process of its own --------------------------------------------------------------------------------
-
-FOLLOW = """
-import asyncio, json, os, sys
-from pathlib import Path
-from exchange.journal.tail import Tail
-from exchange.projections import clickhouse as module
-from exchange.projections.candles import candles
-from exchange.projections.trades import trades_page
-from exchange.stores.clickhouse import ClickHouse
-from exchange.stores.postgres import open_pool
-
-async def main(url, folder, seq, crash_at):
-    if crash_at:
-        async def crash(*_): os._exit(9)
-        setattr(module, crash_at, crash)
-    pool = await open_pool(url)
-    clickhouse = await ClickHouse.open(path=Path(folder))
-    projection = module.ClickHouseProjection(pool, Tail(pool), clickhouse)
-    task = asyncio.create_task(projection.run())
-    assert await projection.reached(int(seq), 60)
-    task.cancel()
-    page = await trades_page(clickhouse, projection.seq, 1, limit=1000)
-    read = await candles(clickhouse, projection.seq, 1, "1m", limit=1000)
-    await clickhouse.close()
-    await pool.close()
-    print(json.dumps([[row.trade_id for row in page.items], [str(candle) for candle in read.items]]))
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-async def follow_in_a_process(
-    url: str, folder: Path, journaled: JournaledExchange, crash_at: str = ""
-) -> tuple[int, list[Any]]:
-    def run() -> tuple[int, list[Any]]:
-        arguments = [url, str(folder), str(journaled.state.seq), crash_at]
-        done = subprocess.run(
-            [sys.executable, "-c", FOLLOW, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert done.returncode in {0, 9}, done.stderr
-        return done.returncode, json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
-
-    return await asyncio.to_thread(run)
-
-
-async def test_killed_processes_and_a_deleted_folder_cost_nothing(
-    database_url: str, journaled: JournaledExchange, tmp_path: Path
-) -> None:
-    folder = tmp_path / "chdb"
-    await journaled.random_batches(9, batches=10)
-    for step in ("insert_trades", "mark_inserted"):
-        assert (await follow_in_a_process(database_url, folder, journaled, step))[0] == 9
-    await journaled.random_batches(10, batches=10)
-    expected = [
-        [trade.trade_id for _, trade in reversed(journaled.trades)],
-        [str(candle) for candle in expected_candles(journaled)],
-    ]
-    assert (await follow_in_a_process(database_url, folder, journaled))[1] == expected
-    shutil.rmtree(folder)
-    assert (await follow_in_a_process(database_url, folder, journaled))[1] == expected
 
 
 # -- reads -----------------------------------------------------------------------------------------------
