@@ -121,7 +121,7 @@ class Run:
                 print("\n".join(await self._engine.ask("profiled", list[str])))
             await self._load.ask("pause", type(None))
             seen = await readers.ask("finish", subscribers.Figures)
-            faults = (*_faults(seen), *self._compare_with_rest(seen))
+            faults = (*faults_of(seen), *self._compare_with_rest(seen))
         finally:
             await readers.stop()
         print(f"  {count:,} subscribers, {'compressed' if deflate else 'plain'}")
@@ -200,7 +200,8 @@ class Run:
         return []
 
 
-def _faults(seen: subscribers.Figures) -> list[str]:
+def faults_of(seen: subscribers.Figures) -> list[str]:
+    """What must not be. Each different one once, and few of them."""
     faults = list(dict.fromkeys(seen.wrong_books))[:5]
     if seen.gaps:
         faults.append(f"{seen.gaps:,} gaps")

@@ -24,6 +24,8 @@ from scripts.bench.feeds.subscribers import Taped
 
 LEAD_S = 0.2
 KEY = b"sec-websocket-key:"
+SNAPSHOT = b'{"type":"snapshot","channel":"book","seq":%d,"data":{"bids":[],"asks":[],"checksum":0}}'
+"""Of an empty book."""
 
 
 class Settings(msgspec.Struct):
@@ -76,7 +78,7 @@ class Playing:
         self._tape = msgspec.msgpack.decode(Path(settings.tape).read_bytes(), type=list[Taped])
         self._times = CommitTimes(Path(settings.commit_times))
         seq = self._tape[0].prev_seq
-        self.snapshot = server_frame(b'{"type":"snapshot","seq":%d,"data":{}}' % seq)
+        self.snapshot = server_frame(SNAPSHOT % seq)
         self.readers: list[asyncio.Transport] = []
 
     async def listen(self) -> int:

@@ -1,5 +1,6 @@
 """The benchmark's subscribers on its bare loop: real processes and sockets, and a tape that we wrote."""
 
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ def update(prev_seq: int, seq: int) -> bytes:
     return b'{"type":"update","channel":"book","prev_seq":%d,"seq":%d,"data":{}}' % (prev_seq, seq)
 
 
-async def played(folder: Path, tape: list[Taped]) -> subscribers.Figures:
+async def played(folder: Path, tape: list[Taped], *, checked: int = 0) -> subscribers.Figures:
     """What so many subscribers have seen of a tape."""
     (folder / "tape").write_bytes(msgspec.msgpack.encode(tape))
     CommitTimes.create(folder / "commits", 1_000)
@@ -27,7 +28,7 @@ async def played(folder: Path, tape: list[Taped]) -> subscribers.Figures:
             port=await server.ask("listen", int),
             market="ETH-USDC",
             books=READERS,
-            checked=0,
+            checked=checked,
             tokens=[],
             deflate=False,
             commit_times=commits,
@@ -66,6 +67,16 @@ async def test_a_missing_update_is_counted_as_a_gap_by_everybody(tmp_path: Path)
 async def test_an_update_that_was_read_before_is_no_gap_but_does_not_fit(tmp_path: Path) -> None:
     seen = await played(tmp_path, [Taped(0, 5, 6, update(5, 6)), Taped(0, 5, 6, update(5, 6))])
     assert (seen.gaps, seen.unfit) == (0, READERS)
+
+
+async def test_a_book_that_is_not_what_its_checksum_says_is_told(tmp_path: Path) -> None:
+    text = b'{"type":"update","prev_seq":%d,"seq":%d,"data":{"bids":[["7","1"]],"asks":[],"checksum":%d}}'
+    right, wrong = zlib.crc32(b"7:1"), zlib.crc32(b"7:2")
+    tape = [Taped(0, 0, 1, text % (0, 1, right)), Taped(0, 1, 2, text % (1, 2, wrong))]
+    seen = await played(tmp_path, tape, checked=2)
+    assert len(seen.wrong_books) == 2
+    assert seen.checked_messages == 6, "two readers, a snapshot and two updates each"
+    assert seen.bids == [("7", "1")]
 
 
 async def test_a_child_that_can_not_do_what_it_is_told_says_so(tmp_path: Path) -> None:
