@@ -240,11 +240,6 @@ async def test_a_candle_is_half_open_and_a_minute_without_trades_has_none(
     )
 
 
-async def test_an_unknown_interval_is_refused(clickhouse: ClickHouse) -> None:
-    with pytest.raises(KeyError):
-        await candles(clickhouse, 0, 1, "2m")
-
-
 async def test_volumes_are_those_of_the_named_markets_since_a_day(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

@@ -96,7 +96,7 @@ async def candles(
     """
     assert 1 <= limit <= MAX_LIMIT
     series = _Series(clickhouse, market_id, interval)
-    from_s = 0 if from_ms is None else -(-from_ms // 1_000)
+    from_s = _MONDAY_S if from_ms is None else -(-from_ms // 1_000)
     to_s = _MAX_OPEN_S if to_ms is None else -(-to_ms // 1_000)
     now_s = None if now_ms is None else now_ms // 1_000
     if now_s is not None and interval == "1s":
