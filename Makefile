@@ -7,7 +7,7 @@ SUBSCRIBERS ?= 100,1000
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits mutants format lint types imports openapi asyncapi \
+.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits bench-candles mutants format lint types imports openapi asyncapi \
 	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock bench-feeds
 
 help: ## Show the targets
@@ -41,6 +41,9 @@ bench-deposits: core build/contracts/.ready ## Deposits credited a second, besid
 bench-feeds: core ## How old updates of the book are when read: SUBSCRIBERS=100,1000 ORDERS_PER_S=5000 SECONDS=10
 	@exec $(BIN)/python -m scripts.bench.feeds --subscribers $(SUBSCRIBERS) \
 		--orders-per-s $(or $(ORDERS_PER_S),5000) --seconds $(or $(SECONDS),10) $(ARGS)
+
+bench-candles: core ## Trades a second into ClickHouse, and how fast 1,000 candles come out: TRADES=10000000
+	@exec $(BIN)/python -m scripts.bench.candles --trades $(or $(TRADES),10000000)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
 	@exec $(BIN)/python scripts/mutants.py
