@@ -441,6 +441,20 @@ async def test_a_failure_in_the_middle_is_not_taken_for_the_end(exchange: Exchan
         await until(lambda: nothing_is_held(exchange, exports))
 
 
+async def test_an_export_ends_with_its_session(exchange: Exchange) -> None:
+    trader = await exchange.trader()
+    await fill_the_ledger(exchange, trader, 50_000)
+    headers = {"Authorization": f"Bearer {trader.token}"}
+    async with serving(exchange) as (url, exports), httpx.AsyncClient(base_url=url, timeout=60) as client:
+        async with client.stream("GET", "/v1/ledger.csv", headers=headers) as response:
+            chunks = response.aiter_raw()
+            await anext(chunks)
+            assert (await trader.request("POST", "/v1/auth/logout")).status_code == 204
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+                [chunk async for chunk in chunks]
+        await until(lambda: nothing_is_held(exchange, exports))
+
+
 async def test_only_so_many_exports_run_at_once(exchange: Exchange) -> None:
     trader, other, third = [await exchange.trader() for _ in range(3)]
     await fill_the_ledger(exchange, trader, 50_000)

@@ -195,15 +195,25 @@ async def fill_tables(pool: asyncpg.Pool) -> None:
 
 
 class Explained:
-    """A pool that keeps the plan of what it is asked, with what was read."""
+    """A pool that keeps the plan of what it is asked, with what was read.
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    The plan is the one for any parameters, which a prepared statement gets after some executions, or the one
+    for these.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, plan_for: str = "these") -> None:
         self._pool = pool
+        self._mode = {"these": "force_custom_plan", "any": "force_generic_plan"}[plan_for]
         self.plan: dict[str, Any] = {}
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}"
-        self.plan = json.loads(await self._pool.fetchval(explain, *arguments))[0]["Plan"]
+        literals = ", ".join(map(str, arguments))
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL plan_cache_mode = {self._mode}")
+            await connection.execute(f"PREPARE explained AS {sql}")
+            explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE explained ({literals})"
+            self.plan = json.loads(await connection.fetchval(explain))[0]["Plan"]
+            await connection.execute("DEALLOCATE explained")
         return await self._pool.fetch(sql, *arguments)
 
 
@@ -216,7 +226,8 @@ def blocks_read(plan: dict[str, Any]) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-async def test_a_page_of_any_range_reads_little_more_than_its_rows(pool: asyncpg.Pool) -> None:
+@pytest.mark.parametrize("plan_for", ["these", "any"])
+async def test_a_page_of_any_range_reads_little_more_than_its_rows(pool: asyncpg.Pool, plan_for: str) -> None:
     """Out of 100,000 rows, by the index of the key alone."""
     await fill_tables(pool)
     middle_ns = ROWS * 1_000_000 // 2
@@ -230,7 +241,7 @@ async def test_a_page_of_any_range_reads_little_more_than_its_rows(pool: asyncpg
             Span(from_ns=ROWS * 10**6 + 1),
             Span(to_ns=1),
         ):
-            explained = Explained(pool)
+            explained = Explained(pool, plan_for)
             selection = select(1001)
             page = await read_page(explained, selection, span)  # type: ignore[arg-type]
             assert len(page.items) == (0 if span.to_ns == 1 or span.from_ns == ROWS * 10**6 + 1 else 50)
@@ -243,12 +254,15 @@ async def test_a_page_of_any_range_reads_little_more_than_its_rows(pool: asyncpg
             assert blocks_read(explained.plan) < 400, (selection.table, span)
 
 
-async def test_an_account_that_was_active_only_long_ago_is_found_at_once(pool: asyncpg.Pool) -> None:
+@pytest.mark.parametrize("plan_for", ["these", "any"])
+async def test_an_account_that_was_active_only_long_ago_is_found_at_once(
+    pool: asyncpg.Pool, plan_for: str
+) -> None:
     await fill_tables(pool)
     for select in LISTINGS:
         first = Span(from_ns=10**9, ascending=True)
         for span in (Span(), Span(after=(4_900, 0, 0)[: len(select(0).key)]), first):
-            explained = Explained(pool)
+            explained = Explained(pool, plan_for)
             page = await read_page(explained, select(1002), span)  # type: ignore[arg-type]
             assert len(page.items) == 50
             assert blocks_read(explained.plan) < 400, (select(0).table, span)

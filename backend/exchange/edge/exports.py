@@ -1,9 +1,10 @@
 """Exports: a whole history as one CSV file that streams, true as of one seq.
 
-Theory of operation. A page of rows is read, turned into text and sent, and only when the client has taken it
-is the next one read. In between nothing is held but that page, so a reader that stalls costs no database
-connection; the connection's write timeout ends it (`edge.http_protocol`), and an export as a whole has a
-time limit. How many run is bounded, for each owner and in all, and few read from the database at a time.
+Theory of operation. A page of rows is read, turned into text and sent, and only when the client has taken
+it is the next one read. In between nothing is held but that page, so a reader that stalls costs no database
+connection; the connection's write timeout ends it (`edge.http_protocol`), an export as a whole has a time
+limit, and none outlives its session. How many run is bounded, for each owner and in all, and few read from
+the database at a time.
 
 What goes wrong before the first byte is a problem like any other. Afterwards the connection is closed before
 the file's end is sent, which every HTTP/1.1 client reports; the file never ends cleanly unless it is whole.
@@ -16,11 +17,13 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from exchange.edge.csv_table import MEDIA_TYPE, CsvTable
 from exchange.edge.errors import unavailable
+from exchange.edge.identity import authenticate
 from exchange.edge.problems import EdgeCode, Problem
 
 RETRY_AFTER_S = 10
@@ -113,23 +116,28 @@ class CsvExport(Response, Generic[Row]):
                 await send(self._start(opened.seq))
                 async with aclosing(opened.pages), asyncio.TaskGroup() as tasks:
                     gone = tasks.create_task(_disconnect(receive))
-                    await self._send_rows(exports, opened, rows, gone, send)
+                    await self._send_rows(Request(scope), opened, rows, gone, send)
                     gone.cancel()
 
     async def _send_rows(
         self,
-        exports: Exports,
+        request: Request,
         opened: Opened[Row],
         rows: list[Row] | None,
         gone: asyncio.Task[None],
         send: Send,
     ) -> None:
-        """Sends header, rows and the end, unless the client goes away before."""
+        """Sends header, rows and the end, unless the client goes away before.
+
+        Raises SessionRefused when the session ends meanwhile.
+        """
+        exports: Exports = request.app.state.exports
         lines = self._table.header()
         while rows is not None and not gone.done():
             lines += self._table.lines(map(opened.item, rows))
             await send({"type": "http.response.body", "body": lines, "more_body": True})
             lines = b""
+            await authenticate(request)
             async with exports.reading:
                 rows = await anext(opened.pages, None)
         if not gone.done():
