@@ -73,12 +73,19 @@ class TradedMarket:
 
     async def get(self, path: str, **params: Any) -> dict[str, Any]:
         """The answer to a GET as of all trades so far; `from_` stands for `from`."""
+        await self.caught_up()
         named = {name.rstrip("_"): value for name, value in params.items()}
         response = await self.client.get(path, params={"min_seq": self.seq, **named})
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         assert answer["seq"] >= self.seq
         return answer
+
+    async def caught_up(self) -> None:
+        """Waits until ClickHouse has everything, longer than a request would."""
+        market_data = self.exchange.edge.market_data
+        assert market_data is not None
+        assert await market_data.projection.reached(self.exchange.view.seq, 60)
 
     async def open(self) -> None:
         for number in (1, 2):
@@ -130,6 +137,7 @@ async def traded_market(
             step_ns = rng.randrange(rng.choice(STEPS_MS) * 10**6) + 1
             if wall.now_ns + step_ns - start_ns < 25 * DAY_MS * 10**6:
                 wall.now_ns += step_ns
+        await market.caught_up()
         yield market
 
 

@@ -15,6 +15,9 @@ async def with_market_data(
     database_url: str, pool: asyncpg.Pool, clickhouse: ClickHouse
 ) -> AsyncIterator[Exchange]:
     async with running_exchange(database_url, pool, clickhouse) as running:
+        market_data = running.edge.market_data
+        assert market_data is not None
+        assert await market_data.projection.reached(running.view.seq, 60)
         yield running
 
 

@@ -26,9 +26,9 @@ from exchange.projections.candles import INTERVALS_S
 CANDLES = f"{MARKET}/candles"
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture
 async def market(request, database_url, pool, clickhouse) -> AsyncIterator[TradedMarket]:
-    async with traded_market(database_url, pool, clickhouse, request.param) as traded:
+    async with traded_market(database_url, pool, clickhouse, getattr(request, "param", 1)) as traded:
         yield traded
 
 
@@ -37,6 +37,7 @@ def test_the_intervals_of_the_api_are_those_of_the_tables():
     assert {name: seconds * 1_000 for name, seconds in INTERVALS_S.items()} == INTERVAL_MS
 
 
+@pytest.mark.parametrize("market", [1, 2], indirect=True)
 async def test_candles_of_every_interval_equal_a_recomputation_from_the_trades(market, subtests):
     rng = random.Random(3)
     trades = await market.all_trades(rng)
@@ -100,6 +101,7 @@ async def test_ranges_of_trades_and_candles_are_half_open(market):
         ]
 
 
+@pytest.mark.parametrize("market", [1, 2], indirect=True)
 async def test_a_ticker_equals_a_recomputation_from_the_trades(market):
     rng = random.Random(5)
     trades = await market.all_trades(rng)
@@ -163,7 +165,6 @@ async def test_candles_may_be_kept_once_nothing_can_change_them_any_more(market)
     now = market.exchange.view.time_ns // 10**6
     closed, present = open_of(interval, now), open_of(interval, now) + length
     for to, cache_control in [(closed, FINAL), (present, REVALIDATE), (closed + 1, REVALIDATE)]:
-        await market.get(CANDLES, interval=interval)  # as of the newest trade
         response = await market.client.get(CANDLES, params={"interval": interval, "to": to})
         assert response.headers["cache-control"] == cache_control, to
     assert (await market.client.get(CANDLES)).headers["cache-control"] == REVALIDATE
@@ -171,16 +172,17 @@ async def test_candles_may_be_kept_once_nothing_can_change_them_any_more(market)
     still = await market.client.get(CANDLES, params={"interval": interval, "to": present})
     assert still.headers["cache-control"] == REVALIDATE, "the next batch may be of any time from the last on"
     await market.burst(random.Random(6))
-    await market.get(CANDLES, interval=interval)
+    await market.caught_up()
     over = await market.client.get(CANDLES, params={"interval": interval, "to": present})
     assert over.headers["cache-control"] == FINAL
 
 
 async def test_market_data_is_not_sent_again_while_it_is_the_same(market):
     for path in ("candles", "trades", "ticker"):
-        first = await market.client.get(f"{MARKET}/{path}", params={"min_seq": market.seq})
+        first = await market.client.get(f"{MARKET}/{path}")
         tag = {"If-None-Match": first.headers["etag"]}
         assert (await market.client.get(f"{MARKET}/{path}", headers=tag)).status_code == 304
         await market.burst(random.Random(7))
-        changed = await market.client.get(f"{MARKET}/{path}", params={"min_seq": market.seq}, headers=tag)
+        await market.caught_up()
+        changed = await market.client.get(f"{MARKET}/{path}", headers=tag)
         assert changed.status_code == 200

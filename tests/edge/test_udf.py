@@ -67,10 +67,9 @@ class ChartClient:
         ]
 
 
-@pytest.fixture(params=[11, 12])
+@pytest.fixture
 async def market(request, database_url, pool, clickhouse) -> AsyncIterator[TradedMarket]:
-    async with traded_market(database_url, pool, clickhouse, request.param) as traded:
-        await traded.get(f"{MARKET}/candles")  # everything is there
+    async with traded_market(database_url, pool, clickhouse, getattr(request, "param", 11)) as traded:
         yield traded
 
 
@@ -86,6 +85,7 @@ def as_bars(candles: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"time": c["open_ms"], **{name: c[name] for name in names}} for c in candles]
 
 
+@pytest.mark.parametrize("market", [11, 12], indirect=True)
 async def test_a_chart_that_scrolls_to_the_left_shows_every_candle_once(market, charts, subtests):
     rng = random.Random(1)
     info = await charts.resolve("ETH-USDC")
