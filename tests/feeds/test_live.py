@@ -122,6 +122,41 @@ async def test_time_alone_closes_a_candle_for_whoever_listens_and_whoever_was_aw
     assert list(away.candles.values())[-1].closed
 
 
+async def test_who_missed_that_a_candle_closed_hears_of_it_with_the_next_one() -> None:
+    venue = FedExchange(4)
+    topic = await venue.feeds.open(candles_key("1m"))
+    while not venue.of_market(1):
+        venue.run(10)
+    venue.feeds.advance()
+    deaf = Follower(topic)
+    deaf.begin()
+    venue.pass_time(60)
+    assert venue.feeds.advance()
+    count = len(venue.of_market(1))
+    while len(venue.of_market(1)) == count:
+        venue.run(1)
+    for _, updates in venue.feeds.advance():
+        for update in updates:
+            deaf.offer(update)
+    check_candles(venue, deaf)
+
+
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h")], ids=["ticker", "candles"])
+async def test_trades_that_clickhouse_had_before_the_view_count_once(key: TopicKey) -> None:
+    venue = FedExchange(4)
+    venue.run(200)
+    while len(venue.committed_trades()) < len(venue.trades) + 20:
+        venue.traffic.step()
+    venue.history.is_ahead = True
+    topic = await venue.feeds.open(key)
+    venue.release(venue.feeds)
+    venue.run(50)
+    venue.feeds.advance()
+    follower = Follower(topic)
+    follower.begin()
+    check_ticker(venue, follower) if key is TICKER else check_candles(venue, follower)
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_live_ticker_is_that_of_all_trades(seed: int) -> None:
     venue, chance = FedExchange(seed), random.Random(seed)

@@ -26,7 +26,15 @@ from exchange.feeds import feeds as feeds_module
 from exchange.feeds import message_log
 from exchange.feeds.keys import PRIVATE_CHANNELS, Channel, TopicKey
 from exchange.feeds.message_log import Memory
-from exchange.feeds.updates import DepositsData, FillsData, OrdersData, WithdrawalsData
+from exchange.feeds.updates import (
+    AssetBalance,
+    BalancesData,
+    DepositsData,
+    FillsData,
+    OrdersData,
+    Update,
+    WithdrawalsData,
+)
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.open_orders import OpenOrder
 
@@ -62,12 +70,16 @@ class OrdersByCommand:
 
     def __init__(self, venue: FedExchange, account_id: int) -> None:
         self.sizes: dict[int, int] = {}
+        self.quote_atoms: dict[tuple[int, int], int] = {}
+        """What buys by amount may cost, by the command that accepted them and their id."""
         view = CommittedView("0x")
         self.changes: dict[int, tuple[int, set[int], dict[int, OpenOrder]]] = {}
         for seq, time_ns, events in commands(venue, 0):
             view.advance(seq, time_ns, [events])
             for event in events:
                 self._take_size(event)
+                if isinstance(event, OrderAccepted):
+                    self.quote_atoms[seq, event.order_id] = event.quote_atoms
             touched = set().union(*(touched_orders(event, account_id) for event in events))
             if touched:
                 after = {order.order_id: order for order in view.open_orders(account_id)}
@@ -112,6 +124,7 @@ async def test_orders_are_told_command_by_command(seed: int) -> None:
         for change in update.data.orders:
             order_id = change.order.order_id
             assert change.time_ns == time_ns
+            assert change.quote_atoms == reference.quote_atoms.get((update.seq, order_id), 0)
             if change.ended is None:
                 assert after[order_id] == change.order
             else:
@@ -203,6 +216,25 @@ async def test_balances_are_those_of_the_view_after_every_drain(seed: int) -> No
                 follower.check_balances(venue.view)
                 follower.stalled = chance.random() < 0.2
     assert all(follower.snapshots == 1 for follower in followers.values())
+
+
+async def test_from_any_cursor_the_balances_that_changed_since_are_told_and_no_others() -> None:
+    venue = FedExchange(3)
+    topic = await venue.feeds.open(TopicKey(Channel.BALANCES, account_id=ALICE))
+    began, changed = topic.seq, []
+    while len(changed) < 200:
+        venue.run(1)
+        for _, [update] in venue.feeds.drain():
+            changed.append((update.seq, {balance.asset_id for balance in balances_of(update)}))
+    for cursor in range(began, venue.view.seq):
+        expected = set().union(*(assets for seq, assets in changed if seq > cursor))
+        updates = topic.since(cursor) or []
+        assert {balance.asset_id for update in updates for balance in balances_of(update)} == expected
+
+
+def balances_of(update: Update) -> tuple[AssetBalance, ...]:
+    assert isinstance(update.data, BalancesData)
+    return update.data.balances
 
 
 @pytest.mark.parametrize("channel", LOGS)

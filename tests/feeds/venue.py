@@ -56,6 +56,15 @@ class FedExchange:
         """Nothing is done for so long; the clock knows."""
         self.traffic.time_ns += seconds * SECOND_NS
 
+    def committed_trades(self) -> list[PublicTrade]:
+        """All that were made, released or not."""
+        return [
+            public(event, seq, time_ns)
+            for seq, (time_ns, _, events) in enumerate(self.traffic.log, start=1)
+            for event in events
+            if type(event) is Trade
+        ]
+
     def of_market(self, market_id: int, seq: int | None = None) -> list[PublicTrade]:
         """The market's trades up to a seq."""
         until = self.view.seq if seq is None else seq
@@ -69,6 +78,8 @@ class JournalHistory:
         self._venue = venue
         self.lag = 0
         self.is_away = False
+        self.is_ahead = False
+        """It has what is committed already, though the view does not."""
         self.reads = 0
 
     async def trades(self, key: TopicKey, from_seq: int) -> PastTrades:
@@ -77,14 +88,20 @@ class JournalHistory:
 
     async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
         seq = self._seq(key, from_seq)
-        return PastCandles(seq, candles_of(self._venue.of_market(key.market_id, seq), key.interval)[-2:])
+        return PastCandles(seq, candles_of(self._trades(key, seq), key.interval)[-2:])
 
     async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
         seq, from_ms = self._seq(key, from_seq), window_ms(now_ms)[0]
-        trades = self._venue.of_market(key.market_id, seq)
+        trades = self._trades(key, seq)
         before = [trade.price_ticks for trade in trades if trade.time_ns < from_ms * 1_000_000]
         minutes = [row for row in candles_of(trades, "1m") if row.open_ms >= from_ms]
         return PastCandles(seq, minutes, before[-1] if before else None)
+
+    def _trades(self, key: TopicKey, seq: int) -> list[PublicTrade]:
+        trades = (
+            self._venue.committed_trades() if self.is_ahead else self._venue.of_market(key.market_id, seq)
+        )
+        return [trade for trade in trades if trade.market_id == key.market_id]
 
     def _seq(self, key: TopicKey, from_seq: int) -> int:
         self.reads += 1

@@ -235,3 +235,29 @@ def test_orders_keep_their_age_when_they_are_amended(venue: Venue) -> None:
     listed = venue.view.open_orders(venue.account_id("alice"))
     assert [order.order_id for order in listed] == [first, second], "oldest first"
     assert all(order.side is Side.BUY for order in listed)
+
+
+def test_the_depth_that_is_watched_tells_at_which_prices_it_changed(venue: Venue) -> None:
+    venue.buy("alice", 5, at=90)
+    venue.view.watch_depth(1)
+    assert venue.view.take_touched(1) == (set(), set())
+    venue.buy("alice", 5, at=95)
+    order_id = venue.last_order_id
+    venue.sell("bob", 7, at=105)
+    venue.sell("bob", 2, at=95)
+    assert venue.view.take_touched(1) == ({95}, {105})
+    venue.amend("alice", order_id, 4, at=92)
+    assert venue.view.take_touched(1) == ({92, 95}, set()), "where it was and where it is"
+    assert [venue.view.size_at(1, Side.BUY, price) for price in (95, 92, 90)] == [0, 2, 5]
+    assert venue.view.size_at(1, Side.SELL, 105) == 7
+    venue.view.unwatch_depth(1)
+    venue.buy("alice", 5, at=91)
+    venue.view.watch_depth(1)
+    assert venue.view.take_touched(1) == (set(), set())
+
+
+def test_the_whole_depth_can_be_read(venue: Venue) -> None:
+    for price in range(50, 99):
+        venue.buy("alice", 1, at=price)
+    bids, asks = venue.view.depth(1, None)
+    assert (bids, asks) == ([(price, 1) for price in range(98, 49, -1)], [])

@@ -38,8 +38,7 @@ class OrdersTopic(MessageLog):
     ) -> None:
         super().__init__(key, view, outgoing, settle, memory)
         self._open = {order.order_id: order for order in view.open_orders(key.account_id)}
-        self._changed: dict[int, OrderEnded | None] = {}
-        self._ended: dict[int, OpenOrder] = {}
+        self._changed: dict[int, tuple[OpenOrder, OrderEnded | None]] = {}
         self._accepted: dict[int, int] = {}
         """`quote_atoms` of the orders that the present command has accepted."""
 
@@ -96,8 +95,7 @@ class OrdersTopic(MessageLog):
 
     def end(self, event: OrderEnded) -> None:
         order = self._open.pop(event.order_id)
-        self._ended[event.order_id] = replace(order, remaining_lots=event.remaining_lots)
-        self._changed[event.order_id] = event
+        self._changed[event.order_id] = replace(order, remaining_lots=event.remaining_lots), event
 
     def _remain(self, order_id: int, remaining_lots: int) -> None:
         self._set(replace(self._open[order_id], remaining_lots=remaining_lots))
@@ -108,20 +106,14 @@ class OrdersTopic(MessageLog):
 
     def _set(self, order: OpenOrder) -> None:
         self._open[order.order_id] = order
-        self._changed[order.order_id] = None
+        self._changed[order.order_id] = order, None
 
     def _take(self, time_ns: int) -> OrdersData:
         changes = tuple(
-            OrderChange(
-                self._open[order_id] if ended is None else self._ended[order_id],
-                ended,
-                time_ns,
-                self._accepted.get(order_id, 0),
-            )
-            for order_id, ended in self._changed.items()
+            OrderChange(order, ended, time_ns, self._accepted.get(order_id, 0))
+            for order_id, (order, ended) in self._changed.items()
         )
         self._changed.clear()
-        self._ended.clear()
         self._accepted.clear()
         return OrdersData(changes)
 
