@@ -160,6 +160,9 @@ class BoundedProtocol(HttpToolsProtocol):
             protocol.pause_writing()
         self.parser = None  # type: ignore[assignment]
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """It is answered; what strangers want is nothing to fill a log with."""
+
     def _should_upgrade(self) -> bool:
         """Any other request is the application's, which says what is wrong with it."""
         return (

@@ -6,9 +6,9 @@ session, at ClickHouse) is served by a task, and while there is one, what arrive
 reply comes in its turn, and a subscription's first messages directly follow its own. An operation that may
 overlap with others, as an order may, can take a place in this queue and be answered when its turn comes.
 
-The connection never keeps data for a slow reader. While it can not be written to, its subscriptions fall
-behind, each at the seq that it has; when it can, the hub gives them what they have missed (`hub`,
-`fan_out`).
+The connection never keeps data for a slow reader. While it can not be written to, its requests wait, for
+what they ask for may be long, and its subscriptions fall behind, each at the seq that it has; when it can,
+the hub gives them what they have missed (`hub`, `fan_out`).
 """
 
 import asyncio
@@ -44,8 +44,8 @@ from exchange.gateway.accounts import own_account_id
 from exchange.gateway.rate_limit import TokenBuckets
 from exchange.gateway.refusals import GatewayCode
 
-MAX_QUEUED = 1_000
-"""Requests that may wait behind one that is under way; the allowance lets nobody get there."""
+MAX_QUEUED = limits.REQUESTS_AT_ONCE
+"""Requests that may wait behind one that is under way; with more nothing is read from the client."""
 
 logger = structlog.get_logger(__name__)
 
@@ -66,6 +66,7 @@ class Connection:
         "_ping_due_s",
         "_pinged_s",
         "_queue",
+        "_read_or_not",
         "_subscriptions",
         "_takes_deflated",
         "_upgrade",
@@ -86,7 +87,9 @@ class Connection:
         takes_deflated: bool,
         write: Callable[[bytes], None],
         close: Callable[[CloseCode], None],
+        read_or_not: Callable[[], None],
     ) -> None:
+        """`read_or_not` is to be called whenever `is_backed_up` may have changed."""
         self._hub = hub
         self._edge = edge
         self._auth_buckets = auth_buckets
@@ -95,6 +98,7 @@ class Connection:
         self._takes_deflated = takes_deflated
         self._write = write
         self._close = close
+        self._read_or_not = read_or_not
         self._allowance = limits.Allowance()
         self._queue: deque[Request | Frames] = deque()
         """What is to be served, or to be said, when its turn comes."""
@@ -162,6 +166,13 @@ class Connection:
         """It can be written to again."""
         if self.behind:
             self._hub.serve_soon(self)
+        if not self._is_serving:
+            self._serve_queue()
+
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether so many requests wait that no more are to be read."""
+        return len(self._queue) >= MAX_QUEUED
 
     # ---- what the hub and the subscriptions call
 
@@ -215,20 +226,26 @@ class Connection:
 
     def _in_turn(self, item: Request | Frames) -> None:
         """Serves or says it now, or after what is under way."""
-        if len(self._queue) >= MAX_QUEUED:
-            self.cut(CloseCode.FLOOD)
+        if not self._is_open:
             return
         self._queue.append(item)
         if not self._is_serving:
             self._serve_queue()
+        elif self.is_backed_up:
+            self._read_or_not()
 
     def _serve_queue(self) -> None:
-        """As far as nothing has to be waited for."""
-        while self._queue:
+        """As far as nothing has to be waited for, and the replies can be written."""
+        was_backed_up = self.is_backed_up
+        self._serve_what_can_be()
+        if was_backed_up != self.is_backed_up:
+            self._read_or_not()
+
+    def _serve_what_can_be(self) -> None:
+        while self._queue and self.writable:
             match self._queue.popleft():
                 case Frames() as frames:
-                    if self._is_open:
-                        self.send(frames)
+                    self.send(frames)
                 case Ping(identifier):
                     view = self._edge.view
                     self._say(messages.pong(identifier, view.seq, self._edge.clock_ns()))

@@ -6,6 +6,7 @@ we send does not go through it, because it is framed once for everybody (`frames
 
     a message is whole                      `connection.on_text`, or told that binary is not taken
     the client does not read                `connection.writable` is False, and nothing more is read from it
+    too many of its requests wait           nothing more is read from it
     it reads again                          `connection.on_writable`
     either side closes                      the closing handshake, for at most CLOSE_WAIT_S
     an error of ours while reading          logged, closed with 1011
@@ -57,6 +58,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connection: Connection | None = None
         self._message = bytearray()
         self._is_binary = False
+        self._is_paused = False
         self._close_timer: asyncio.TimerHandle | None = None
 
     # ---- the transport
@@ -96,16 +98,17 @@ class WebSocketProtocol(asyncio.Protocol):
         self._wait_for_close(CLOSE_WAIT_S)  # what is still to be written may never be read
 
     def pause_writing(self) -> None:
+        self._is_paused = True
         if self._connection is not None:
             self._connection.writable = False
-            self._transport.pause_reading()
+            self._read_or_not()
 
     def resume_writing(self) -> None:
-        if self._connection is not None:
-            self._transport.resume_reading()
-            if self._websocket.state is State.OPEN:
-                self._connection.writable = True
-                self._connection.on_writable()
+        self._is_paused = False
+        if self._connection is not None and self._websocket.state is State.OPEN:
+            self._connection.writable = True
+            self._connection.on_writable()
+            self._read_or_not()
 
     # ---- what the server calls
 
@@ -135,6 +138,7 @@ class WebSocketProtocol(asyncio.Protocol):
             takes_deflated=takes_deflated(self._websocket),
             write=self._transport.write,
             close=self.close,
+            read_or_not=self._read_or_not,
         )
         self._connection.open()
 
@@ -154,9 +158,18 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             self._websocket.send_close(code, code.reason)
         self._send_answers()
-        if not self._transport.is_closing():
-            self._transport.resume_reading()  # the client's answer
+        self._read_or_not()  # there may be an answer
         self._wait_for_close(CLOSE_WAIT_S)
+
+    def _read_or_not(self) -> None:
+        """Reads no faster than what is read can be served; to the end, once the connection is closing."""
+        if self._transport.is_closing() or self._connection is None:
+            return
+        is_open = self._websocket.state is State.OPEN
+        if is_open and (self._is_paused or self._connection.is_backed_up):
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     # ---- frames
 
