@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 TIMEOUT_S = 20.0
-OF_ACCOUNT = frozenset({"orders", "fills", "balances", "withdrawals"})
+OF_ACCOUNT = frozenset({"orders", "fills", "balances"})
 BY_TIME = frozenset({"deposits", "withdrawals", "candles", "ticker"})
 """Channels that change without a command, too: such an update may have a `seq` equal to `prev_seq`."""
 
@@ -48,6 +48,8 @@ class Held:
     """What the client has of one subscription."""
 
     fold: Fold
+    account_id: int = 0
+    """Whose; 0 where it is a market's."""
     seq: int | None = None
     """The newest that it holds; None before the first snapshot."""
     live: bool = False
@@ -77,12 +79,14 @@ class StreamClient:
         url: str,
         *,
         token: str | None = None,
+        account_id: int | None = None,
         compressed: bool = False,
         heard: Heard | None = None,
         receive_buffer: int | None = None,
     ) -> None:
         self._url = url.replace("http", "ws", 1) + "/v1/ws"
         self._token = token
+        self._account_id = account_id or 0
         self._compressed = compressed
         self._heard = heard
         self._receive_buffer = receive_buffer
@@ -143,6 +147,19 @@ class StreamClient:
         await self._finished(now)
         return now.websocket.close_code
 
+    @property
+    def is_connected(self) -> bool:
+        return self._now is not None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """The server has closed the connection; `closed` tells with which code."""
+        return self._now is not None and self._now.reader is not None and self._now.reader.done()
+
+    @property
+    def is_stalled(self) -> bool:
+        return not self._may_read.is_set()
+
     def stall(self) -> None:
         """Reads nothing any more, until `resume_reading`."""
         self._may_read.clear()
@@ -152,19 +169,24 @@ class StreamClient:
 
     async def _finished(self, now: Connected) -> None:
         assert now.reader is not None
+        await now.reader
         for held in self.held.values():
             held.live = held.awaits_snapshot = False
         for _, reply in now.replies:
             reply.cancel()
-        await now.reader
 
     # ---- requests
 
     async def request(self, body: Frame) -> Frame:
         """Sends a request and waits for its reply."""
         reply = await self.send(body)
-        async with asyncio.timeout(TIMEOUT_S):
-            return await reply
+        assert self._now is not None
+        assert self._now.reader is not None
+        waited_for = (reply, self._now.reader)
+        await asyncio.wait(waited_for, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        self.require_sound()
+        assert reply.done(), f"no reply to {body}"
+        return reply.result()
 
     async def send(self, body: Frame) -> "asyncio.Future[Frame]":
         """Sends a request; its reply will be in the future."""
@@ -181,13 +203,13 @@ class StreamClient:
             parameters.setdefault("sub_account", 0)
         subject = Subject(channel, **parameters)
         if subject not in self.held:
-            self.held[subject] = Held(new_fold(channel))
+            self.held[subject] = Held(new_fold(channel), self._account_id)
         return await self._subscribe(subject)
 
     async def _subscribe(self, subject: Subject) -> Held:
         held = self.held[subject]
         body = {"op": "subscribe"} | subject.parameters()
-        if held.seq is not None:
+        if held.seq is not None and not held.live:  # live, updates may be on their way before the reply
             body["resume_seq"] = held.seq
         reply = await self.request(body)
         assert reply["type"] == "subscribed", reply
@@ -227,9 +249,11 @@ class StreamClient:
         identifier, reply = now.replies.popleft()
         assert frame.get("id") == identifier, f"expected the reply to {identifier}: {frame}"
         if frame["type"] == "subscribed":
+            assert Subject.of(frame) in self.held, f"subscribed to what was not asked for: {frame}"
             held = self.held[Subject.of(frame)]
-            assert held.seq is not None or not frame["resumed"], "resumed what was not asked for"
-            assert held.seq is None or frame["seq"] >= held.seq or not frame["resumed"]
+            resumes = held.seq is not None and not held.live
+            assert resumes or not frame["resumed"], "resumed what was not asked for"
+            assert not frame["resumed"] or frame["seq"] == held.seq, "resumed from elsewhere"
             held.live, held.awaits_snapshot = True, not frame["resumed"]
             held.resumed += frame["resumed"]
         elif frame["type"] == "unsubscribed":

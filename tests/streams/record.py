@@ -18,12 +18,21 @@ ALL = 10**9
 
 
 class Record:
-    """Follows one market and some accounts of a committed view, from now on."""
+    """Follows one market and some accounts of a committed view, from now on.
 
-    def __init__(self, view: CommittedView, market: str, account_ids: Sequence[int]) -> None:
+    It grows with each batch; unless `keeps_all`, it only knows when the book last changed.
+    """
+
+    def __init__(
+        self, view: CommittedView, market: str, account_ids: Sequence[int], *, keeps_all: bool = True
+    ) -> None:
         self._view = view
+        self._keeps_all = keeps_all
         self._market_id = view.market_by_symbol[market].market_id
         self._account_ids = account_ids
+        self.book_changed_seq = 0
+        """When the book last changed."""
+        self._newest_depth: tuple[Levels, Levels] = ([], [])
         self.depth: dict[int, tuple[Levels, Levels]] = {}
         self.trades: list[tuple[int, Json]] = []
         """With the seq of its command, oldest first."""
@@ -38,7 +47,7 @@ class Record:
         def recorded(seq_last: int, time_ns: int, batch: Sequence[Sequence[Event]]) -> None:
             advance(seq_last, time_ns, batch)
             for seq, events in enumerate(batch, seq_last - len(batch) + 1):
-                for event in events:
+                for event in events if keeps_all else ():
                     self._happened(seq, time_ns, event)
             self._record()
 
@@ -97,6 +106,10 @@ class Record:
             [(market.format_price(price), market.format_size(size)) for price, size in side]
             for side in view.depth(self._market_id, ALL)
         )
+        if (bids, asks) != self._newest_depth:
+            self._newest_depth, self.book_changed_seq = (bids, asks), view.seq
+        if not self._keeps_all:
+            return
         self.depth[view.seq] = (bids, asks)
         for account_id in self._account_ids:
             self.orders[account_id][view.seq] = {

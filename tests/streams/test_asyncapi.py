@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 META_SCHEMA = ROOT / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0-without-$id.json"
 
 DATA_CHANNELS = {
-    "book", "bbo", "trades", "candles", "orders", "fills", "balances", "deposits", "withdrawals",
+    "book", "bbo", "trades", "ticker", "candles", "orders", "fills", "balances", "deposits", "withdrawals",
 }  # fmt: skip
 PRIVATE_CHANNELS = {"orders", "fills", "balances", "deposits", "withdrawals"}
 

@@ -16,7 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from exchange.edge.documentation import TITLE, VERSION
+from exchange.edge.ws import limits
 from exchange.edge.ws import message_shapes as shapes
+from exchange.edge.ws.close_codes import CloseCode
 
 Document = dict[str, Any]
 
@@ -26,13 +28,35 @@ Amounts, prices and sizes are exact decimal strings, ids are strings, times are 
 (UTC), and `seq` is the number that every answer of the HTTP API carries. How the messages work together is
 told in docs/api/websocket.md."""
 
-CHANNEL_DESCRIPTION = """Close codes: 1001 the server is stopping, connect again; 1002, 1007, 1009 not
-WebSocket, not UTF-8, a message beyond 64 KiB; 1011 an error of ours; 4000 `slow_reader` private messages
-waited for too long, connect again and resume; 4001 `ping_timeout` no pong within 30 s; 4002 `flood` too many
-refused requests.
-
-Limits: a request of 4 KiB; 100 requests at once and 50 a second; 200 subscriptions of a connection; no
-binary frames. What is beyond them is answered with an `error`, and the connection is kept."""
+_WHEN_CLOSED = {
+    CloseCode.GOING_AWAY: "the server is stopping; connect again",
+    CloseCode.PROTOCOL_ERROR: "not WebSocket",
+    CloseCode.INVALID_TEXT: "a text that is not UTF-8",
+    CloseCode.MESSAGE_TOO_BIG: f"a message of more than {limits.MAX_MESSAGE_BYTES} bytes",
+    CloseCode.INTERNAL_ERROR: "an error of ours",
+    CloseCode.SLOW_READER: f"{limits.MAX_WAITING_MESSAGES} private messages waited; connect again and resume",
+    CloseCode.PING_TIMEOUT: f"no pong within {limits.PONG_S:.0f} s",
+    CloseCode.FLOOD: f"{limits.MAX_REFUSED} requests refused within {limits.REFUSED_WINDOW_S} s",
+}
+_LIMITS = (
+    f"a request of {limits.MAX_REQUEST_BYTES} bytes",
+    f"{limits.REQUESTS_AT_ONCE} requests at once and {limits.REQUESTS_PER_S} a second",
+    f"{limits.MAX_SUBSCRIPTIONS} subscriptions of a connection",
+    "no binary frames",
+)
+CHANNEL_DESCRIPTION = "\n".join(
+    [
+        f"Every {limits.HEARTBEAT_S:.0f} s a heartbeat comes, every {limits.PING_S:.0f} s a protocol ping.",
+        "",
+        "Close codes:",
+        "",
+        *(f"- {code.value} `{code.reason}`: {_WHEN_CLOSED[code]}" for code in CloseCode),
+        "",
+        "What is beyond these limits is answered with an `error`, and the connection is kept:",
+        "",
+        *(f"- {limit}" for limit in _LIMITS),
+    ]
+)
 
 _CHANNEL = "streams"
 _Model = type[BaseModel]
@@ -167,7 +191,7 @@ def _schemas(messages: Sequence[_Model]) -> Document:
 
 def _close(schema: Document, *, may_lack_members: bool) -> None:
     """Allows no other member. In a message itself some may be missing, and are never null; what messages are
-    made of is always whole. Source: JSON Schema draft 7, in which a reference stands alone.
+    made of is always whole. Source: JSON Schema draft 7: a reference stands alone, and `items` is for all.
     """
     schema.pop("title", None)
     if "properties" in schema:
@@ -187,5 +211,8 @@ def _close_member(schema: Document) -> None:
     schema.pop("title", None)
     if "$ref" in schema and len(schema) > 1:
         schema["allOf"] = [{"$ref": schema.pop("$ref")}]
+    if "prefixItems" in schema:
+        schema["items"], *others = schema.pop("prefixItems")
+        assert all(other == schema["items"] for other in others)
     for inner in [*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])]:
         _close_member(inner)

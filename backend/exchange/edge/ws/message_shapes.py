@@ -14,6 +14,7 @@ from exchange.edge.reads import MAX_SEQ
 from exchange.edge.rest.deposits import DepositItem
 from exchange.edge.rest.market_data import CandleItem, TradeItem
 from exchange.edge.rest.order_shapes import FillItem, OrderItem
+from exchange.edge.rest.tickers import TickerItem
 from exchange.edge.rest.withdrawals import WithdrawalItem
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, Hash, StrictBody, Symbol, TimeMs
 
@@ -125,6 +126,7 @@ CHANNELS = (
         "The newest trades, oldest first, at most 50.",
         "The trades since, oldest first, each once.",
     ),
+    ChannelShape("ticker", OfMarket, TickerItem, "The last 24 hours.", "The last 24 hours."),
     ChannelShape(
         "candles",
         OfCandles,
@@ -166,7 +168,7 @@ CHANNELS = (
     ),
     ChannelShape(
         "withdrawals",
-        OfAccount,
+        OfOwner,
         list[WithdrawalItem],
         "The withdrawals that are not finished.",
         "The withdrawals that changed.",
