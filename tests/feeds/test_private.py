@@ -111,6 +111,7 @@ async def test_orders_are_told_command_by_command(seed: int) -> None:
             for update in updates:
                 follower.offer(update)
         follower.check_orders(venue.view)
+    assert topic._accepted == topic._changed == {}  # type: ignore[attr-defined]
     reference = OrdersByCommand(venue, ALICE)
     expected = {seq: change for seq, change in reference.changes.items() if seq > began}
     told = follower.received[1:]
