@@ -23,7 +23,7 @@ from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.rest.markets import market_of
 from exchange.edge.ws import limits, messages
 from exchange.edge.ws.close_codes import CloseCode
-from exchange.edge.ws.fan_out import Subscription
+from exchange.edge.ws.fan_out import Missed, Subscription
 from exchange.edge.ws.frames import Frames, ping_frame
 from exchange.edge.ws.hub import Hub
 from exchange.edge.ws.principal import Principal, identify
@@ -186,11 +186,11 @@ class Connection:
             self._hub.count_cut(code.reason)
             self._close(code)
 
-    def catch_up(self) -> None:
+    def catch_up(self, missed: Missed) -> None:
         """Gives subscriptions that have fallen behind what they have missed, as long as it can be written."""
         while self.behind and self.writable:
             subscription = next(iter(self.behind))
-            subscription.fan_out.catch_up(subscription)
+            subscription.fan_out.catch_up(subscription, missed)
 
     def tick(self, now_s: float, now_ns: int, heartbeat: Frames) -> None:
         """What is due by the clock; about twice a second."""

@@ -55,6 +55,10 @@ class Subscription:
         """Updates that it has not been given yet."""
 
 
+Missed = dict[tuple["FanOut", int], list[Frames] | None]
+"""What leads from a seq to the present; for one turn of the loop, in which nothing is committed."""
+
+
 class FanOut:
     """One topic and its subscriptions, which are all to the same `subject`."""
 
@@ -105,7 +109,7 @@ class FanOut:
             return
         first_seq, last_seq = updates[0].prev_seq, updates[-1].seq
         frames = self._frames(updates)
-        missed: dict[int, list[Frames] | None] = {}
+        missed: Missed = {}
         served = 0
         for subscription in self._subscriptions:
             reader = subscription.reader
@@ -116,19 +120,15 @@ class FanOut:
                 subscription.seq = last_seq
                 served += 1
             elif subscription.seq <= last_seq:
-                self._catch_up(subscription, missed)
+                self.catch_up(subscription, missed)
         self._count([frames], served)
 
-    def catch_up(self, subscription: Subscription) -> None:
-        """Gives it all that it has missed."""
-        self._catch_up(subscription, {})
-
-    def _catch_up(self, subscription: Subscription, missed: dict[int, list[Frames] | None]) -> None:
-        """`missed` keeps what leads from a seq to the present, for others at the same seq."""
-        seq = subscription.seq
-        if seq not in missed:
-            missed[seq] = self._missed(seq)
-        found = missed[seq]
+    def catch_up(self, subscription: Subscription, missed: Missed) -> None:
+        """Gives it all that it has missed, which is kept in `missed` for others at the same seq."""
+        place = (self, subscription.seq)
+        if place not in missed:
+            missed[place] = self._missed(subscription.seq)
+        found = missed[place]
         if found is None:
             subscription.reader.cut(CloseCode.SLOW_READER)
             return

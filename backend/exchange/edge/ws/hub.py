@@ -26,7 +26,7 @@ from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.edge.ws import messages
 from exchange.edge.ws.chain_steps import DepositsFanOut, StepsFanOut, WithdrawalsFanOut
 from exchange.edge.ws.close_codes import CloseCode
-from exchange.edge.ws.fan_out import FanOut, Reader
+from exchange.edge.ws.fan_out import FanOut, Missed, Reader
 from exchange.edge.ws.frames import Frames
 from exchange.edge.ws.principal import Principal
 from exchange.edge.ws.requests import Subject
@@ -37,6 +37,8 @@ from exchange.metrics import StreamCounters
 
 FLUSH_S = 0.01
 REST_FACTOR = 4
+SERVE_S = 0.02
+"""How long readers that were behind are served in one flush, at most; the others wait for the next."""
 TICK_S = 0.5
 POLL_CHAIN_S = 1.0
 MAX_CONNECTIONS = 4_000
@@ -49,7 +51,7 @@ class Client(Reader, Protocol):
 
     principal: Principal | None
 
-    def catch_up(self) -> None: ...
+    def catch_up(self, missed: Missed) -> None: ...
     def tick(self, now_s: float, now_ns: int, heartbeat: Frames) -> None: ...
     def sign_out(self, problem: Problem) -> None: ...
 
@@ -208,13 +210,22 @@ class Hub:
         began_s = time.perf_counter()
         try:
             self._publish(self._feeds.advance())
-            to_serve, self._to_serve = self._to_serve, {}
-            for client in to_serve:
-                client.catch_up()
+            self._serve_behind()
         except Exception:
             self._begin_anew()
         took_s = time.perf_counter() - began_s
         self._flush_from_s = asyncio.get_running_loop().time() + max(FLUSH_S, REST_FACTOR * took_s)
+        if self._to_serve:
+            self._schedule_flush()
+
+    def _serve_behind(self) -> None:
+        """Readers that were behind and can be written to again, as many as there is time for."""
+        until_s = time.perf_counter() + SERVE_S
+        missed: Missed = {}
+        while self._to_serve and time.perf_counter() < until_s:
+            client = next(iter(self._to_serve))
+            del self._to_serve[client]
+            client.catch_up(missed)
 
     def _publish(self, handed: Handed) -> None:
         for topic, updates in handed:
