@@ -1,9 +1,11 @@
 """An exchange with its streams on a real port, for every test that asks for one."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
+import uvloop
 
 pytest.register_assert_rewrite("tests.streams.client", "tests.streams.folds", "tests.streams.spec")
 
@@ -11,6 +13,11 @@ from tests.edge.harness import Exchange, running_exchange  # noqa: E402 - rewrit
 from tests.streams.serving import Streams, streaming  # noqa: E402 - rewritten first
 
 from exchange.stores.clickhouse import ClickHouse  # noqa: E402 - rewritten first
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that `exchange serve` runs on: its transports are not asyncio's."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from tests.edge.harness import Exchange, Trader, served
 from tests.streams.client import Held, StreamClient, Subject
-from tests.streams.folds import Book, Fills, Keyed, Orders, Trades
+from tests.streams.folds import Book, Fills, Keyed, Newest, Orders, Trades
 from tests.streams.record import Record
 from tests.streams.trading import Trading
 
@@ -71,6 +71,9 @@ class Streams:
         match held.fold:
             case Book():
                 return held.seq is not None and held.fold.sides() == record.depth[seq]
+            case Newest() if subject.channel == "bbo":
+                best = [list(side[0]) if side else None for side in record.depth[seq]]
+                return held.fold.value is not None and list(held.fold.value.values()) == best
             case Trades():
                 return held.fold.items[-1:] == record.trades_until(seq)[-1:]
             case Orders():

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from tests.edge.harness import Trader, running_exchange
+from tests.edge.harness import USDC, Trader, running_exchange
 from tests.streams.client import Held, StreamClient, Subject
 from tests.streams.folds import Book, Candles, Fills, Keyed, Newest, Orders, Trades
 from tests.streams.record import Record
 from tests.streams.serving import MARKET, Streams, as_rest, balances_of, streaming
 from tests.streams.spec import Frame
 
+from exchange.edge.ws import limits
 from exchange.stores.clickhouse import ClickHouse
 
 SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else [1, 2, 3]
@@ -23,6 +24,12 @@ ROUNDS = int(os.environ.get("ROUNDS", "120"))
 QUIET_EVERY = 30
 CUT_OFF = {4000, 1006}
 """As `slow_reader`; without a code when it does not read even that."""
+
+
+@pytest.fixture(autouse=True)
+def many_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that clients resume from a heartbeat's seq about as often as from a message's."""
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 0.05)
 
 
 class Watcher:
@@ -227,6 +234,27 @@ async def test_resumed_it_is_as_if_the_connection_had_never_been_lost(streams: S
             assert held.resumed == 5, f"{subject} was begun anew"
             assert held.snapshots == 1
             assert _content(held) == _content(other.held[subject])
+
+
+async def test_a_heartbeat_counts_for_resuming(streams: Streams):
+    trader, stranger = streams.traders[0], streams.traders[1]
+    async with streams.client(trader) as client:
+        for channel in ("book", "bbo", "trades"):
+            await client.subscribe(channel, market=MARKET)
+        for channel in ("orders", "fills", "balances"):
+            await client.subscribe(channel)
+        await streams.trade(5)
+        for _ in range(5):
+            await streams.exchange.deposit(stranger.owner, USDC, 1)  # concerns none of the subscriptions
+            seq = streams.exchange.view.seq
+            await client.until(lambda seq=seq: all(held.seq >= seq for held in client.held.values()))
+            await client.drop(abruptly=True)
+            await streams.trade(2)
+            await client.connect()
+            await streams.trade(2)
+            await streams.settled(client)
+        assert [held.resumed for held in client.held.values()] == [5] * 6
+        assert [held.snapshots for held in client.held.values()] == [1] * 6
 
 
 async def test_what_is_too_old_to_be_resumed_begins_anew_and_says_so(streams: Streams):
