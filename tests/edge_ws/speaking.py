@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.edge.harness import Exchange, Trader
+from tests.streams.spec import SHAPES
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -37,8 +38,7 @@ class Client:
         async with asyncio.timeout(ANSWER_S):
             text = await self.socket.recv()
         assert isinstance(text, str)
-        message: dict[str, Any] = json.loads(text)
-        return message
+        return SHAPES.check(text)
 
     async def ask(self, **request: Any) -> dict[str, Any]:
         """The reply to a request, which must be the next message."""
@@ -94,7 +94,7 @@ class Streams:
         options = {"max_size": None, "compression": None} | options
         async with connect(self.url.replace("http", "ws") + "/v1/ws", **options) as socket:
             async with asyncio.timeout(ANSWER_S):
-                welcome = json.loads(await socket.recv())
+                welcome = SHAPES.check(await socket.recv())
             yield Client(socket, welcome)
 
     @asynccontextmanager

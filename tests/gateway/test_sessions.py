@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from exchange.gateway.refusals import SessionRefused
-from exchange.gateway.sessions import Sessions
+from exchange.gateway.sessions import ENDED_CHANNEL, Sessions
+from exchange.gateway.tokens import sha256
 
 OWNER = "0x" + "70" * 20
 
@@ -113,3 +114,50 @@ async def test_an_unknown_token_is_refused(pool, clock, token):
 async def test_the_table_holds_no_token(pool, clock):
     token, _ = await Sessions(pool, clock_ns=clock).open(OWNER, 1000)
     assert token not in str(await pool.fetch("SELECT * FROM sessions"))
+
+
+async def test_who_watches_is_told_of_each_session_that_is_ended_here_or_elsewhere(pool, clock):
+    here, elsewhere = Sessions(pool, clock_ns=clock), Sessions(pool, clock_ns=clock)
+    token, _ = await here.open(OWNER, 1000)
+    kept, _ = await here.open(OWNER, 1000)
+    ended: list[bytes] = []
+    here.watch(ended.append, lambda: ())
+    await elsewhere.revoke(token)
+    assert ended == []
+    assert (await here.find(token)).account_id == 1000  # it has not been heard yet
+    await here.check()
+    assert ended == [sha256(token)]
+    assert await code_of(here, token) == "session_invalid"
+    await here.revoke(kept)
+    assert ended == [sha256(token), sha256(kept)]
+
+
+async def test_a_session_in_use_is_asked_for_even_when_the_cache_has_forgotten_it(pool, clock):
+    here, elsewhere = Sessions(pool, clock_ns=clock, max_cached=1), Sessions(pool, clock_ns=clock)
+    token, _ = await here.open(OWNER, 1000)
+    await here.open(OWNER, 1000)
+    ended: list[bytes] = []
+    here.watch(ended.append, lambda: [sha256(token)])
+    await here.check()
+    assert ended == []
+    await elsewhere.revoke(token)
+    await here.check()
+    assert ended == [sha256(token)]
+
+
+async def test_ending_a_session_twice_or_one_that_never_was_notifies_nobody(pool, clock):
+    sessions = Sessions(pool, clock_ns=clock)
+    token, _ = await sessions.open(OWNER, 1000)
+    heard: list[object] = []
+
+    def hear(*told: object) -> None:
+        heard.append(told[-1])
+
+    async with pool.acquire() as connection:
+        await connection.add_listener(ENDED_CHANNEL, hear)
+        await sessions.revoke(token)
+        await sessions.revoke(token)
+        await sessions.revoke("x" * 43)
+        await connection.execute("SELECT 1")
+        await connection.remove_listener(ENDED_CHANNEL, hear)
+    assert heard == [sha256(token).hex()]
