@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.chain.conftest import Wallet
 from tests.e2e.test_metrics import samples
 from tests.e2e.test_withdrawal_terms import (  # noqa: F401 - one is a fixture
+    EXCHANGE,
     PATIENCE_S,
     environment,
     free_port,
@@ -149,6 +151,13 @@ async def test_trading_goes_on_beside_a_clickhouse_that_is_not_there_and_candles
         await exchange.trade(3)
         assert await exchange.is_refused()
         await clickhouse.start()
+        await until(exchange.has_caught_up)
+
+        command = await asyncio.create_subprocess_exec(
+            EXCHANGE, "rebuild", "candles", env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await command.communicate()
+        assert re.match(rf"rebuilt: trades={exchange.trades} candles=\d+ seq=\d+ seconds=", output.decode())
         await until(exchange.has_caught_up)
 
 

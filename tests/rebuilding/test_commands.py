@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 from tests.fixtures.clickhouse_server import ClickHouseServer, clickhouse_server
 from tests.projections.conftest import JournaledExchange, journaled
-from tests.projections.test_clickhouse import check, expected_candles
-from tests.projections.test_clickhouse import running as following
+from tests.projections.following import check, expected_candles
+from tests.projections.following import running as following
 
 from exchange.projections.candles import candles
 from exchange.projections.clickhouse import ClickHouseProjection
@@ -105,7 +105,7 @@ async def test_killed_again_and_again_it_goes_on_and_every_trade_is_there_once(
     whole = await blocks(pool)
     assert whole >= 6
 
-    for kill_at in range(1, whole, 2):
+    for kill_at in range(1, whole, whole // 3):
         process = await start("candles", url=database_url, clickhouse=server.url)
         async with asyncio.timeout(TIMEOUT_S):
             while not await is_at(pool, kill_at):
@@ -177,7 +177,7 @@ async def test_a_running_exchange_does_it_and_trading_goes_on(
             ids = [trade.trade_id for _, trade in journaled.trades]
             assert await trade_totals(clickhouse) == TradeTotals.whole(len(ids), sum(ids))
             read = await candles(clickhouse, 0, 1, "1m", limit=1_000)
-            assert read.items == expected_candles(journaled)[-1_000:]
+            assert read.items == expected_candles(journaled, "1m")[-1_000:]
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
