@@ -7,9 +7,11 @@ import pytest
 from tests.feeds.follower import Follower
 from tests.feeds.venue import SECOND_NS, FedExchange, candles_of, ticker_of
 
+from exchange.feeds import feeds as feeds_module
+from exchange.feeds import history as history_module
 from exchange.feeds.errors import FeedUnavailable
 from exchange.feeds.keys import Channel, TopicKey
-from exchange.feeds.trades import RecentTrades
+from exchange.feeds.trades import RecentTrades, TradesTopic
 from exchange.feeds.updates import CandlesData, TickerData
 from exchange.projections.candles import INTERVALS_S
 
@@ -316,3 +318,35 @@ async def test_many_who_ask_at_once_share_one_read() -> None:
     topics = await asyncio.gather(*(venue.feeds.open(TICKER) for _ in range(50)))
     assert len(set(topics)) == 1
     assert (topics[0].subscribers, venue.history.reads) == (50, 1)
+
+
+async def test_a_clickhouse_that_never_answers_keeps_nobody_waiting_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeds_module, "BEGIN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(history_module, "FOLLOW_TIMEOUT_S", 0.01)
+    venue = FedExchange(4)
+    venue.run(300)
+    venue.history.is_stuck = True
+    opened = [venue.feeds.open(key) for key in (TICKER, TICKER, candles_key("1m"), TRADES, TRADES)]
+    *unavailable, one, same = await asyncio.gather(*opened, return_exceptions=True)
+    assert [type(error) for error in unavailable] == [FeedUnavailable] * 3
+    assert one is same
+    assert isinstance(one, TradesTopic)
+    assert one.snapshot().data.trades == tuple(venue.of_market(1)[-50:])  # type: ignore[union-attr]
+
+
+async def test_a_market_in_which_nothing_happens_is_told_of_only_when_a_minute_is_over() -> None:
+    venue = FedExchange(4)
+    venue.run(100)
+    keys = [TICKER, TRADES, candles_key("1m"), TopicKey(Channel.BOOK, 1), TopicKey(Channel.BBO, 1)]
+    for key in keys:
+        await venue.feeds.open(key)
+    began_ns = venue.traffic.time_ns
+    told = []
+    while venue.traffic.time_ns < began_ns + 300 * SECOND_NS:
+        venue.pass_time(1)
+        told += [topic.key for topic, _ in venue.feeds.advance()]
+    assert told.count(TICKER) == 5
+    assert told.count(candles_key("1m")) == 1
+    assert len(told) == 6

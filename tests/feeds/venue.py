@@ -1,5 +1,7 @@
 """An exchange in memory with feeds on it: the real core, the real committed view, batches as released."""
 
+import asyncio
+
 from tests.core.random_commands import RandomCommands
 
 from exchange.core.events import Trade
@@ -78,20 +80,21 @@ class JournalHistory:
         self._venue = venue
         self.lag = 0
         self.is_away = False
+        self.is_stuck = False
         self.is_ahead = False
         """It has what is committed already, though the view does not."""
         self.reads = 0
 
     async def trades(self, key: TopicKey, from_seq: int) -> PastTrades:
-        seq = self._seq(key, from_seq)
+        seq = await self._seq(key, from_seq)
         return PastTrades(seq, self._venue.of_market(key.market_id, seq)[-SNAPSHOT_TRADES:])
 
     async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
-        seq = self._seq(key, from_seq)
+        seq = await self._seq(key, from_seq)
         return PastCandles(seq, candles_of(self._trades(key, seq), key.interval)[-2:])
 
     async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
-        seq, from_ms = self._seq(key, from_seq), window_ms(now_ms)[0]
+        seq, from_ms = await self._seq(key, from_seq), window_ms(now_ms)[0]
         trades = self._trades(key, seq)
         before = [trade.price_ticks for trade in trades if trade.time_ns < from_ms * 1_000_000]
         minutes = [row for row in candles_of(trades, "1m") if row.open_ms >= from_ms]
@@ -103,8 +106,10 @@ class JournalHistory:
         )
         return [trade for trade in trades if trade.market_id == key.market_id]
 
-    def _seq(self, key: TopicKey, from_seq: int) -> int:
+    async def _seq(self, key: TopicKey, from_seq: int) -> int:
         self.reads += 1
+        if self.is_stuck:
+            await asyncio.Event().wait()
         seq = self._venue.view.seq - self.lag
         if self.is_away or seq < from_seq:
             raise FeedUnavailable(key, "away")

@@ -16,6 +16,7 @@ from exchange.projections.candles import INTERVALS_S, CandleRow, open_s
 from exchange.sequencer.committed import CommittedView
 
 KEPT_CANDLES = 100
+NEVER_NS = 2**63
 _SECOND_NS = 10**9
 
 
@@ -169,6 +170,11 @@ class CandlesTopic(Topic):
         changed = sorted(self._changed, key=lambda told: told.end_ns)
         self._changed.clear()
         self._publish(seq, self._time_ns, CandlesData(tuple(told.live() for told in changed)))
+
+    @property
+    def due_ns(self) -> int:
+        """When time alone closes a candle next."""
+        return self._candles[-1].end_ns if self._candles and not self._candles[-1].closed else NEVER_NS
 
     def _close(self, horizon_ns: int) -> None:
         if self._candles and not (told := self._candles[-1]).closed and told.end_ns <= horizon_ns:

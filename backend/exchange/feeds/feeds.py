@@ -46,8 +46,6 @@ MAX_IDLE = 10_000
 BEGIN_TIMEOUT_S = 10.0
 """How long a topic may take to read what it continues, and to wait for others that do."""
 
-_CONTINUED = frozenset({Channel.TRADES, Channel.CANDLES, Channel.TICKER})
-
 Handed = list[tuple[Topic, list[Update]]]
 
 
@@ -95,8 +93,10 @@ class Feeds:
     def advance(self) -> Handed:
         """As `drain`, and one update for each public topic that changed, as of the view's seq."""
         self._fold()
-        for market in self._markets.values():
-            market.flush()
+        if self._markets:
+            horizon_ns = self._horizon_ns()
+            for market in self._markets.values():
+                market.flush(horizon_ns)
         return self._outgoing.take()
 
     def _fold(self) -> None:
@@ -132,7 +132,7 @@ class Feeds:
         """
         topic = self._topics.get(key)
         if topic is None:
-            topic = await self._continued(key) if key.channel in _CONTINUED else self._add(self._new(key))
+            topic = await self._begun(key)
         topic.subscribers += 1
         self._idle_since_s.pop(topic, None)
         return topic
@@ -179,14 +179,23 @@ class Feeds:
         if not market:
             del self._markets[topic.key.market_id]
 
-    async def _continued(self, key: TopicKey) -> Topic:
-        """A topic that begins with what is read. One after the other, for ClickHouse does one at a time."""
-        try:
-            async with asyncio.timeout(BEGIN_TIMEOUT_S), self._beginning:
-                topic = self._topics.get(key)
-                return self._add(await self._read(key)) if topic is None else topic
-        except TimeoutError as error:
-            raise FeedUnavailable(key, "ClickHouse takes too long") from error
+    async def _begun(self, key: TopicKey) -> Topic:
+        """The topic, made unless somebody else has made it meanwhile. Raises FeedUnavailable."""
+        match key.channel:
+            case Channel.TRADES:
+                past = None
+                if self._history is not None:
+                    past = await newest_trades(self._history, key, self._recent.floor_seq)
+                return self._topics.get(key) or self._add(self._trades(key, past))
+            case Channel.CANDLES | Channel.TICKER:
+                try:
+                    # One after the other, for ClickHouse does one at a time.
+                    async with asyncio.timeout(BEGIN_TIMEOUT_S), self._beginning:
+                        return self._topics.get(key) or self._add(await self._continued(key))
+                except TimeoutError as error:
+                    raise FeedUnavailable(key, "ClickHouse takes too long") from error
+            case _:
+                return self._add(self._new(key))
 
     def _add(self, topic: Topic) -> Topic:
         self._topics[topic.key] = topic
@@ -201,39 +210,8 @@ class Feeds:
         kind = BookTopic if key.channel is Channel.BOOK else BboTopic
         return market.add(kind(key, self._view, self._outgoing, self._settler(market)))
 
-    async def _read(self, key: TopicKey) -> Topic:
-        """A new topic that continues what is in ClickHouse. Raises FeedUnavailable."""
-        history, recent = self._history, self._recent
-        match key.channel:
-            case Channel.TRADES:
-                newest = None if history is None else await newest_trades(history, key, recent.floor_seq)
-                return self._trades(key, newest)
-            case _ if history is None:
-                raise FeedUnavailable(key, "there is no ClickHouse")
-            case Channel.CANDLES:
-                past = await history.candles(key, recent.floor_seq)
-                kind: type[CandlesTopic | TickerTopic] = CandlesTopic
-            case _:
-                now_ms = self._horizon_ns() // 1_000_000
-                past = await history.minutes(key, recent.floor_seq, now_ms)
-                kind = TickerTopic
-        self._fold()
-        if past.seq < self._recent.floor_seq:
-            raise FeedUnavailable(key, "ClickHouse is too far behind")
-        market = self._market(key.market_id)
-        return market.add(
-            kind(
-                key,
-                self._view,
-                self._outgoing,
-                self._settler(market),
-                past,
-                self._recent.after(key.market_id, past.last_trade_id),
-                max(self._view.time_ns, self._horizon_ns()),
-            )
-        )
-
     def _trades(self, key: TopicKey, past: PastTrades | None) -> Topic:
+        """A new topic that continues what was read, where that reaches to what is remembered."""
         self._fold()
         trades = self._recent.after(key.market_id, 0)
         if past is not None and past.seq >= self._recent.floor_seq:
@@ -245,17 +223,37 @@ class Feeds:
         settle = self._settler(market)
         return market.add(TradesTopic(key, self._view, self._outgoing, settle, trades))
 
+    async def _continued(self, key: TopicKey) -> Topic:
+        """A new topic that continues candles in ClickHouse. Raises FeedUnavailable."""
+        if self._history is None:
+            raise FeedUnavailable(key, "there is no ClickHouse")
+        from_seq = self._recent.floor_seq
+        kind: type[CandlesTopic | TickerTopic]
+        if key.channel is Channel.CANDLES:
+            kind, past = CandlesTopic, await self._history.candles(key, from_seq)
+        else:
+            now_ms = self._horizon_ns() // 1_000_000
+            kind, past = TickerTopic, await self._history.minutes(key, from_seq, now_ms)
+        self._fold()
+        if past.seq < self._recent.floor_seq:
+            raise FeedUnavailable(key, "ClickHouse is too far behind")
+        market = self._market(key.market_id)
+        recent = self._recent.after(key.market_id, past.last_trade_id)
+        horizon_ns = max(self._view.time_ns, self._horizon_ns())
+        settle = self._settler(market)
+        return market.add(kind(key, self._view, self._outgoing, settle, past, recent, horizon_ns))
+
     def _market(self, market_id: int) -> MarketTopics:
         """The market's topics, and all that has happened is told to them."""
         market = self._markets.get(market_id)
         if market is None:
-            market = self._markets[market_id] = MarketTopics(self._view, market_id, self._horizon_ns)
-        market.flush()
+            market = self._markets[market_id] = MarketTopics(self._view, market_id)
+        market.flush(self._horizon_ns())
         return market
 
     def _settler(self, market: MarketTopics) -> Callable[[], None]:
         def settle() -> None:
             self._fold()
-            market.flush()
+            market.flush(self._horizon_ns())
 
         return settle

@@ -1,9 +1,7 @@
 """All public streams of one market."""
 
-from collections.abc import Callable
-
 from exchange.feeds.book import BboTopic, BookTopic, best_levels
-from exchange.feeds.candles import CandlesTopic
+from exchange.feeds.candles import NEVER_NS, CandlesTopic
 from exchange.feeds.keys import TopicKey
 from exchange.feeds.tickers import TickerTopic
 from exchange.feeds.topic import Topic
@@ -16,22 +14,22 @@ _NEED_TRADES = (TradesTopic, CandlesTopic, TickerTopic)
 
 
 class MarketTopics:
-    """The topics of a market, and what makes updates of what has happened in it.
+    """The topics of a market, and what makes updates of what has happened in it."""
 
-    `horizon_ns`: nothing that the view does not have yet will have an earlier time.
-    """
-
-    def __init__(self, view: CommittedView, market_id: int, horizon_ns: Callable[[], int]) -> None:
+    def __init__(self, view: CommittedView, market_id: int) -> None:
         self._view = view
-        self._horizon_ns = horizon_ns
         self._market_id = market_id
         self._topics: dict[TopicKey, Topic] = {}
         self._takers: list[TradesTopic | CandlesTopic | TickerTopic] = []
         self._watches = False
+        self._is_traded = False
+        self._due_ns = 0
+        """When time alone changes something next."""
 
     def add(self, topic: Topic) -> Topic:
         """The topic is new, and as of the view's seq."""
         self._topics[topic.key] = topic
+        self._due_ns = 0
         self._watch()
         return topic
 
@@ -57,17 +55,24 @@ class MarketTopics:
         self._watches = watches
 
     def take(self, trade: PublicTrade) -> None:
+        self._is_traded = True
         for topic in self._takers:
             topic.take(trade)
 
-    def flush(self) -> None:
-        """One update for each topic in which something changed, as of the view's seq."""
+    def flush(self, horizon_ns: int) -> None:
+        """One update for each topic in which something changed, as of the view's seq.
+
+        `horizon_ns`: nothing that the view does not have yet will have an earlier time.
+        """
         view = self._view
         seq, time_ns = view.seq, view.time_ns
+        horizon_ns = max(time_ns, horizon_ns)
         bids, asks = view.take_touched(self._market_id) if self._watches else (set(), set())
-        horizon_ns = max(time_ns, self._horizon_ns())
         depth_moved = bool(bids or asks)
+        if not (depth_moved or self._is_traded or horizon_ns >= self._due_ns):
+            return
         best = best_levels(view, self._market_id) if depth_moved else None
+        self._is_traded, self._due_ns = False, NEVER_NS
         for topic in self._topics.values():
             match topic:
                 case BookTopic():
@@ -80,5 +85,7 @@ class MarketTopics:
                     topic.flush(seq, time_ns)
                 case CandlesTopic():
                     topic.flush(seq, time_ns, horizon_ns)
+                    self._due_ns = min(self._due_ns, topic.due_ns)
                 case TickerTopic():
                     topic.flush(seq, time_ns, horizon_ns, best)
+                    self._due_ns = min(self._due_ns, topic.due_ns)

@@ -81,6 +81,11 @@ class TickerTopic(Topic):
         self._data = self._now(best or BboData(data.bid, data.ask))
         self._last = self._publish(seq, self._time_ns, self._data)
 
+    @property
+    def due_ns(self) -> int:
+        """When time alone moves the window next."""
+        return self._to_ms * _MS_NS
+
     def _slide(self, horizon_ns: int) -> bool:
         """Moves the window to the present minute; whether that was another one."""
         now_ms = horizon_ns // _MS_NS
