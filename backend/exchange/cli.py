@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from exchange.chain.errors import ChainError
-from exchange.config import settings_from_environment
+from exchange.config import clickhouse_cluster, settings_from_environment
 from exchange.core.words import AccountState
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
@@ -178,7 +178,11 @@ def rebuild_candles_command(data_dir: DataDir = None) -> None:
     for `serve`. Interrupted at any point, the same command goes on.
     """
     url, clickhouse = os.environ.get("EXCHANGE_DATABASE_URL"), os.environ.get("EXCHANGE_CLICKHOUSE")
-    _run(rebuild_candles(url, clickhouse, data_dir), is_endless=False)
+    try:
+        cluster = clickhouse_cluster(os.environ)
+    except SettingsInvalid as error:
+        _fail(str(error))
+    _run(rebuild_candles(url, clickhouse, data_dir, cluster), is_endless=False)
 
 
 By = Annotated[str, typer.Option(help="Who you are; kept with what you do.")]

@@ -4,6 +4,7 @@
 
     EXCHANGE_DATABASE_URL       postgresql://...
     EXCHANGE_CLICKHOUSE         http(s)://... of a server, or a folder for the embedded engine
+    EXCHANGE_CLICKHOUSE_CLUSTER  name of the cluster that the server is one of; without it it is alone
     EXCHANGE_RPC_URL            JSON-RPC of the chain
     EXCHANGE_WITNESS_RPC_URL    of a second node, run by somebody else, that must say the same; without it one
                                 node is believed
@@ -67,6 +68,9 @@ from exchange.environment import (
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
 from exchange.proofs.publisher import ProofPolicy
+from exchange.stores.clickhouse import DATABASE, is_server
+from exchange.stores.clickhouse_schema import Layout
+from exchange.stores.errors import ClusterNameInvalid
 
 REPOSITORY = Path(__file__).parents[2]
 ARTIFACTS = REPOSITORY / "build" / "contracts"
@@ -132,6 +136,8 @@ class Settings:
     """Where alerts are posted; it may hold a secret. None: they are only logged."""
     network_fee_max_atoms: Mapping[str, int] = field(default_factory=dict)
     """The highest withdrawal fee of each asset, by symbol, whose fee follows the network's."""
+    clickhouse_cluster: str | None = None
+    """What the ClickHouse server calls the cluster that it is one of. None: it is alone."""
 
     @property
     def domain(self) -> str:
@@ -312,6 +318,20 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def clickhouse_cluster(environment: Mapping[str, str]) -> str | None:
+    """The cluster's name, None for a server that is alone. Raises SettingsInvalid."""
+    variable = "EXCHANGE_CLICKHOUSE_CLUSTER"
+    cluster = environment.get(variable)
+    if not cluster:
+        return None
+    if not is_server(environment.get("EXCHANGE_CLICKHOUSE", "")):
+        raise SettingsInvalid(variable, "EXCHANGE_CLICKHOUSE must be a server's http(s) address")
+    try:
+        return Layout(DATABASE, cluster).cluster
+    except ClusterNameInvalid as error:
+        raise SettingsInvalid(variable, str(error)) from error
+
+
 def _settings(environment: Mapping[str, str]) -> Settings:
     chain_id = positive(environment, "EXCHANGE_CHAIN_ID")
     vault = address(environment, "EXCHANGE_VAULT")
@@ -330,6 +350,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         database_url=required(environment, "EXCHANGE_DATABASE_URL"),
         clickhouse=required(environment, "EXCHANGE_CLICKHOUSE"),
+        clickhouse_cluster=clickhouse_cluster(environment),
         rpc_url=required(environment, "EXCHANGE_RPC_URL"),
         witness_rpc_url=_witness_rpc_url(environment),
         chain_id=chain_id,

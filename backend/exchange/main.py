@@ -181,7 +181,7 @@ async def serve(
             sequencer, commits, snapshot_seq = await _recover(settings.database_url, log, tail, followers)
         committed = sequencer.committed
         rpc = await stack.enter_async_context(Rpc(settings.rpc_url))
-        clickhouse = ClickHouse.at(settings.clickhouse)  # connects by itself, now or later
+        clickhouse = ClickHouse.at(settings.clickhouse, settings.clickhouse_cluster)  # connects by itself
         stack.push_async_callback(clickhouse.close)
 
         snapshots = Snapshotter(

@@ -7,7 +7,8 @@ two may change in between, and either may be killed: what is begun goes on with 
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -40,7 +41,9 @@ class CannotRebuild(CannotRun):
     """Nothing was begun, or it can not go on from here; the message says what to do."""
 
 
-async def rebuild_candles(database_url: str | None, clickhouse: str | None, data_dir: Path | None) -> None:
+async def rebuild_candles(
+    database_url: str | None, clickhouse: str | None, data_dir: Path | None, cluster: str | None = None
+) -> None:
     """Rebuilds, shows how far it is, and prints what there is at the end.
 
     Raises CannotRebuild, CannotExamine, StoreError, and HeadLost of a journal that has lost rows.
@@ -50,7 +53,7 @@ async def rebuild_candles(database_url: str | None, clickhouse: str | None, data
         if data_dir is not None or database_url is None:
             folder = data_dir or DEFAULT_FOLDER
             database_url = await folder_url(folder, stack)
-            clickhouse = str(folder / "clickhouse")
+            clickhouse, cluster = str(folder / "clickhouse"), None
         with reaching_the_database():
             connection = await open_connection(database_url)
         stack.callback(connection.terminate)
@@ -60,7 +63,8 @@ async def rebuild_candles(database_url: str | None, clickhouse: str | None, data
                     "the database is not that of this version: start the exchange once, "
                     "which brings it up to date"
                 )
-            rebuild = await _rebuild(connection, database_url, clickhouse, stack)
+            fill = partial(_fill, database_url, clickhouse, cluster, stack)
+            rebuild = await _rebuild(connection, fill)
     assert rebuild.finished_ms is not None
     Console(highlight=False, soft_wrap=True).print(
         f"rebuilt: trades={rebuild.trades} candles={rebuild.candles} seq={rebuild.seq}"
@@ -68,13 +72,11 @@ async def rebuild_candles(database_url: str | None, clickhouse: str | None, data
     )
 
 
-async def _rebuild(
-    connection: asyncpg.Connection, url: str, clickhouse: str | None, stack: contextlib.AsyncExitStack
-) -> Rebuild:
+async def _rebuild(connection: asyncpg.Connection, fill: Callable[[], Awaitable[None]]) -> Rebuild:
     """Begins one, or goes on with one, and sees it through."""
     is_ours = await be_the_only_one(connection)
     if is_ours:  # first of all: what can not be reached must not be forgotten
-        await _fill(url, clickhouse, stack)
+        await fill()
     rebuild, found = await begin_rebuild(connection)
     with _shown(rebuild, found, is_ours) as show:
         while rebuild.finished_ms is None:
@@ -82,19 +84,19 @@ async def _rebuild(
             await asyncio.sleep(POLL_S)
             if not is_ours and await be_the_only_one(connection):
                 is_ours = True  # whoever did it has gone
-                await _fill(url, clickhouse, stack)
+                await fill()
             rebuild = await read_rebuild(connection, rebuild.id)
     return rebuild
 
 
-async def _fill(url: str, where: str | None, stack: contextlib.AsyncExitStack) -> None:
+async def _fill(url: str, where: str | None, cluster: str | None, stack: contextlib.AsyncExitStack) -> None:
     """Does the work in this process, as long as the stack. Raises CannotRebuild."""
     if where is None:
         raise CannotRebuild(
             "no exchange is running that could do it: set EXCHANGE_CLICKHOUSE to the server's address or the "
             "folder, as for `exchange serve`"
         )
-    clickhouse = ClickHouse.at(where)
+    clickhouse = ClickHouse.at(where, cluster)
     stack.push_async_callback(clickhouse.close)
     try:
         await clickhouse.connect()

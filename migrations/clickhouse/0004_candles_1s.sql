@@ -3,7 +3,7 @@
 -- kept out of trades, would be added here again.
 -- They are as many as all others together and of use for a short time only: a week's partition is dropped as a
 -- whole when its last candle is 31 days old. Readers are shown 30 days.
-CREATE TABLE IF NOT EXISTS candles_1s
+CREATE TABLE IF NOT EXISTS candles_1s{local}{on_cluster}
 (
     market_id       UInt32,
     open_s          Int64 CODEC(Delta, ZSTD),
@@ -18,13 +18,14 @@ CREATE TABLE IF NOT EXISTS candles_1s
     first_trade_id  SimpleAggregateFunction(min, UInt64),
     last_trade_id   SimpleAggregateFunction(max, UInt64)
 )
-ENGINE = AggregatingMergeTree
+ENGINE = {Replicated}AggregatingMergeTree
 PARTITION BY toMonday(toDateTime(open_s, 'UTC'))
 ORDER BY (market_id, open_s)
 TTL toDateTime(open_s, 'UTC') + INTERVAL 31 DAY
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, replicated_deduplication_window = 1000,
+    replicated_deduplication_window_seconds = 2592000, ttl_only_drop_parts = 1;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS candles_1s_of_trades TO candles_1s AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS candles_1s_of_trades{on_cluster} TO candles_1s{local} AS
 SELECT
     market_id,
     toInt64(intDiv(time_ns, 1000000000)) AS open_s,
@@ -38,5 +39,5 @@ SELECT
     count() AS trades,
     min(trade_id) AS first_trade_id,
     max(trade_id) AS last_trade_id
-FROM trades AS t
+FROM trades{local} AS t
 GROUP BY market_id, open_s;

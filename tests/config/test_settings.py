@@ -363,3 +363,25 @@ def test_one_key_in_two_roles_is_refused(environment, tmp_path, keystores, role,
     with pytest.raises(SettingsInvalid, match=f"same key as EXCHANGE_{role.upper()}_KEYSTORE") as refused:
         settings_from_environment(environment)
     assert refused.value.name == f"EXCHANGE_{other.upper()}_KEYSTORE"
+
+
+def test_a_cluster_of_clickhouse_is_named_or_the_server_is_alone(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).clickhouse_cluster is None
+    environment["EXCHANGE_CLICKHOUSE_CLUSTER"] = "market_data-1"
+    assert settings_from_environment(environment).clickhouse_cluster == "market_data-1"
+
+
+NO_NAMES = ["a b", "a`", "1a", "-a", "a'; DROP TABLE trades; --", "ä", "a" * 64, "{shard}", "a\n"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_cluster_that_can_not_be_called_so_is_refused(environment: dict[str, str], name: str) -> None:
+    environment["EXCHANGE_CLICKHOUSE_CLUSTER"] = name
+    with pytest.raises(SettingsInvalid, match=r"EXCHANGE_CLICKHOUSE_CLUSTER.*not a name"):
+        settings_from_environment(environment)
+
+
+def test_a_folder_is_no_cluster(environment: dict[str, str]) -> None:
+    environment |= {"EXCHANGE_CLICKHOUSE": "/var/lib/clickhouse", "EXCHANGE_CLICKHOUSE_CLUSTER": "main"}
+    with pytest.raises(SettingsInvalid, match="EXCHANGE_CLICKHOUSE must be a server"):
+        settings_from_environment(environment)

@@ -1,11 +1,13 @@
 """Trades, candles and volumes in ClickHouse against a recomputation, and who else may follow."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
+from tests.fixtures.clickhouse_server import clickhouse_server
 from tests.projections.conftest import MINUTE_NS, START_NS, JournaledExchange
 from tests.projections.following import (
     caught_up,
@@ -37,6 +39,22 @@ async def test_trades_and_candles_equal_a_recomputation(
     assert len(journaled.trades) > 50
     await caught_up(pool, journaled, clickhouse)
     await check(journaled, clickhouse)
+
+
+async def test_a_server_behind_a_url_is_told_and_asked_the_same(
+    pool: asyncpg.Pool, journaled: JournaledExchange, tmp_path: Path
+) -> None:
+    async with clickhouse_server(tmp_path / "server") as server:
+        await server.start()
+        clickhouse = ClickHouse.at(server.url.replace("/?", "/venue?"))
+        try:
+            await journaled.random_batches(3, batches=10)
+            await caught_up(pool, journaled, clickhouse)
+            await journaled.random_batches(4, batches=10)
+            await caught_up(pool, journaled, clickhouse)
+            await check(journaled, clickhouse)
+        finally:
+            await clickhouse.close()
 
 
 async def test_they_follow_while_the_journal_grows(

@@ -100,12 +100,9 @@ class SimClickHouse:
                 return [(len(trades),)]
         raise UnknownSql(sql, "of ClickHouse")
 
-    async def command(self, sql: str, *, timeout_s: float = 10.0) -> None:
+    async def truncate(self, table: str, *, timeout_s: float = 10.0) -> None:
         await self._travel()
-        words = sql.split()
-        if words[:2] != ["TRUNCATE", "TABLE"]:
-            raise UnknownSql(sql, "of ClickHouse")
-        self._server.truncate(words[2])
+        self._server.truncate(table)
         await self._travel()
 
     async def insert_columns(

@@ -223,4 +223,4 @@ async def _count(clickhouse: ClickHouse, sql: str, parameters: dict[str, int] | 
 async def empty_trades(clickhouse: ClickHouse) -> None:
     """Removes all trades and what was made of them, the trades last. Raises ClickHouseError."""
     for table in TABLES:
-        await clickhouse.command(f"TRUNCATE TABLE {table}", timeout_s=INSERT_TIMEOUT_S)
+        await clickhouse.truncate(table, timeout_s=INSERT_TIMEOUT_S)

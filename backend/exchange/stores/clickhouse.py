@@ -16,18 +16,19 @@ from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
 from clickhouse_connect.driver.exceptions import OperationalError
 from urllib3 import Timeout
 
-from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout
+from exchange.stores.clickhouse_schema import MIGRATIONS, Layout
+from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout, LayoutDiffers
 
-MIGRATIONS = Path(__file__).parents[3] / "migrations" / "clickhouse"
-"""Where the migrations are in a checkout."""
-
+DATABASE = "exchange"
 DEFAULT_TIMEOUT_S = 10.0
+SCHEMA_TIMEOUT_S = 60.0
 OPEN_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
@@ -46,6 +47,14 @@ _INSERT_SETTINGS = {
     "max_partitions_per_insert_block": 0,
 }
 
+# Of a shard's servers the first that lives is written to and read from, so that what was written is read.
+# An insert is acknowledged when the shard has it, and a market is asked for at its shard alone.
+_CLUSTER_SETTINGS = {
+    "load_balancing": "in_order",
+    "distributed_foreground_insert": 1,
+    "optimize_skip_unused_shards": 1,
+}
+
 _DRAINED = "nothing is left"
 _DRAIN = f"SELECT '{_DRAINED}'"
 
@@ -57,11 +66,19 @@ class ClickHouse:
     """One database of one engine: chDB on the folder `path`, or the server at `url`. End it with `close`."""
 
     def __init__(
-        self, *, path: Path | None = None, url: str | None = None, database: str = "exchange"
+        self,
+        *,
+        path: Path | None = None,
+        url: str | None = None,
+        database: str = DATABASE,
+        cluster: str | None = None,
     ) -> None:
         assert (path is None) != (url is None), "a folder or a URL"
+        assert path is None or cluster is None, "chDB is no cluster"
         self._path = path
         self._url = url
+        self._layout = Layout(database, cluster)
+        self._settings = _CLUSTER_SETTINGS if cluster is not None else {}
         self._client: Any = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
         self._waiting = 0
@@ -70,15 +87,21 @@ class ClickHouse:
         """Why it does not answer, as far as was seen; None again when it does."""
 
     @classmethod
-    def at(cls, where: str) -> Self:
-        """The server whose http(s) address this is, or else chDB on the folder of this name."""
-        if where.startswith(("http://", "https://")):
-            return cls(url=where)
-        return cls(path=Path(where))
+    def at(cls, where: str, cluster: str | None = None) -> Self:
+        """The server whose http(s) address this is, or else chDB on the folder of this name.
+
+        An address may end with /database. With `cluster` the server is one of those that it knows by this
+        name. Raises ClusterNameInvalid.
+        """
+        if not is_server(where):
+            return cls(path=Path(where))
+        parts = urlsplit(where)
+        url = urlunsplit(parts._replace(path=""))
+        return cls(url=url, database=parts.path.strip("/") or DATABASE, cluster=cluster)
 
     @classmethod
     async def open(
-        cls, *, path: Path | None = None, url: str | None = None, database: str = "exchange"
+        cls, *, path: Path | None = None, url: str | None = None, database: str = DATABASE
     ) -> Self:
         """One that is connected to, and has the database. Raises ClickHouseError, ClickHouseTimeout."""
         opened = cls(path=path, url=url, database=database)
@@ -108,7 +131,7 @@ class ClickHouse:
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> list[Row]:
         """Rows of a SELECT; values only as `{name:Type}` parameters."""
-        settings = {"max_execution_time": timeout_s}
+        settings = {**self._settings, "max_execution_time": timeout_s}
         return await self._call(
             "a query",
             timeout_s,
@@ -142,7 +165,7 @@ class ClickHouse:
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         """Inserts rows, given by their columns, as one block, once per token."""
-        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        settings = {**self._settings, **_INSERT_SETTINGS, "insert_deduplication_token": token}
         await self._call(
             "an insert",
             timeout_s,
@@ -151,22 +174,37 @@ class ClickHouse:
             ),
         )
 
+    async def truncate(self, table: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """Empties a table, on every server that has a part of it."""
+        await self.command(self._layout.truncate(table), timeout_s=timeout_s)
+
     async def migrate(self, folder: Path = MIGRATIONS) -> None:
         """Applies the folder's `*.sql` that were not yet applied, by name, and records each.
 
-        A file may stop halfway when it is interrupted, so its statements are written to be repeatable.
+        A file may stop halfway when it is interrupted, so its statements are written to be repeatable. Raises
+        LayoutDiffers, ClickHouseError.
         """
-        await self.command(
-            "CREATE TABLE IF NOT EXISTS migrations (name String, applied_s UInt64)"
-            " ENGINE = MergeTree ORDER BY name"
-        )
+        await self._require_layout()
+        await self.command(self._layout.create_migrations(), timeout_s=SCHEMA_TIMEOUT_S)
+        if self._layout.cluster is not None:  # what was applied through another server is known to all
+            await self.command("SYSTEM SYNC REPLICA migrations", timeout_s=SCHEMA_TIMEOUT_S)
         applied = {row[0] for row in await self.query("SELECT name FROM migrations")}
-        for name, statements in _read_migrations(folder):
+        for name, statements in self._layout.migrations(folder):
             if name in applied:
                 continue
             for statement in statements:
-                await self.command(statement)
+                await self.command(statement, timeout_s=SCHEMA_TIMEOUT_S)
             await self.insert("migrations", ["name", "applied_s"], [(name, int(time.time()))], token=name)
+
+    async def _require_layout(self) -> None:
+        """Refuses the tables of one server for a cluster's, and the other way round."""
+        found = await self.query(
+            "SELECT engine FROM system.tables WHERE database = {database:String} AND name = 'migrations'",
+            {"database": self._layout.database},
+        )
+        for (engine,) in found:
+            if engine.startswith("Replicated") != (self._layout.cluster is not None):
+                raise LayoutDiffers(self._layout.database, self._layout.cluster, engine)
 
     async def close(self) -> None:
         """Ends the engine, or the connection; what it does not answer is left behind."""
@@ -200,7 +238,7 @@ class ClickHouse:
     def _run(self, call: Callable[[], Result], timeout_s: float) -> Result:
         """Runs on the worker thread."""
         if self._client is None:
-            self._client = _connect(self._path, self._url, self.database, timeout_s)
+            self._client = _connect(self._path, self._url, self._layout, timeout_s)
         if self._url is not None:
             self._client.timeout = Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s + GRACE_S)
             return call()
@@ -226,15 +264,12 @@ class ClickHouse:
                     return
 
 
-def _read_migrations(folder: Path) -> list[tuple[str, list[str]]]:
-    """Name and statements of each file, in order. A statement ends with a semicolon at a line's end."""
-    files = sorted(folder.glob("*.sql"))
-    if not files:
-        raise ClickHouseError(f"there are no migrations in {folder}")
-    return [(file.name, [text for text in file.read_text().split(";\n") if text.strip()]) for file in files]
+def is_server(where: str) -> bool:
+    """Whether this is the address of a server, and not a folder."""
+    return where.startswith(("http://", "https://"))
 
 
-def _connect(path: Path | None, url: str | None, database: str, timeout_s: float) -> Any:
+def _connect(path: Path | None, url: str | None, layout: Layout, timeout_s: float) -> Any:
     where: dict[str, Any] = {
         "dsn": url,
         "connect_timeout": CONNECT_TIMEOUT_S,
@@ -245,7 +280,7 @@ def _connect(path: Path | None, url: str | None, database: str, timeout_s: float
         where = {"interface": "chdb", "path": str(path)}
     first = clickhouse_connect.get_client(**where)
     try:
-        first.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
-        return clickhouse_connect.get_client(**where, database=database)
+        first.command(layout.create_database())
+        return clickhouse_connect.get_client(**where, database=layout.database)
     finally:
         first.close()

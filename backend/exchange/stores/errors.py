@@ -143,3 +143,27 @@ class ClickHouseBusy(ClickHouseError):
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
         super().__init__(f"{waiting} calls wait for ClickHouse already; try again later")
+
+
+class ClusterNameInvalid(ClickHouseError):
+    """A cluster or a database of ClickHouse can not be called this."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"not a name: {name!r}; one has 1 to 63 ASCII letters, digits, - or _, the first a letter or _"
+        )
+
+
+class LayoutDiffers(ClickHouseError):
+    """The database was made for one server and is to be used as a cluster's, or the other way round."""
+
+    def __init__(self, database: str, cluster: str | None, engine: str) -> None:
+        self.database = database
+        self.cluster = cluster
+        self.engine = engine
+        made, wanted = ("one server", f"the cluster {cluster}") if cluster else ("a cluster", "one server")
+        super().__init__(
+            f"the database {database} was made for {made} ({engine}) and can not be one for {wanted}: name "
+            "another database in EXCHANGE_CLICKHOUSE, or drop this one, and it is filled from the journal"
+        )
