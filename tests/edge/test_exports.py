@@ -29,6 +29,8 @@ from exchange.edge.times import parse_time_ms
 from exchange.journal.tail import Tail
 
 ROWS = int(os.environ.get("EXPORT_ROWS", "50000"))
+"""Of the large export. A million of them take minutes, because every allocation is traced."""
+
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 """With which an answer ends that is whole."""
 

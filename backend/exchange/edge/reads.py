@@ -82,12 +82,6 @@ class AccountQuery(ReadQuery):
     sub_account: SubAccount = 0
 
 
-class AccountPageQuery(PageQuery):
-    """Parameters of a listing of one account."""
-
-    sub_account: SubAccount = 0
-
-
 class PageAnswer(BaseModel):
     """A page of a listing, newest first. `next_cursor` is null on the last page."""
 
