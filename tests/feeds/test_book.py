@@ -4,6 +4,8 @@ import pytest
 from tests.feeds.follower import Follower
 from tests.feeds.venue import FedExchange
 
+from exchange.feeds import book as book_module
+from exchange.feeds.book import BookTopic
 from exchange.feeds.keys import Channel, TopicKey
 from exchange.feeds.updates import BboData, BookData
 
@@ -98,3 +100,29 @@ async def test_the_best_levels_are_told_only_when_they_change() -> None:
     assert len(follower.received) > 30
     [merged] = topic.since(0) or []
     assert (merged.prev_seq, merged.seq, merged.data) == (0, topic.seq, follower.best)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("KEPT_UPDATES", 5), ("KEPT_PRICES", 30), ("KEPT_PRICES", 0)])
+async def test_only_so_much_is_remembered_and_who_needs_more_gets_the_whole_book(
+    monkeypatch: pytest.MonkeyPatch, name: str, bound: int
+) -> None:
+    monkeypatch.setattr(book_module, name, bound)
+    venue = FedExchange(1)
+    topic = await venue.feeds.open(BOOK)
+    steady, slow = Follower(topic), Follower(topic)
+    steady.begin()
+    slow.begin()
+    for step in range(200):
+        venue.run(10)
+        for _, updates in venue.feeds.advance():
+            for update in updates:
+                steady.offer(update)
+        assert isinstance(topic, BookTopic)
+        remembered = [len(topic._steps), sum(step.prices for step in topic._steps)]
+        assert remembered[0 if name == "KEPT_UPDATES" else 1] <= bound
+        if step % 20 == 0:
+            slow.catch_up()
+            slow.check_book(venue.view)
+        steady.check_book(venue.view)
+    assert steady.snapshots == 1
+    assert slow.snapshots > 2
