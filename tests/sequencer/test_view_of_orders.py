@@ -241,9 +241,11 @@ def test_the_depth_that_is_watched_tells_at_which_prices_it_changed(venue: Venue
     venue.buy("alice", 5, at=90)
     venue.view.watch_depth(1)
     assert venue.view.take_touched(1) == (set(), set())
+    nothing = venue.view.take_touched(1)
     venue.buy("alice", 5, at=95)
     order_id = venue.last_order_id
     venue.sell("bob", 7, at=105)
+    assert nothing == (set(), set()), "what was taken never changes"
     venue.sell("bob", 2, at=95)
     assert venue.view.take_touched(1) == ({95}, {105})
     venue.amend("alice", order_id, 4, at=92)

@@ -138,10 +138,7 @@ class OpenOrders:
         bids, asks = depth.bids.touched, depth.asks.touched
         assert bids is not None
         assert asks is not None
-        if bids:
-            depth.bids.touched = set()
-        if asks:
-            depth.asks.touched = set()
+        depth.bids.touched, depth.asks.touched = set(), set()
         return bids, asks
 
     # ---- the fold
