@@ -9,8 +9,10 @@ import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -27,6 +29,7 @@ from exchange.edge.exports import Exports
 from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.times import parse_time_ms
 from exchange.journal.tail import Tail
+from exchange.projections.extract import PAGE_ROWS
 
 ROWS = int(os.environ.get("EXPORT_ROWS", "50000"))
 """Of the large export. A million of them take minutes, because every allocation is traced."""
@@ -336,6 +339,21 @@ class Stalled:
         return received
 
 
+class Counted:
+    """The pool, and how often somebody fetched from it."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self.fetches = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    async def fetch(self, *arguments: Any, **options: Any) -> list[asyncpg.Record]:
+        self.fetches += 1
+        return await self._pool.fetch(*arguments, **options)
+
+
 @asynccontextmanager
 async def serving(exchange: Exchange, exports: Exports | None = None) -> AsyncIterator[tuple[str, Exports]]:
     """The exchange on a real server; its URL and its exports."""
@@ -414,10 +432,12 @@ async def test_a_reader_that_fetches_nothing_is_cut_off_by_the_write_timeout(
 async def test_a_client_that_hangs_up_frees_everything(exchange: Exchange) -> None:
     trader = await exchange.trader()
     await fill_the_ledger(exchange, trader, 50_000)
+    exchange.edge = replace(exchange.edge, pool=Counted(exchange.edge.pool))
     async with serving(exchange) as (url, exports):
         async with Stalled(url, trader):
             assert exports.running == 1
         await until(lambda: nothing_is_held(exchange, exports))
+    assert exchange.edge.pool.fetches < 50_000 // PAGE_ROWS // 2, "it went on reading for nobody"
 
 
 async def test_an_export_that_takes_too_long_as_a_whole_is_cut_off(exchange: Exchange) -> None:
