@@ -204,6 +204,7 @@ def _table(options: DevnetOptions, deployment: Deployment, settings: Settings, s
     table.add_column(no_wrap=True)
     table.add_row("API", settings.origin)
     table.add_row("documentation", f"{settings.origin}/docs")
+    table.add_row("streams", f"ws://{HOST}:{options.port}/v1/ws")
     table.add_row("chain", f"http://{HOST}:{options.rpc_port} (chain id {deployment.chain_id})")
     table.add_row("metrics", started.metrics_url)
     table.add_row("data folder", str(options.data_dir))

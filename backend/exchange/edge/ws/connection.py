@@ -313,8 +313,12 @@ class Connection:
         if known is not None:
             self._end(subject)
         subscription = Subscription(self, fan_out)
+        try:
+            resumed, seq, first = fan_out.begin(subscription, request.resume_seq)
+        except BaseException:
+            self._hub.close(fan_out)
+            raise
         self._subscriptions[subject] = subscription
-        resumed, seq, first = fan_out.begin(subscription, request.resume_seq)
         self._say(messages.subscribed(request.id, subject, resumed=resumed, seq=seq))
         for frames in first:
             self.send(frames)

@@ -151,7 +151,11 @@ class Hub:
 
     def _session_ended(self, credential: bytes) -> None:
         for client in list(self._by_credential.get(credential, ())):
-            client.sign_out(Problem(GatewayCode.SESSION_INVALID, "this session was ended; sign in again"))
+            try:
+                client.sign_out(Problem(GatewayCode.SESSION_INVALID, "this session was ended; sign in again"))
+            except Exception:  # it must not keep the session from being ended
+                logger.error("sign_out_failed", traceback=traceback.format_exc())  # noqa: TRY400
+                client.cut(CloseCode.INTERNAL_ERROR)
 
     # ---- what is followed
 
