@@ -108,7 +108,7 @@ async def candles(
         return Candles(seq, await _filled_from_oldest(series, from_s, to_s, limit, now_s))
     if oldest:
         return Candles(seq, await series.oldest(from_s, to_s, limit))
-    rows = await series.newest(from_s, to_s, limit)
+    rows = await series.newest(from_s, to_s, limit, now_s)
     if fill:
         rows = await _filled(series, rows, from_s, to_s, limit, now_s)
     return Candles(seq, rows)
@@ -152,29 +152,46 @@ class _Series:
         """The beginning of the first interval that begins at this time or later."""
         return open_s(self.interval, time_s + self.interval_s - 1)
 
-    async def newest(self, from_s: int, to_s: int, limit: int) -> list[CandleRow]:
+    async def newest(self, from_s: int, to_s: int, limit: int, now_s: int | None = None) -> list[CandleRow]:
         """The newest candles that begin in [from_s, to_s), oldest first.
 
         Looks at the stretch that they fill when none is missing, and at longer ones while it had too few:
-        merging all that a market ever had to show its last hours would take far longer.
+        merging all that a market ever had to show its last hours would take far longer. With `now_s` that
+        stretch is taken to end now, which saves asking for the last candle of a market that is traded.
         """
+        stretch_s = limit * self.interval_s
+        if now_s is not None:
+            end_s = min(to_s, self.align(now_s + 1))
+            first_s = max(from_s, end_s - stretch_s)
+            rows = await self._newest_between(first_s, to_s, limit)
+            if len(rows) == limit or first_s == from_s:
+                return rows
         last_s = await self._outermost_open_s("DESC", from_s, to_s)
         if last_s is None:
             return []
-        stretch_s = limit * self.interval_s
-        while True:
-            first_s = max(from_s, last_s + self.interval_s - stretch_s)
-            rows = await self._select(
-                f"SELECT {COLUMNS} FROM {self._source}"  # noqa: S608
-                " AND open_s >= {first:Int64} AND open_s <= {last:Int64}"
-                " GROUP BY open_s ORDER BY open_s DESC LIMIT {limit:UInt32}",
-                first=first_s,
-                last=last_s,
-                limit=limit,
-            )
-            if len(rows) == limit or first_s == from_s:
-                return [row_of_record(row) for row in reversed(rows)]
+        end_s = last_s + self.interval_s
+        first_s = max(from_s, end_s - stretch_s)
+        rows = await self._newest_between(first_s, end_s, limit)
+        if len(rows) < limit and first_s > from_s:
+            oldest_s = await self._outermost_open_s("ASC", from_s, to_s)
+            from_s = first_s if oldest_s is None else oldest_s
+        while len(rows) < limit and first_s > from_s:
             stretch_s *= _WIDER
+            first_s = max(from_s, end_s - stretch_s)
+            rows = await self._newest_between(first_s, end_s, limit)
+        return rows
+
+    async def _newest_between(self, first_s: int, end_s: int, limit: int) -> list[CandleRow]:
+        """The newest candles of all that begin in [first_s, end_s), oldest first."""
+        rows = await self._select(
+            f"SELECT {COLUMNS} FROM {self._source}"  # noqa: S608
+            " AND open_s >= {first:Int64} AND open_s < {end:Int64}"
+            " GROUP BY open_s ORDER BY open_s DESC LIMIT {limit:UInt32}",
+            first=first_s,
+            end=end_s,
+            limit=limit,
+        )
+        return [row_of_record(row) for row in reversed(rows)]
 
     async def oldest(self, from_s: int, to_s: int, limit: int) -> list[CandleRow]:
         """The oldest candles that begin in [from_s, to_s), oldest first; found as `newest` finds its own."""
