@@ -1,6 +1,7 @@
 """Who a connection speaks for, and what happens to its private streams when it does not any more."""
 
 import asyncio
+import gc
 
 import pytest
 from tests.edge.harness import ORIGIN, running_exchange, served
@@ -8,6 +9,8 @@ from tests.edge_ws.speaking import BOOK, Streams
 
 from exchange.edge.app import create_app
 from exchange.edge.identity import SESSION_COOKIE
+from exchange.edge.ws.connection import Connection
+from exchange.edge.ws.protocol import WebSocketProtocol
 from exchange.gateway.session_endings import SessionEndings
 from exchange.gateway.sessions import Sessions
 from exchange.stores.postgres import open_connection
@@ -164,6 +167,23 @@ async def test_a_connection_that_is_gone_leaves_nothing_behind(streams):
     assert not hub._fan_outs
     assert not hub._by_credential
     assert not +streams.exchange.streams.subscriptions
+
+
+async def test_what_is_left_of_connections_waits_for_no_collector(streams):
+    trader = await streams.exchange.trader(USDC=10**10)
+    gc.collect()
+    gc.disable()  # full collections are rare in the engine's process
+    try:
+        for number in range(10):
+            async with streams.signed_in(trader) as client:
+                await client.subscribe(channel="orders")
+                if number % 2:
+                    client.socket.transport.abort()
+        async with asyncio.timeout(10):
+            while any(type(found) in {Connection, WebSocketProtocol} for found in gc.get_objects()):
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("trouble", ["lost", "unheard"])
