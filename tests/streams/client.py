@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 TIMEOUT_S = 20.0
 OF_ACCOUNT = frozenset({"orders", "fills", "balances"})
 BY_TIME = frozenset({"deposits", "withdrawals", "candles", "ticker"})
-"""Channels that change without a command, too: such an update may have a `seq` equal to `prev_seq`."""
+"""Channels that change without a command, too: such an update may have the `seq` that is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +284,9 @@ class StreamClient:
             assert not held.awaits_snapshot, f"an update before the snapshot: {frame}"
             assert held.seq is not None
             assert frame["prev_seq"] <= held.seq, f"a hole after {held.seq}: {frame}"
-            is_step = subject.channel in BY_TIME and frame["seq"] == frame["prev_seq"]
-            assert frame["seq"] > held.seq or (is_step and frame["seq"] == held.seq), f"not new: {frame}"
+            may_be_equal = subject.channel in BY_TIME
+            assert frame["seq"] > held.seq - may_be_equal, f"not new after {held.seq}: {frame}"
+            assert frame["seq"] > frame["prev_seq"] - may_be_equal, frame
             held.fold.apply(frame["data"])
             held.updates += 1
         held.seq = frame["seq"]

@@ -87,7 +87,10 @@ class Streams:
     async def rest(self, path: str, trader: Trader | None = None, **params: Any) -> dict[str, Any]:
         """An answer of the HTTP API."""
         headers = {} if trader is None else {"Authorization": f"Bearer {trader.token}"}
-        answer = await self.http.get(path, params=params, headers=headers)
+        async with asyncio.timeout(20):
+            answer = await self.http.get(path, params=params, headers=headers)
+            while answer.status_code == 503 and answer.json()["code"] == "not_yet":
+                answer = await self.http.get(path, params=params, headers=headers)
         assert answer.status_code == 200, answer.text
         content: dict[str, Any] = answer.json()
         return content

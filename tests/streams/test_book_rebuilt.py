@@ -191,7 +191,7 @@ async def test_whatever_happens_to_a_client_it_holds_what_is_true_at_each_seq(st
         for watcher in watchers:
             await watcher.begin()
         for round_number in range(1, ROUNDS + 1):
-            commands = streams.trading.burst(40)
+            commands = streams.trading.burst(rng.choice([1, 3, 40]))
             if rng.random() < 0.06:
                 commands = streams.trading.sweep()
             elif rng.random() < 0.02:
