@@ -181,7 +181,7 @@ class Unreachable(ClickHouse):
 async def test_it_tries_again_and_warns_while_clickhouse_fails(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:
-    failing = Unreachable(path=clickhouse._path, database=clickhouse.database)
+    failing = Unreachable(path=clickhouse.path, database=clickhouse.database)
     await journaled.random_batches(8, batches=10)
     with capture_logs() as logs:
         await caught_up(pool, journaled, failing)

@@ -59,7 +59,7 @@ class SteppingClickHouse(ClickHouse):
 
     @classmethod
     def beside(cls, clickhouse: ClickHouse, steps: Steps) -> "SteppingClickHouse":
-        stepping = cls(path=clickhouse._path, database=clickhouse.database)
+        stepping = cls(path=clickhouse.path, database=clickhouse.database)
         stepping.steps = steps
         return stepping
 
@@ -219,7 +219,7 @@ async def test_a_schema_that_was_interrupted_anywhere_is_completed(
     whole = Steps(last=0)
     for last in range(1, 100):
         steps = Steps(last)
-        fresh = ClickHouse(path=clickhouse._path, database=f"{clickhouse.database}_{last}")
+        fresh = ClickHouse(path=clickhouse.path, database=f"{clickhouse.database}_{last}")
         stepping = SteppingClickHouse.beside(fresh, steps)
         try:
             try:
@@ -244,7 +244,7 @@ async def test_a_folder_of_the_first_version_is_brought_up_to_date_and_filled_ag
     await caught_up(pool, journaled, clickhouse)  # what Postgres knows of is not lost on the way
     for name in ("0001_trades.sql", "0002_candles_1m.sql"):
         shutil.copy(MIGRATIONS / name, tmp_path)
-    old = ClickHouse(path=clickhouse._path, database=f"{clickhouse.database}_old")
+    old = ClickHouse(path=clickhouse.path, database=f"{clickhouse.database}_old")
     try:
         await old.migrate(tmp_path)
         await old.insert("trades", ["market_id", "trade_id", "time_ns"], [(1, 1, 10**18)], token="1-1")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from exchange.stores import clickhouse as module
 from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.clickhouse_lane import Lane
 from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout
 
 BIG = 2**128 - 1
@@ -46,9 +48,22 @@ async def test_a_bad_statement_is_an_error_and_the_next_one_works(clickhouse: Cl
 
 
 async def test_a_call_without_an_answer_in_time_fails_and_the_next_one_works(clickhouse: ClickHouse) -> None:
-    with pytest.raises(ClickHouseTimeout, match="a nap"):
-        await clickhouse._call("a nap", 0.2, lambda: __import__("time").sleep(1))
+    with pytest.raises(ClickHouseTimeout, match="a query"):
+        await clickhouse.query("SELECT sleep(1)", timeout_s=0.2)
     assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_who_reads_does_not_wait_for_what_is_inserted(clickhouse: ClickHouse) -> None:
+    inserted = threading.Event()
+    inserting = asyncio.create_task(
+        clickhouse._call("a long insert", clickhouse._writer, 60, lambda _: inserted.wait(60))
+    )
+    await asyncio.sleep(0)
+    for _ in range(5):
+        assert await clickhouse.query("SELECT 1") == [(1,)]
+    assert not inserting.done()
+    inserted.set()
+    assert await inserting
 
 
 async def test_a_query_that_fails_midway_leaves_nothing_for_the_next_one(clickhouse: ClickHouse) -> None:
@@ -116,7 +131,7 @@ async def test_it_connects_with_the_first_call_that_finds_it(
 
     lazy = ClickHouse(path=clickhouse_folder, database="late")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_connect", refuse)
+        patch.setattr(Lane, "_connect", refuse)
         with pytest.raises(ClickHouseError):
             await lazy.query("SELECT 1")
         assert lazy.fault is not None

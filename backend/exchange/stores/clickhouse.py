@@ -1,8 +1,9 @@
 """ClickHouse: the embedded engine (chDB) or a server, behind the same client.
 
-The client is blocking, and chDB allows one process per folder, so all calls run one after the other on one
-worker thread, each with a timeout. An inserted block that got no answer may or may not be there: repeat it
-unchanged under the same token and the server keeps one.
+The client is blocking, and chDB allows one process per folder, so calls run on a few threads, each call with
+a timeout: what changes something on one of them, one after the other, and queries on others, so that nobody
+who reads waits for a block to be inserted. An inserted block that got no answer may or may not be there:
+repeat it unchanged under the same token and the server keeps one.
 
 It connects when it is first asked for something, and tries again with every call until it can. While it does
 not answer one call at a time finds out whether it does again, and all others fail at once.
@@ -11,18 +12,14 @@ not answer one call at a time finds out whether it does again, and all others fa
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from math import ceil
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
 from clickhouse_connect.driver.exceptions import OperationalError
-from urllib3 import Timeout
 
+from exchange.stores.clickhouse_lane import FAILURES, Lane
 from exchange.stores.clickhouse_schema import MIGRATIONS, Layout
 from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout, LayoutDiffers
 
@@ -31,12 +28,11 @@ DEFAULT_TIMEOUT_S = 10.0
 SCHEMA_TIMEOUT_S = 60.0
 OPEN_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 10.0
-CONNECT_TIMEOUT_S = 5.0
 PING_TIMEOUT_S = 1.5
-GRACE_S = 1.0
-"""By which the driver waits longer for a server than the caller, who knows better what was waited for."""
+READERS = 2
+"""Threads that queries run on."""
 MAX_WAITING = 256
-"""Calls that may wait for the worker thread."""
+"""Calls that may wait for all threads together."""
 
 # A materialized view's target drops a repeated block too, not only the table that was inserted into.
 _INSERT_SETTINGS = {
@@ -55,9 +51,6 @@ _CLUSTER_SETTINGS = {
     "optimize_skip_unused_shards": 1,
 }
 
-_DRAINED = "nothing is left"
-_DRAIN = f"SELECT '{_DRAINED}'"
-
 Result = TypeVar("Result")
 Row = tuple[Any, ...]
 
@@ -75,13 +68,11 @@ class ClickHouse:
     ) -> None:
         assert (path is None) != (url is None), "a folder or a URL"
         assert path is None or cluster is None, "chDB is no cluster"
-        self._path = path
-        self._url = url
         self._layout = Layout(database, cluster)
         self._settings = _CLUSTER_SETTINGS if cluster is not None else {}
-        self._client: Any = None
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
-        self._waiting = 0
+        self._writer = Lane(path, url, self._layout)
+        self._readers = [Lane(path, url, self._layout) for _ in range(READERS)]
+        self.path = path
         self.database = database
         self.fault: ClickHouseError | None = None
         """Why it does not answer, as far as was seen; None again when it does."""
@@ -108,13 +99,14 @@ class ClickHouse:
         try:
             await opened.connect()
         except BaseException:
-            opened._executor.shutdown(wait=False)
+            for lane in opened._lanes:
+                lane.executor.shutdown(wait=False)
             raise
         return opened
 
     async def connect(self) -> None:
         """Connects now instead of with the first call. Raises ClickHouseError, ClickHouseTimeout."""
-        await self._call("open", OPEN_TIMEOUT_S, lambda: None)
+        await self._call("open", self._writer, OPEN_TIMEOUT_S, lambda _: None)
 
     async def ping(self) -> None:
         """Asks for a sign of life, unless others are being served. Raises ClickHouseError."""
@@ -134,13 +126,14 @@ class ClickHouse:
         settings = {**self._settings, "max_execution_time": timeout_s}
         return await self._call(
             "a query",
+            min(self._readers, key=lambda lane: lane.waiting),
             timeout_s,
-            lambda: self._client.query(sql, parameters=parameters, settings=settings).result_rows,
+            lambda client: client.query(sql, parameters=parameters, settings=settings).result_rows,
         )
 
     async def command(self, sql: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         """A statement without a result."""
-        await self._call("a command", timeout_s, lambda: self._client.command(sql))
+        await self._call("a command", self._writer, timeout_s, lambda client: client.command(sql))
 
     async def insert(
         self,
@@ -168,8 +161,9 @@ class ClickHouse:
         settings = {**self._settings, **_INSERT_SETTINGS, "insert_deduplication_token": token}
         await self._call(
             "an insert",
+            self._writer,
             timeout_s,
-            lambda: self._client.insert(
+            lambda client: client.insert(
                 table, columns, column_names=list(names), column_oriented=True, settings=settings
             ),
         )
@@ -207,80 +201,46 @@ class ClickHouse:
                 raise LayoutDiffers(self._layout.database, self._layout.cluster, engine)
 
     async def close(self) -> None:
-        """Ends the engine, or the connection; what it does not answer is left behind."""
-        closing = asyncio.wrap_future(self._executor.submit(self._close))
-        self._executor.shutdown(wait=False)
-        with suppress(TimeoutError, DriverError, OSError, RuntimeError):
+        """Ends the engine, or the connections; what is not answered is left behind."""
+        closing = []
+        for lane in self._lanes:
+            closing.append(asyncio.wrap_future(lane.executor.submit(lane.close)))
+            lane.executor.shutdown(wait=False)
+        with suppress(TimeoutError, *FAILURES):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await closing
+                await asyncio.gather(*closing)
 
-    async def _call(self, what: str, timeout_s: float, call: Callable[[], Result]) -> Result:
-        if self._waiting >= MAX_WAITING or (self._waiting and self.fault is not None):
-            raise ClickHouseBusy(self._waiting)
-        self._waiting += 1
+    @property
+    def _lanes(self) -> list[Lane]:
+        return [self._writer, *self._readers]
+
+    @property
+    def _waiting(self) -> int:
+        return sum(lane.waiting for lane in self._lanes)
+
+    async def _call(self, what: str, lane: Lane, timeout_s: float, call: Callable[[Any], Result]) -> Result:
+        waiting = self._waiting
+        if waiting >= MAX_WAITING or (waiting and self.fault is not None):
+            raise ClickHouseBusy(waiting)
+        lane.waiting += 1
         try:
             async with asyncio.timeout(timeout_s):
                 loop = asyncio.get_running_loop()
-                result = await loop.run_in_executor(self._executor, lambda: self._run(call, timeout_s))
+                result = await loop.run_in_executor(lane.executor, lambda: lane.run(call, timeout_s))
         except TimeoutError as error:
             self.fault = ClickHouseTimeout(what, timeout_s)
             raise self.fault from error
-        except (DriverError, OSError, RuntimeError) as error:
+        except FAILURES as error:
             failure = ClickHouseError(f"{what} failed: {error}")
-            if self._client is None or isinstance(error, OperationalError):
+            if not lane.is_connected or isinstance(error, OperationalError):
                 self.fault = failure
             raise failure from error
         finally:
-            self._waiting -= 1
+            lane.waiting -= 1
         self.fault = None
         return result
-
-    def _run(self, call: Callable[[], Result], timeout_s: float) -> Result:
-        """Runs on the worker thread."""
-        if self._client is None:
-            self._client = _connect(self._path, self._url, self._layout, timeout_s)
-        if self._url is not None:
-            self._client.timeout = Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s + GRACE_S)
-            return call()
-        try:
-            return call()
-        except Exception:
-            self._drain()
-            raise
-
-    def _close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-
-    def _drain(self) -> None:
-        """Takes out what a failed query left behind.
-
-        chDB 4.4 gives the rows that a query had produced before it failed (an error midway, the time limit)
-        in front of the next query's result.
-        """
-        for _ in range(3):
-            with suppress(DriverError, OSError, RuntimeError):
-                if self._client.query(_DRAIN).result_rows == [(_DRAINED,)]:
-                    return
 
 
 def is_server(where: str) -> bool:
     """Whether this is the address of a server, and not a folder."""
     return where.startswith(("http://", "https://"))
-
-
-def _connect(path: Path | None, url: str | None, layout: Layout, timeout_s: float) -> Any:
-    where: dict[str, Any] = {
-        "dsn": url,
-        "connect_timeout": CONNECT_TIMEOUT_S,
-        "send_receive_timeout": ceil(timeout_s + GRACE_S),
-    }
-    if path is not None:
-        path.mkdir(parents=True, exist_ok=True)
-        where = {"interface": "chdb", "path": str(path)}
-    first = clickhouse_connect.get_client(**where)
-    try:
-        first.command(layout.create_database())
-        return clickhouse_connect.get_client(**where, database=layout.database)
-    finally:
-        first.close()
