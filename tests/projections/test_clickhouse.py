@@ -127,6 +127,19 @@ async def test_totals_counted_while_another_process_adds_a_block_empty_nothing(
     await check(journaled, clickhouse)
 
 
+async def test_seconds_that_have_expired_are_not_missed(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    await journaled.random_batches(17, batches=10)  # more than 31 days ago
+    await caught_up(pool, journaled, clickhouse)
+    await clickhouse.command("OPTIMIZE TABLE candles_1s FINAL")
+    assert await clickhouse.query("SELECT count() FROM candles_1s") == [(0,)]
+    with capture_logs() as logs:
+        await caught_up(pool, journaled, clickhouse)
+    assert logs == []
+    await check(journaled, clickhouse)
+
+
 async def test_two_followers_do_not_write_a_trade_twice(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

@@ -265,7 +265,7 @@ async def test_a_folder_of_the_first_version_is_brought_up_to_date_and_filled_ag
 # -- a process of its own --------------------------------------------------------------------------------
 
 FOLLOW = """
-import asyncio, json, sys
+import asyncio, json, os, sys
 from pathlib import Path
 from exchange.journal.tail import Tail
 from exchange.projections import clickhouse as module
@@ -282,10 +282,12 @@ def told(name):
     real = getattr(module, name)
     async def step(*arguments):
         print(name, flush=True)
+        if name == sys.argv[4]:
+            os._exit(9)
         return await real(*arguments)
     setattr(module, name, step)
 
-async def main(url, folder, seq):
+async def main(url, folder, seq, _):
     for name in ("record_block", "insert_trades", "mark_inserted", "move_cursor"):
         told(name)
     pool = await open_pool(url)
@@ -309,11 +311,20 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def follow_in_a_process(
-    url: str, folder: Path, journaled: JournaledExchange, kill_at: int | None = None
+    url: str,
+    folder: Path,
+    journaled: JournaledExchange,
+    *,
+    kill_at: int | None = None,
+    exit_before: str = "",
+    may_rebuild: bool = True,
 ) -> list[Any]:
-    """What the process has in ClickHouse at the end; nothing when it is killed at its step `kill_at`."""
+    """What the process has in ClickHouse at the end.
+
+    Nothing when it is killed at its step number `kill_at`, or ends itself before a step of this name.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FOLLOW, url, str(folder), str(journaled.state.seq)),
+        *(sys.executable, "-c", FOLLOW, url, str(folder), str(journaled.state.seq), exit_before),
         stdout=asyncio.subprocess.PIPE,
         limit=2**24,
     )
@@ -332,9 +343,10 @@ async def follow_in_a_process(
     if kill_at is not None:
         assert status == -signal.SIGKILL, "it was to be killed amid its work"
         return []
-    assert status == 0
-    found: list[Any] = json.loads(lines[-1])
-    return found
+    assert status == (9 if exit_before else 0)
+    rebuilt = any(b"clickhouse_rebuild" in line for line in lines)
+    assert may_rebuild or not rebuilt, "a block is dropped when it is repeated, and nothing is filled again"
+    return [] if exit_before else list(json.loads(lines[-1]))
 
 
 def expected_in_a_process(journaled: JournaledExchange) -> list[Any]:
@@ -354,9 +366,21 @@ async def test_killed_processes_and_a_deleted_folder_cost_nothing(
         await trade(journaled)
         await journaled.random_batches(100 + kill_at, batches=6)
         await trade(journaled)
-        await follow_in_a_process(database_url, folder, journaled, kill_at)
+        await follow_in_a_process(database_url, folder, journaled, kill_at=kill_at)
     found = await follow_in_a_process(database_url, folder, journaled)
     assert found == expected_in_a_process(journaled)
     shutil.rmtree(folder)
     found = await follow_in_a_process(database_url, folder, journaled)
+    assert found == expected_in_a_process(journaled)
+
+
+async def test_a_block_is_known_again_after_the_engine_was_started_again(
+    database_url: str, journaled: JournaledExchange, tmp_path: Path
+) -> None:
+    await trade(journaled, 5)
+    for step in ("insert_trades", "mark_inserted", "mark_inserted"):
+        await follow_in_a_process(
+            database_url, tmp_path / "chdb", journaled, exit_before=step, may_rebuild=False
+        )
+    found = await follow_in_a_process(database_url, tmp_path / "chdb", journaled, may_rebuild=False)
     assert found == expected_in_a_process(journaled)
