@@ -114,6 +114,12 @@ def test_figures_are_shown_only_where_the_operator_says(environment: dict[str, s
         assert settings_from_environment(environment).metrics == address
 
 
+def test_the_operator_says_how_many_streams_there_may_be(environment: dict[str, str]) -> None:
+    assert settings_from_environment(environment).max_streams == 4_000
+    environment["EXCHANGE_MAX_STREAMS"] = "20000"
+    assert settings_from_environment(environment).max_streams == 20_000
+
+
 def test_a_second_node_is_one_elsewhere(environment: dict[str, str]) -> None:
     name = "EXCHANGE_WITNESS_RPC_URL"
     assert settings_from_environment(environment).witness_rpc_url is None
@@ -149,6 +155,8 @@ def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
         ("EXCHANGE_METRICS", ":9100"),
         ("EXCHANGE_METRICS", "localhost:65536"),
         ("EXCHANGE_METRICS", "localhost:http"),
+        ("EXCHANGE_MAX_STREAMS", "0"),
+        ("EXCHANGE_MAX_STREAMS", "100001"),
         ("EXCHANGE_ORIGIN", "exchange.example"),
         ("EXCHANGE_ORIGIN", "https://exchange.example/path"),
         ("EXCHANGE_PORT", "65536"),

@@ -180,7 +180,7 @@ async def test_what_is_left_of_connections_waits_for_no_collector(streams):
                 if number % 2:
                     client.socket.transport.abort()
         async with asyncio.timeout(10):
-            while any(type(found) in {Connection, WebSocketProtocol} for found in gc.get_objects()):
+            while any(type(found) in {Connection, WebSocketProtocol} for found in gc.get_objects()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         gc.enable()

@@ -282,6 +282,8 @@ class Connection:
         if wait_s:
             raise Problem(GatewayCode.RATE_LIMITED, f"too many attempts from here; wait {wait_s} s")
         principal = await identify(self._edge.sessions, token)
+        if not self._is_open:
+            return  # nobody would forget it again
         if self.principal is not None and self.principal.credential != principal.credential:
             self.sign_out(
                 Problem(GatewayCode.UNAUTHENTICATED, "another session speaks on this connection now")

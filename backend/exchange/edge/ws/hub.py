@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+import asyncpg
 import structlog
 
 from exchange.edge.dependencies import Edge
@@ -271,9 +272,11 @@ class Hub:
                 if isinstance(fan_out, StepsFanOut):
                     try:
                         await fan_out.look_up()
-                    except Exception as error:
+                    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                         logger.warning("chain_steps_not_read", error=repr(error))
-                        break
+                        break  # the others would fare no better
+                    except Exception:
+                        logger.error("chain_steps_failed", traceback=traceback.format_exc())  # noqa: TRY400
 
 
 _KINDS: dict[Channel, type[FanOut]] = {
