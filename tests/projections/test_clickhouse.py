@@ -67,6 +67,14 @@ async def test_they_follow_while_the_journal_grows(
             await check(journaled, clickhouse)
 
 
+async def test_the_types_that_inserts_are_made_for_are_those_of_the_table(clickhouse: ClickHouse) -> None:
+    columns = await clickhouse.query(
+        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = 'trades'",
+        {"database": clickhouse.database},
+    )
+    assert columns == list(zip(trades._COLUMNS, trades._TYPES, strict=True))
+
+
 async def test_a_repeated_large_block_is_still_there_once(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

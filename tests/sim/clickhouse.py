@@ -112,6 +112,7 @@ class SimClickHouse:
         columns: Sequence[Sequence[object]],
         *,
         token: str,
+        types: Sequence[str] | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         assert table == "trades"

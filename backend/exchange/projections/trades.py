@@ -21,6 +21,13 @@ _CANDLES_S = [seconds for seconds in INTERVALS_S.values() if seconds > 1]
 
 _PUBLIC = "market_id, trade_id, seq, time_ns, price_ticks, size_lots, base_atoms, quote_atoms, taker_side"
 _COLUMNS = (*_PUBLIC.split(", "), "maker_account_id", "taker_account_id")
+_TYPES = (
+    "UInt32",
+    *["UInt64"] * 5,
+    *["UInt128"] * 2,
+    "Enum8('buy' = 1, 'sell' = 2)",
+    *["UInt64"] * 2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +196,9 @@ def trade_columns(rows: Sequence[RowOfTrades]) -> list[Sequence[object]]:
 
 async def insert_trades(clickhouse: ClickHouse, columns: Sequence[Sequence[object]], token: str) -> None:
     """Inserts a block, once however often it is repeated. Raises ClickHouseError."""
-    await clickhouse.insert_columns("trades", _COLUMNS, columns, token=token, timeout_s=INSERT_TIMEOUT_S)
+    await clickhouse.insert_columns(
+        "trades", _COLUMNS, columns, types=_TYPES, token=token, timeout_s=INSERT_TIMEOUT_S
+    )
 
 
 async def trade_totals(clickhouse: ClickHouse) -> TradeTotals:

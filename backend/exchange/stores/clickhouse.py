@@ -155,16 +155,25 @@ class ClickHouse:
         columns: Sequence[Sequence[object]],
         *,
         token: str,
+        types: Sequence[str] | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
-        """Inserts rows, given by their columns, as one block, once per token."""
+        """Inserts rows, given by their columns, as one block, once per token.
+
+        The columns' types are asked for with every block, unless they are given.
+        """
         settings = {**self._settings, **_INSERT_SETTINGS, "insert_deduplication_token": token}
         await self._call(
             "an insert",
             self._writer,
             timeout_s,
             lambda client: client.insert(
-                table, columns, column_names=list(names), column_oriented=True, settings=settings
+                table,
+                columns,
+                column_names=list(names),
+                column_type_names=None if types is None else list(types),
+                column_oriented=True,
+                settings=settings,
             ),
         )
 
