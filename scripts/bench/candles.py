@@ -35,7 +35,7 @@ from scripts.bench.server import temporary_postgres
 
 from exchange.journal.tail import Tail
 from exchange.projections.candles import INTERVALS_S, candles
-from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.clickhouse import MAX_TRADES_PER_BLOCK, ClickHouseProjection
 from exchange.projections.trades import TradeTotals, trade_totals
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.postgres import open_connection, open_pool
@@ -43,7 +43,7 @@ from exchange.stores.postgres import open_connection, open_pool
 PART = 500_000
 """Trades that are written to the journal at once."""
 RAW_TRADES = 500_000
-RAW_BLOCK = 10_000
+RAW_BLOCK = MAX_TRADES_PER_BLOCK
 BUSY_SHARE = 10
 """One in so many trades is followed while candles are asked for."""
 QUERIES = 40

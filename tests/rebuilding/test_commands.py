@@ -29,6 +29,24 @@ TIMEOUT_S = 90
 REBUILT = re.compile(r"rebuilt: trades=(\d+) candles=(\d+) seq=(\d+) seconds=\d+\.\d\d")
 
 
+SMALL_BLOCKS = """
+from exchange.projections import clickhouse
+clickhouse.MAX_ROWS_PER_BLOCK = 64
+clickhouse.ROWS_PER_READ = 64
+from exchange.cli import main
+main()
+"""
+"""The command, of which a short journal takes some time."""
+
+
+async def start_slowly(url: str, clickhouse: str) -> asyncio.subprocess.Process:
+    environment = {**os.environ, "EXCHANGE_DATABASE_URL": url, "EXCHANGE_CLICKHOUSE": clickhouse}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SMALL_BLOCKS, "rebuild", "candles", env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
 async def start(
     *arguments: str, url: str | None = None, clickhouse: str | None = None, cwd: Path | None = None
 ) -> asyncio.subprocess.Process:
@@ -99,14 +117,14 @@ async def blocks(pool: asyncpg.Pool) -> int:
 async def test_killed_again_and_again_it_goes_on_and_every_trade_is_there_once(
     pool: asyncpg.Pool, database_url: str, journaled: JournaledExchange, server: ClickHouseServer
 ) -> None:
-    await journaled.random_batches(21, batches=900, commands=4)
-    code, line, _ = await run("candles", url=database_url, clickhouse=server.url)
+    await journaled.random_batches(21, batches=500, commands=6)
+    code, line, _ = await ended(await start_slowly(database_url, server.url))
     assert (code, rebuilt(line, journaled)) == (0, journaled.state.seq)
     whole = await blocks(pool)
     assert whole >= 6
 
     for kill_at in range(1, whole, whole // 3):
-        process = await start("candles", url=database_url, clickhouse=server.url)
+        process = await start_slowly(database_url, server.url)
         async with asyncio.timeout(TIMEOUT_S):
             while not await is_at(pool, kill_at):
                 assert process.returncode is None, await ended(process)
