@@ -121,6 +121,28 @@ async def test_a_clickhouse_that_is_behind_or_being_emptied_begins_no_stream(
             assert await exchange.feeds.open(key)
 
 
+class Emptied(ClickHouseProjection):
+    """One that begins anew while it is read."""
+
+    async def reached(self, seq: int, timeout_s: float) -> bool:
+        found = await super().reached(seq, timeout_s)
+        asyncio.get_running_loop().call_soon(self._progress.set, 0)
+        return found
+
+
+async def test_what_was_read_while_clickhouse_was_emptied_begins_no_stream(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    await journaled.random_batches(3, batches=10)
+    projection = Emptied(pool, journaled.tail, clickhouse)
+    projection._progress.set(journaled.state.seq)
+    exchange = FedJournal(journaled, clickhouse, projection)
+    for key in (CANDLES[0], TICKER):
+        with pytest.raises(FeedUnavailable, match="filled again"):
+            await exchange.feeds.open(key)
+        projection._progress.set(journaled.state.seq)
+
+
 async def test_a_clickhouse_that_is_gone_begins_no_stream_and_ends_none(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

@@ -150,6 +150,8 @@ async def test_after_a_failure_all_streams_begin_anew_from_the_view() -> None:
     with pytest.raises(ZeroDivisionError):
         venue.feeds.drain()
     venue.feeds.reset()
+    with pytest.raises(AssertionError):
+        venue.view.take_touched(1)  # nobody watches
     venue.feeds.expire(0.0)
     assert venue.feeds.advance() == []
     followers = {}

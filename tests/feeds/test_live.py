@@ -159,6 +159,48 @@ async def test_trades_that_clickhouse_had_before_the_view_count_once(key: TopicK
     check_ticker(venue, follower) if key is TICKER else check_candles(venue, follower)
 
 
+async def test_trades_that_clickhouse_had_before_the_view_are_told_once_they_are_released() -> None:
+    venue = FedExchange(4)
+    venue.run(200)
+    released = venue.of_market(1)
+    while len(venue.committed_trades()) < len(venue.trades) + 20:
+        venue.traffic.step()
+    venue.history.is_ahead = True
+    follower = Follower(await venue.feeds.open(TRADES))
+    follower.begin()
+    assert follower.trades == released[-50:]
+    venue.release(venue.feeds)
+    for _, updates in venue.feeds.advance():
+        for update in updates:
+            follower.offer(update)
+    assert follower.trades == [*released[-50:], *venue.of_market(1)[len(released) :]]
+
+
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h"), TRADES], ids=["ticker", "candles", "trades"])
+async def test_a_stream_has_no_gap_when_much_happens_while_clickhouse_is_read(key: TopicKey) -> None:
+    venue = FedExchange(4)
+    venue.feeds._recent = RecentTrades(venue.view.seq, capacity=20)
+    venue.run(300)
+    venue.feeds.drain()
+    venue.history.lag = 0
+
+    def much_happens() -> None:
+        count = len(venue.of_market(1))
+        while len(venue.of_market(1)) < count + 60:
+            venue.run(20)
+        venue.feeds.drain()
+
+    venue.history.meanwhile = much_happens
+    if key is not TRADES:
+        with pytest.raises(FeedUnavailable):
+            await venue.feeds.open(key)
+        return
+    follower = Follower(await venue.feeds.open(key))
+    follower.begin()
+    assert follower.trades == venue.of_market(1)[-len(follower.trades) :]
+    assert follower.trades
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_live_ticker_is_that_of_all_trades(seed: int) -> None:
     venue, chance = FedExchange(seed), random.Random(seed)

@@ -171,6 +171,7 @@ async def test_fills_deposits_and_withdrawals_are_told_each_once(seed: int) -> N
                 assert follower.deposits
             case _:
                 check_withdrawals(follower, events, view)
+                check_times(follower, venue, began)
 
 
 def check_withdrawals(follower: Follower, events: list[Event], view: CommittedView) -> None:
@@ -192,6 +193,18 @@ def check_withdrawals(follower: Follower, events: list[Event], view: CommittedVi
     assert [each.requested for each in told if each.ended is None] == requested
 
 
+def check_times(follower: Follower, venue: FedExchange, began: int) -> None:
+    """Each knows when it was requested, unless that was before anybody followed."""
+    told = {update.seq: update for update in follower.received[1:]}
+    requested_ns: dict[str, int] = {}
+    for seq, time_ns, events in commands(venue, began):
+        for event in events:
+            if isinstance(event, WithdrawalRequested):
+                requested_ns[event.withdrawal_id] = time_ns
+        for change in withdrawals_of(told[seq].data) if seq in told else ():
+            assert change.requested_ns == requested_ns.get(change.requested.withdrawal_id)
+
+
 def withdrawals_of(data: object) -> tuple:  # type: ignore[type-arg]
     assert isinstance(data, WithdrawalsData)
     return data.withdrawals
@@ -209,6 +222,7 @@ async def test_balances_are_those_of_the_view_after_every_drain(seed: int) -> No
         venue.run(chance.randrange(1, 30))
         for topic, updates in venue.feeds.drain():
             assert len(updates) == 1, "balances are told by their newest state only"
+            assert balances_of(updates[0]), "and only when there is something to tell"
             followers[topic].offer(updates[0])
         for follower in followers.values():
             if follower.stalled and chance.random() < 0.3:

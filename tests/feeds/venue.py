@@ -1,6 +1,7 @@
 """An exchange in memory with feeds on it: the real core, the real committed view, batches as released."""
 
 import asyncio
+from collections.abc import Callable
 
 from tests.core.random_commands import RandomCommands
 
@@ -81,13 +82,15 @@ class JournalHistory:
         self.lag = 0
         self.is_away = False
         self.is_stuck = False
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Happens after the trades are read and before the reader has them."""
         self.is_ahead = False
         """It has what is committed already, though the view does not."""
         self.reads = 0
 
     async def trades(self, key: TopicKey, from_seq: int) -> PastTrades:
         seq = await self._seq(key, from_seq)
-        return PastTrades(seq, self._venue.of_market(key.market_id, seq)[-SNAPSHOT_TRADES:])
+        return PastTrades(seq, self._trades(key, seq)[-SNAPSHOT_TRADES:])
 
     async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
         seq = await self._seq(key, from_seq)
@@ -104,7 +107,9 @@ class JournalHistory:
         trades = (
             self._venue.committed_trades() if self.is_ahead else self._venue.of_market(key.market_id, seq)
         )
-        return [trade for trade in trades if trade.market_id == key.market_id]
+        found = [trade for trade in trades if trade.market_id == key.market_id]
+        self.meanwhile()
+        return found
 
     async def _seq(self, key: TopicKey, from_seq: int) -> int:
         self.reads += 1
