@@ -135,6 +135,25 @@ async def test_totals_counted_while_another_process_adds_a_block_empty_nothing(
     await check(journaled, clickhouse)
 
 
+async def test_trades_that_a_server_lost_while_nothing_happened_are_missed(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(projection_module, "COUNT_INTERVAL_S", 0.0)
+    await journaled.random_batches(18, batches=10)
+    async with running(follower(pool, journaled, clickhouse)) as projection:
+        assert await projection.reached(journaled.state.seq, 30)
+        generation = await newest_generation(pool)
+        await clickhouse.command(f"DELETE FROM trades WHERE trade_id = {journaled.trades[0][1].trade_id}")
+        async with asyncio.timeout(20):
+            while await newest_generation(pool) in {None, generation}:  # noqa: ASYNC110 - of a database
+                await asyncio.sleep(0.05)
+        assert await projection.reached(journaled.state.seq, 30)
+    await check(journaled, clickhouse)
+
+
 async def test_seconds_that_have_expired_are_not_missed(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

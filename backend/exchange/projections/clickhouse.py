@@ -28,10 +28,11 @@ from exchange.projections.blocks import (
     record_block,
 )
 from exchange.projections.cursor import CLICKHOUSE, move_cursor, read_cursor
-from exchange.projections.errors import CursorMoved
+from exchange.projections.errors import CursorMoved, TradesLost
 from exchange.projections.trades import (
     RowOfTrades,
     TradeTotals,
+    count_trades,
     empty_trades,
     insert_trades,
     trade_columns,
@@ -46,6 +47,7 @@ MAX_TRADES_PER_BLOCK = 50_000
 """About so many; a block of 50,000 costs ClickHouse less than half of what five of 10,000 do."""
 INSERT_INTERVAL_S = 0.2
 """At least so far apart are two blocks when not catching up: many small ones cost ClickHouse dearly."""
+COUNT_INTERVAL_S = 10.0
 POSTGRES_TIMEOUT_S = 30.0
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 30.0
@@ -70,6 +72,7 @@ class ClickHouseProjection:
         self._insert_interval_s = insert_interval_s
         self._progress = Progress()
         self._last: Block | None = None
+        self._count_at_s = 0.0
         self.time_ns = 0
         """Time of the last batch applied here: all trades from before are in ClickHouse. 0: not known."""
 
@@ -161,7 +164,8 @@ class ClickHouseProjection:
         """What follows on `seq`, in order, for ever. While catching up, the next is read during an insert.
 
         Raises CursorMoved when there is nothing new and somebody else has moved the cursor: back to the
-        beginning, to have everything filled again, or ahead.
+        beginning, to have everything filled again, or ahead. Raises TradesLost when ClickHouse has forgotten
+        some while nothing was inserted that would have failed.
         """
         rows, is_behind = await self._read(self.seq)
         while True:
@@ -178,6 +182,7 @@ class ClickHouseProjection:
                 await asyncio.sleep(self._insert_interval_s)
             else:
                 await self._require_cursor()
+                await self._require_trades()
             rows, is_behind = await self._read(self.seq)
 
     async def _read(self, seq: int) -> tuple[list[RowOfTrades], bool]:
@@ -206,6 +211,17 @@ class ClickHouseProjection:
             cursor_seq = await read_cursor(self._pool, CLICKHOUSE)
         if cursor_seq != self.seq:
             raise CursorMoved(CLICKHOUSE, self.seq)
+
+    async def _require_trades(self) -> None:
+        """Counts the trades now and then: a server may have lost some and be back before anybody noticed."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._count_at_s:
+            return
+        self._count_at_s = loop.time() + COUNT_INTERVAL_S
+        expected = 0 if self._last is None else self._last.trades_total
+        found = await count_trades(self._clickhouse)
+        if found != expected:
+            raise TradesLost(expected, found)
 
     async def _require_last(self, block: Block | None) -> None:
         """Totals that were counted while another process added a block say nothing. Raises CursorMoved."""

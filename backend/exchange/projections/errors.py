@@ -33,3 +33,12 @@ class ReadTablesWentBack(ProjectionError):
         self.seq = seq
         self.found = found
         super().__init__(f"the read tables were at {seq} and are at {found} now")
+
+
+class TradesLost(ProjectionError):
+    """ClickHouse has not the trades that were inserted; all are filled again from the journal."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"ClickHouse has {found} trades and should have {expected}")

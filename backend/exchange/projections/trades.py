@@ -209,6 +209,12 @@ async def trade_totals(clickhouse: ClickHouse) -> TradeTotals:
     return TradeTotals(trades, ids, await _seconds_over(clickhouse), dict(in_candles), in_volumes)
 
 
+async def count_trades(clickhouse: ClickHouse) -> int:
+    """How many there are, which takes no reading of them. Raises ClickHouseError."""
+    [(trades,)] = await clickhouse.query("SELECT count() FROM trades")
+    return int(trades)
+
+
 async def _seconds_over(clickhouse: ClickHouse) -> int:
     """By how many trades more than there are the candles of one second have, as long as they are kept.
 
