@@ -136,7 +136,7 @@ async def raw_inserts(clickhouse: ClickHouse, trades: int) -> float:
 
 
 async def ask(clickhouse: ClickHouse, end_ms: int, count: int) -> Asked:
-    """Asks for candles, one question after the other, as the API does."""
+    """Asks for candles, one question after the other, as the API does; the last trade was at `end_ms`."""
     chance = random.Random(2)
     asked, cpu_started = Asked(), time.process_time()
     for number in range(count):
@@ -146,7 +146,9 @@ async def ask(clickhouse: ClickHouse, end_ms: int, count: int) -> Asked:
             span_ms = CANDLES * interval_s * 1_000
             to_ms = None if is_newest else end_ms - chance.randint(0, span_ms)
             started = time.perf_counter()
-            read = await candles(clickhouse, 0, market_id, interval, to_ms=to_ms, limit=CANDLES)
+            read = await candles(
+                clickhouse, 0, market_id, interval, to_ms=to_ms, limit=CANDLES, now_ms=end_ms
+            )
             asked.seconds[interval].append(time.perf_counter() - started)
             if is_newest:
                 asked.fewest[interval] = min(asked.fewest[interval], len(read.items))
@@ -199,17 +201,16 @@ async def run(options: argparse.Namespace) -> str:
 async def measure(url: str, clickhouse: ClickHouse, trades: int) -> str:
     """Runs everything and prints it; gives the last line. Both databases are empty before."""
     busy_trades = max(trades // BUSY_SHARE, 1)
-    now_ns = time.time_ns()
     pool = await open_pool(url)
     connection = await open_connection(url, command_timeout_s=600)
-    bench = Bench(MadeJournal(trades, now_ns), connection, pool)
+    bench = Bench(MadeJournal(trades, time.time_ns()), connection, pool)
     projection = ClickHouseProjection(pool, bench.tail, clickhouse, insert_interval_s=0.0)
     task = asyncio.create_task(projection.run())
     try:
         ingest_per_s = await fill(bench, projection, clickhouse, trades - busy_trades)
         raw_per_s = await raw_inserts(clickhouse, min(RAW_TRADES, bench.journal.trades))
         print(f"  raw inserts        {raw_per_s:>9,.0f} trades/s, into a table without views", flush=True)
-        quiet = await ask(clickhouse, now_ns // 1_000_000, QUERIES)
+        quiet = await ask(clickhouse, bench.journal.end_ns // 1_000_000, QUERIES)
         groups = {name: await group(clickhouse, INTERVALS_S[name]) for name in INTERVALS_S}
         print(f"  {CANDLES:,} candles of {bench.journal.trades:,} trades, nothing else going on")
         show(quiet, groups)
@@ -249,7 +250,7 @@ async def ask_while_filling(
 ) -> Asked:
     """Asks again and again while the rest of the journal is followed as fast as it goes."""
     await bench.write(trades)
-    end_ms = time.time_ns() // 1_000_000
+    end_ms = bench.journal.end_ns // 1_000_000
     busy = Asked()
     started = time.perf_counter()
     bench.tail.notify()

@@ -50,7 +50,7 @@ class MadeJournal:
 
     def __init__(self, total: int, end_ns: int) -> None:
         self._total = total
-        self._end_ns = end_ns
+        self.end_ns = end_ns
         self._random = random.Random(1)
         self._prices = dict.fromkeys(MARKETS, 200_000)
         self._hash = bytes(32)
@@ -88,8 +88,8 @@ class MadeJournal:
         half = max(1, self._total // 2)
         since_half = self.trades - half
         if since_half < 0:
-            return self._end_ns - RECENT_NS + DAY_NS * since_half // TRADES_PER_DAY
-        return min(self._end_ns, self._end_ns - RECENT_NS + RECENT_NS * since_half // half)
+            return self.end_ns - RECENT_NS + DAY_NS * since_half // TRADES_PER_DAY
+        return min(self.end_ns, self.end_ns - RECENT_NS + RECENT_NS * since_half // half)
 
     def _order(self, time_ns: int) -> tuple[Command, list[Event]]:
         chance = self._random
