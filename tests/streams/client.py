@@ -56,10 +56,20 @@ class Held:
     awaits_snapshot: bool = False
     resumed: int = 0
     snapshots: int = 0
+    replaced: int = 0
+    """Snapshots that came later, because it had read so slowly."""
     updates: int = 0
 
 
 Heard = Callable[[Subject, Held, Frame], None]
+
+
+class CutOff(Exception):
+    """The server has closed the connection."""
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+        super().__init__(f"closed by the server with {code}")
 
 
 @dataclass(slots=True)
@@ -184,8 +194,9 @@ class StreamClient:
         assert self._now.reader is not None
         waited_for = (reply, self._now.reader)
         await asyncio.wait(waited_for, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        self.require_sound()
-        assert reply.done(), f"no reply to {body}"
+        if not reply.done():
+            self.require_connected()
+            raise AssertionError(f"no reply to {body}")
         return reply.result()
 
     async def send(self, body: Frame) -> "asyncio.Future[Frame]":
@@ -278,6 +289,7 @@ class StreamClient:
             # The first of a fresh subscription may be a little older than what was held before.
             assert held.awaits_snapshot or held.seq is None or frame["seq"] >= held.seq, frame
             held.fold.replace(frame["data"])
+            held.replaced += not held.awaits_snapshot
             held.awaits_snapshot = False
             held.snapshots += 1
         else:
@@ -299,13 +311,19 @@ class StreamClient:
         """Waits, looking after each turn of the loop, until something is true of what is held."""
         async with asyncio.timeout(TIMEOUT_S):
             while not holds():
-                self.require_sound()
+                self.require_connected()
                 await asyncio.sleep(0.002)
 
     def require_sound(self) -> None:
         """Raises what the reader has found, if anything."""
         if self._now is not None and self._now.reader is not None and self._now.reader.done():
             self._now.reader.result()
+
+    def require_connected(self) -> None:
+        """Raises what the reader has found, or CutOff."""
+        self.require_sound()
+        if self.is_cut_off:
+            raise CutOff(self.close_code)
 
     def _socket(self) -> socket.socket | None:
         if self._receive_buffer is None:

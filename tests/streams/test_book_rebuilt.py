@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from tests.edge.harness import USDC, Trader, running_exchange
-from tests.streams.client import Held, StreamClient, Subject
+from tests.streams.client import CutOff, Held, StreamClient, Subject
 from tests.streams.folds import Book, Candles, Fills, Keyed, Newest, Orders, Trades
 from tests.streams.record import Record
 from tests.streams.serving import MARKET, Streams, as_rest, balances_of, streaming
 from tests.streams.spec import Frame
 
-from exchange.edge.ws import limits
+from exchange.edge.ws import fan_out, limits, protocol
+from exchange.feeds import book, message_log, trades
 from exchange.stores.clickhouse import ClickHouse
 
-SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else [1, 2, 3]
+SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else [1, 2]
 ROUNDS = int(os.environ.get("ROUNDS", "120"))
 QUIET_EVERY = 30
 CUT_OFF = {4000, 1006}
@@ -97,26 +98,34 @@ async def streams_of_seed(
 
 async def _disturb(watcher: Watcher, rng: random.Random) -> None:
     """What happens to a client between two bursts: mostly nothing."""
-    client = watcher.client
+    try:
+        watcher.client.require_connected()
+        await _happen(watcher.client, rng)
+    except CutOff:
+        watcher.client.resume_reading()
+        assert await watcher.client.closed() in CUT_OFF
+
+
+async def _happen(client: StreamClient, rng: random.Random) -> None:
     dice = rng.random()
-    if client.is_cut_off:
-        client.resume_reading()
-        assert await client.closed() in CUT_OFF
-    elif not client.is_connected:
+    if not client.is_connected:
         if dice < 0.5:
             await client.connect()
-    elif dice < 0.06:
+    elif client.is_stalled:
+        if dice < 0.07:
+            client.resume_reading()
+        elif dice < 0.09:
+            await client.drop(abruptly=True)
+    elif dice < 0.05:
         await client.drop(abruptly=True)
-    elif dice < 0.10:
+    elif dice < 0.08:
         await client.drop()
-    elif dice < 0.14:
+    elif dice < 0.20:
         client.stall()
-    elif dice < 0.22:
-        client.resume_reading()
-    elif dice < 0.25 and not client.is_stalled:
+    elif dice < 0.23:
         await client.unsubscribe("book", market=MARKET)
         await client.subscribe("book", market=MARKET)
-    elif dice < 0.27 and not client.is_stalled:
+    elif dice < 0.25:
         await client.subscribe(rng.choice(["book", "bbo", "trades"]), market=MARKET)  # once more
 
 
@@ -124,10 +133,18 @@ async def _is_right(streams: Streams, watcher: Watcher) -> None:
     """With nothing happening any more: everything held equals the HTTP API's answers."""
     client = watcher.client
     client.resume_reading()
-    if client.is_cut_off:
+    try:
+        if not client.is_connected:
+            await client.connect()
+        await _equals_rest(streams, watcher)
+    except CutOff:  # it had been too slow before, and hears of it only now
         assert await client.closed() in CUT_OFF
-    if not client.is_connected:
         await client.connect()
+        await _equals_rest(streams, watcher)
+
+
+async def _equals_rest(streams: Streams, watcher: Watcher) -> None:
+    client = watcher.client
     book = await streams.rest(f"/v1/markets/{MARKET}/book", depth=500)
     seq = book["seq"]
     record: Record = streams.record
@@ -181,17 +198,42 @@ async def _private_is_right(streams: Streams, watcher: Watcher, seq: int) -> Non
 
 @pytest.mark.parametrize("streams_of_seed", SEEDS, indirect=True, ids=lambda seed: f"seed-{seed}")
 async def test_whatever_happens_to_a_client_it_holds_what_is_true_at_each_seq(streams_of_seed: Streams):
-    streams = streams_of_seed
+    await _live_through(streams_of_seed)
+
+
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little waits for slow readers and little is remembered, so that what is done about it happens often."""
+    monkeypatch.setattr(protocol, "HIGH_WATER_BYTES", 4_096)
+    monkeypatch.setattr(protocol, "LOW_WATER_BYTES", 1_024)
+    monkeypatch.setattr(protocol, "UNSENT_BYTES", 2_048)
+    monkeypatch.setattr(fan_out, "MAX_WAITING_MESSAGES", 15)
+    monkeypatch.setattr(message_log, "KEPT_MESSAGES", 60)
+    monkeypatch.setattr(book, "KEPT_UPDATES", 3)
+    monkeypatch.setattr(trades, "KEPT_TRADES", 60)
+
+
+@pytest.mark.parametrize("streams_of_seed", SEEDS, indirect=True, ids=lambda seed: f"seed-{seed}")
+@pytest.mark.usefixtures("little_room")
+async def test_so_it_does_where_slow_readers_are_soon_given_snapshots_or_cut_off(streams_of_seed: Streams):
+    watchers = await _live_through(streams_of_seed)
+    replaced = sum(held.replaced for watcher in watchers for held in watcher.client.held.values())
+    assert replaced + streams_of_seed.exchange.streams.cuts["slow_reader"] > 0
+
+
+async def _live_through(streams: Streams) -> list[Watcher]:
+    """Trading, and clients to whom all kinds of things happen meanwhile."""
     rng = streams.random
     watchers = [
         Watcher(streams, trader, compressed=compressed)
-        for trader, compressed in ((streams.traders[0], False), (streams.traders[1], True), (None, True))
+        for trader in (streams.traders[0], streams.traders[1], None)
+        for compressed in (False, True)
     ]
     try:
         for watcher in watchers:
             await watcher.begin()
         for round_number in range(1, ROUNDS + 1):
-            commands = streams.trading.burst(rng.choice([1, 3, 40]))
+            commands = streams.trading.burst(rng.choice([1, 3, 40, 40]))
             if rng.random() < 0.06:
                 commands = streams.trading.sweep()
             elif rng.random() < 0.02:
@@ -209,6 +251,7 @@ async def test_whatever_happens_to_a_client_it_holds_what_is_true_at_each_seq(st
     finally:
         for watcher in watchers:
             await watcher.client.drop(abruptly=True)
+    return watchers
 
 
 async def test_resumed_it_is_as_if_the_connection_had_never_been_lost(streams: Streams):
