@@ -33,6 +33,7 @@ from exchange.custody import Custody, make_custody
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
 from exchange.edge.rest.health import (
+    check_parts,
     clickhouse_part,
     engine_part,
     lag_part,
@@ -263,6 +264,7 @@ async def serve(
                     engine_up=lambda: sequencer.running,
                     inbox_commands=lambda: sequencer.waiting,
                     withdrawals_halted=custody.withdrawals_halted,
+                    parts_ready=lambda: _parts_ready(edge),
                     clickhouse_up=lambda: clickhouse.fault is None,
                     commits=commits,
                     streams=streams,
@@ -444,6 +446,10 @@ async def _open_pool(database_url: str, stack: contextlib.AsyncExitStack) -> asy
     pool = await open_pool(database_url)
     stack.push_async_callback(_close_pool, pool)
     return pool
+
+
+async def _parts_ready(edge: Edge) -> dict[str, bool]:
+    return {part.name: part.ready for part in await check_parts(edge.health_parts)}
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

@@ -88,6 +88,8 @@ class Sources:
     """
     engine_up: Callable[[], bool]
     inbox_commands: Callable[[], int]
+    parts_ready: Callable[[], Awaitable[Mapping[str, bool]]]
+    """Whether each part of the process is, as its health says; within a few seconds."""
     clickhouse_up: Callable[[], bool]
     """Whether its last call was answered."""
     withdrawals_halted: Callable[[], bool]
@@ -105,6 +107,7 @@ class Metrics(Collector):
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._lag_s: dict[str, float] = {}
+        self._ready: Mapping[str, bool] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -112,7 +115,7 @@ class Metrics(Collector):
 
     async def page(self, accept: str = "") -> tuple[str, bytes]:
         """Content type and text of the figures as they are now, in a form that `accept` allows."""
-        await self._look_up_lags()
+        self._ready, _ = await asyncio.gather(self._sources.parts_ready(), self._look_up_lags())
         encode, content_type = choose_encoder(accept)
         return content_type, encode(self._registry)
 
@@ -177,6 +180,10 @@ class Metrics(Collector):
         yield _gauge(
             "exchange_withdrawals_halted", "1 while no withdrawal is signed.", sources.withdrawals_halted()
         )
+        ready = _by("exchange_part_ready", "1 while a part of the process is, as health shows it.", "part")
+        for part, is_ready in self._ready.items():
+            ready.add_metric([part], is_ready)
+        yield ready
         yield CounterMetricFamily(
             "exchange_commands_committed",
             "Commands that this process has committed, its own ticks included.",

@@ -43,6 +43,7 @@ async def test_a_running_exchange_is_scraped_on_a_listener_of_its_own(
         assert found["exchange_projection_seq clickhouse"] > 0
         assert found["exchange_projection_lag_seconds clickhouse"] == 0
         assert found["exchange_engine_up"] == 1
+        assert found["exchange_part_ready postgres"] == found["exchange_part_ready snapshots"] == 1
         assert (await client.get("/metrics")).status_code == httpx.codes.NOT_FOUND
         assert (await prometheus.get(url.replace("/metrics", "/v1/markets"))).status_code == 404
 

@@ -39,6 +39,9 @@ class Figures:
             raise self.failure
         return self.times_ns.get(seq)
 
+    async def parts_ready(self) -> dict[str, bool]:
+        return {"engine": True, "sender gas": False}
+
     def metrics(self) -> Metrics:
         return Metrics(
             Sources(
@@ -48,6 +51,7 @@ class Figures:
                 engine_up=lambda: self.up,
                 inbox_commands=lambda: self.waiting,
                 withdrawals_halted=lambda: self.halted,
+                parts_ready=self.parts_ready,
                 clickhouse_up=lambda: False,
                 commits=self.commits,
                 streams=self.streams,
@@ -118,6 +122,8 @@ async def test_what_an_exchange_does_is_scraped_with_its_units() -> None:
         assert samples["exchange_projection_seq", projection(name)] == seq
         assert samples["exchange_projection_lag_commands", projection(name)] == lag
         assert samples["exchange_projection_lag_seconds", projection(name)] == lag_s
+    assert samples["exchange_part_ready", (("part", "engine"),)] == 1
+    assert samples["exchange_part_ready", (("part", "sender gas"),)] == 0
     assert samples["process_resident_memory_bytes", ()] > 10_000_000
     assert samples["process_open_fds", ()] > 3
 
