@@ -126,3 +126,29 @@ async def test_only_so_much_is_remembered_and_who_needs_more_gets_the_whole_book
         steady.check_book(venue.view)
     assert steady.snapshots == 1
     assert slow.snapshots > 2
+
+
+async def test_what_touched_many_prices_is_not_put_together_again_for_each_who_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(book_module, "MERGED_PRICES", 4)
+    venue = FedExchange(3)
+    topic = await venue.feeds.open(BOOK)
+    slow = Follower(topic)
+    slow.begin()
+    merged = 0
+    for _ in range(200):
+        cursor = topic.seq
+        for _ in range(2):
+            venue.run(5)
+            venue.feeds.advance()
+        assert isinstance(topic, BookTopic)
+        for update in topic.since(cursor) or []:
+            assert isinstance(update.data, BookData)
+            if update is not topic._last:  # which was made for all, however long it is
+                assert len(update.data.bids) + len(update.data.asks) <= 4
+                merged += 1
+        slow.catch_up()
+        slow.check_book(venue.view)
+    assert merged > 5
+    assert slow.snapshots > 5

@@ -22,6 +22,8 @@ CHECKED_LEVELS = 25
 KEPT_UPDATES = 500
 KEPT_PRICES = 50_000
 """Touched prices in all the updates that are remembered."""
+MERGED_PRICES = 2_000
+"""Updates that touched more are not put together for one reader: the whole book is made once for all."""
 
 
 class _Step(NamedTuple):
@@ -87,6 +89,8 @@ class BookTopic(Topic):
                 break
             bids |= step.bids
             asks |= step.asks
+            if len(bids) + len(asks) > MERGED_PRICES:
+                return None
         return [Update(self.key, self.seq, seq, self._last.time_ns, self._levels(bids, asks))]
 
     def _levels(self, bids: set[int], asks: set[int]) -> BookData:
