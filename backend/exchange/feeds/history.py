@@ -1,6 +1,8 @@
 """What streams continue from: the trades and candles in ClickHouse, and up to where it has them all."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,12 +68,8 @@ class ClickHouseHistory:
         self._projection = projection
 
     async def trades(self, key: TopicKey, from_seq: int) -> PastTrades:
-        seq = await self._reached(key, from_seq)
-        try:
+        async with self._reading(key, from_seq) as seq:
             page = await trades_page(self._clickhouse, seq, key.market_id, limit=SNAPSHOT_TRADES)
-        except (ClickHouseError, TimeoutError) as error:
-            raise FeedUnavailable(key, "ClickHouse does not answer") from error
-        self._check(key, seq)
         newest = [
             PublicTrade(
                 row.market_id,
@@ -89,31 +87,28 @@ class ClickHouseHistory:
         return PastTrades(seq, newest[::-1])
 
     async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
-        seq = await self._reached(key, from_seq)
-        try:
+        async with self._reading(key, from_seq) as seq:
             found = await candles(self._clickhouse, seq, key.market_id, key.interval, limit=SHOWN_CANDLES)
-        except (ClickHouseError, TimeoutError) as error:
-            raise FeedUnavailable(key, "ClickHouse does not answer") from error
-        self._check(key, seq)
         return PastCandles(seq, found.items)
 
     async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
-        seq, market_id = await self._reached(key, from_seq), key.market_id
-        try:
+        market_id = key.market_id
+        async with self._reading(key, from_seq) as seq:
             found = await minute_candles(self._clickhouse, seq, [market_id], now_ms)
-        except (ClickHouseError, TimeoutError) as error:
-            raise FeedUnavailable(key, "ClickHouse does not answer") from error
-        self._check(key, seq)
         return PastCandles(seq, found.items.get(market_id, []), found.before_ticks.get(market_id))
 
-    async def _reached(self, key: TopicKey, from_seq: int) -> int:
-        if not await self._projection.reached(from_seq, FOLLOW_TIMEOUT_S):
+    @asynccontextmanager
+    async def _reading(self, key: TopicKey, from_seq: int) -> AsyncIterator[int]:
+        """Gives the seq up to which what is read is complete, `from_seq` at least. Raises FeedUnavailable."""
+        projection = self._projection
+        if not await projection.reached(from_seq, FOLLOW_TIMEOUT_S):
             raise FeedUnavailable(key, "ClickHouse is too far behind")
-        return self._projection.seq
-
-    def _check(self, key: TopicKey, seq: int) -> None:
-        """What was read is worth nothing when it was being emptied meanwhile."""
-        if self._projection.seq < seq:
+        seq, filling = projection.seq, projection.fillings
+        try:
+            yield seq
+        except (ClickHouseError, TimeoutError) as error:
+            raise FeedUnavailable(key, "ClickHouse does not answer") from error
+        if projection.fillings != filling:
             raise FeedUnavailable(key, "ClickHouse is being filled again")
 
 

@@ -73,6 +73,8 @@ class ClickHouseProjection:
         self._progress = Progress()
         self._last: Block | None = None
         self._count_at_s = 0.0
+        self.fillings = 0
+        """How often it was emptied. When that has changed during a read, what was read is worth nothing."""
         self.time_ns = 0
         """Time of the last batch applied here: all trades from before are in ClickHouse. 0: not known."""
 
@@ -154,6 +156,7 @@ class ClickHouseProjection:
     async def reset(self) -> None:
         """Empties ClickHouse; `run` fills it again from the journal. Not while `run` runs."""
         self._progress.set(0)  # first of all: whoever reads meanwhile must not take it for complete
+        self.fillings += 1
         self.time_ns = 0
         self._last = None
         async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
