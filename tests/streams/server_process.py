@@ -38,6 +38,7 @@ def tell(streams: Streams) -> None:
         "seq": streams.exchange.view.seq,
         "last_book_seq": streams.record.book_changed_seq,
         "memory_kib": streams.memory_kib(),
+        "stalled": sum(not client.writable for client in streams.exchange.hub._clients),
     }
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
@@ -46,7 +47,7 @@ def tell(streams: Streams) -> None:
 async def serve(database_url: str) -> None:
     pool = await open_pool(database_url, min_size=1, max_size=6)
     async with (
-        running_exchange(database_url, pool) as exchange,
+        running_exchange(database_url, pool, max_streams=FILES) as exchange,
         streaming(exchange, seed=1, keeps_all=False) as streams,
     ):
         await streams.trade(20)
@@ -66,7 +67,7 @@ class ServerProcess:
     def __init__(self, process: asyncio.subprocess.Process, ready: dict[str, Any]) -> None:
         self._process = process
         self.url: str = ready["url"]
-        self.ready = self.told = ready
+        self.told = ready
 
     @classmethod
     async def start(cls, database_url: str) -> "ServerProcess":
