@@ -33,10 +33,6 @@ _MONDAY_S = -259_200
 """The Monday before 1970 began, from which weeks are counted."""
 _MAX_OPEN_S = 2**60
 _FAR_S = _MAX_OPEN_S - 604_800
-_AHEAD_S = 86_400
-"""So far may the engine's clock be ahead of ours."""
-_WIDER = 16
-"""So many times longer is the stretch looked at next when one has had too few candles."""
 
 COLUMNS = (
     "open_s, argMinMerge(open), max(high), min(low), argMaxMerge(close), sum(volume_lots), sum(base_atoms), "
@@ -102,13 +98,11 @@ async def candles(
     if now_s is not None and interval == "1s":
         from_s = max(from_s, now_s // MINUTE_S * MINUTE_S - SECONDS_KEPT_S)
     from_s, to_s = (series.align(min(max(time_s, _MONDAY_S), _MAX_OPEN_S)) for time_s in (from_s, to_s))
-    if oldest and now_s is not None:
-        to_s = min(to_s, series.align(now_s + _AHEAD_S))  # else it would look far into the future for more
     if oldest and fill:
         return Candles(seq, await _filled_from_oldest(series, from_s, to_s, limit, now_s))
     if oldest:
         return Candles(seq, await series.oldest(from_s, to_s, limit))
-    rows = await series.newest(from_s, to_s, limit, now_s)
+    rows = await series.newest(from_s, to_s, limit)
     if fill:
         rows = await _filled(series, rows, from_s, to_s, limit, now_s)
     return Candles(seq, rows)
@@ -152,78 +146,37 @@ class _Series:
         """The beginning of the first interval that begins at this time or later."""
         return open_s(self.interval, time_s + self.interval_s - 1)
 
-    async def newest(self, from_s: int, to_s: int, limit: int, now_s: int | None = None) -> list[CandleRow]:
-        """The newest candles that begin in [from_s, to_s), oldest first.
-
-        Looks at the stretch that they fill when none is missing, and at longer ones while it had too few:
-        merging all that a market ever had to show its last hours would take far longer. With `now_s` that
-        stretch is taken to end now, which saves asking for the last candle of a market that is traded.
-        """
-        stretch_s = limit * self.interval_s
-        if now_s is not None:
-            end_s = min(to_s, self.align(now_s + 1))
-            first_s = max(from_s, end_s - stretch_s)
-            rows = await self._newest_between(first_s, to_s, limit)
-            if len(rows) == limit or first_s == from_s:
-                return rows
-        last_s = await self._outermost_open_s("DESC", from_s, to_s)
-        if last_s is None:
-            return []
-        end_s = last_s + self.interval_s
-        first_s = max(from_s, end_s - stretch_s)
-        rows = await self._newest_between(first_s, end_s, limit)
-        if len(rows) < limit and first_s > from_s:
-            oldest_s = await self._outermost_open_s("ASC", from_s, to_s)
-            from_s = first_s if oldest_s is None else oldest_s
-        while len(rows) < limit and first_s > from_s:
-            stretch_s *= _WIDER
-            first_s = max(from_s, end_s - stretch_s)
-            rows = await self._newest_between(first_s, end_s, limit)
-        return rows
-
-    async def _newest_between(self, first_s: int, end_s: int, limit: int) -> list[CandleRow]:
-        """The newest candles of all that begin in [first_s, end_s), oldest first."""
-        rows = await self._select(
-            f"SELECT {COLUMNS} FROM {self._source}"  # noqa: S608
-            " AND open_s >= {first:Int64} AND open_s < {end:Int64}"
-            " GROUP BY open_s ORDER BY open_s DESC LIMIT {limit:UInt32}",
-            first=first_s,
-            end=end_s,
-            limit=limit,
-        )
+    async def newest(self, from_s: int, to_s: int, limit: int) -> list[CandleRow]:
+        """The newest candles that begin in [from_s, to_s), oldest first."""
+        rows = await self._outermost("DESC", ">= (SELECT min(open_s)", from_s, to_s, limit)
         return [row_of_record(row) for row in reversed(rows)]
 
     async def oldest(self, from_s: int, to_s: int, limit: int) -> list[CandleRow]:
-        """The oldest candles that begin in [from_s, to_s), oldest first; found as `newest` finds its own."""
-        first_s = await self._outermost_open_s("ASC", from_s, to_s)
-        if first_s is None:
-            return []
-        stretch_s = limit * self.interval_s
-        while True:
-            end_s = min(to_s, first_s + stretch_s)
-            rows = await self._select(
-                f"SELECT {COLUMNS} FROM {self._source}"  # noqa: S608
-                " AND open_s >= {first:Int64} AND open_s < {end:Int64}"
-                " GROUP BY open_s ORDER BY open_s LIMIT {limit:UInt32}",
-                first=first_s,
-                end=end_s,
-                limit=limit,
-            )
-            if len(rows) == limit or end_s == to_s:
-                return [row_of_record(row) for row in rows]
-            stretch_s *= _WIDER
+        """The oldest candles that begin in [from_s, to_s), oldest first."""
+        rows = await self._outermost("ASC", "<= (SELECT max(open_s)", from_s, to_s, limit)
+        return [row_of_record(row) for row in rows]
 
-    async def _outermost_open_s(self, order: Literal["ASC", "DESC"], from_s: int, to_s: int) -> int | None:
-        """When the first or the last candle in [from_s, to_s) opens."""
+    async def _outermost(
+        self, order: Literal["ASC", "DESC"], within: str, from_s: int, to_s: int, limit: int
+    ) -> list[tuple[int, ...]]:
+        """The candles nearest to an end of [from_s, to_s), the nearest first.
+
+        First it is found out, in the tables' order, when the farthest of them begins, so that no others are
+        merged: to merge all that a market ever had to show its last hours would take far longer.
+        """
         keys = ("market_id", "open_s") if self.interval == "1s" else ("market_id", "interval_s", "open_s")
-        rows = await self._select(
-            f"SELECT open_s FROM {self._source}"  # noqa: S608
-            " AND open_s >= {first:Int64} AND open_s < {end:Int64}"
-            f" ORDER BY {', '.join(f'{key} {order}' for key in keys)} LIMIT 1",
+        source = f"{self._source} AND open_s >= {{first:Int64}} AND open_s < {{end:Int64}}"
+        opens = (
+            f"SELECT open_s FROM {source} ORDER BY {', '.join(f'{key} {order}' for key in keys)}"  # noqa: S608
+            " LIMIT 1 BY open_s LIMIT {limit:UInt32}"
+        )
+        return await self._select(
+            f"SELECT {COLUMNS} FROM {source} AND open_s {within} FROM ({opens}))"  # noqa: S608
+            f" GROUP BY open_s ORDER BY open_s {order} LIMIT {{limit:UInt32}}",
             first=from_s,
             end=to_s,
+            limit=limit,
         )
-        return rows[0][0] if rows else None
 
     @property
     def _source(self) -> str:
