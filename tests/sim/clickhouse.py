@@ -77,7 +77,7 @@ class SimClickHouse:
         await self._travel()
 
     async def query(
-        self, sql: str, parameters: object = None, *, timeout_s: float = 10.0
+        self, sql: str, parameters: object = None, *, timeout_s: float = 10.0, for_writer: bool = False
     ) -> list[tuple[Any, ...]]:
         await self._travel()
         if self._faults.happens("clickhouse_failed", 0.05):

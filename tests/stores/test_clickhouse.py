@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exchange.stores import clickhouse as module
+from exchange.stores import clickhouse_lane as lane_module
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.clickhouse_lane import Lane
 from exchange.stores.errors import ClickHouseBusy, ClickHouseError, ClickHouseTimeout
@@ -66,6 +67,55 @@ async def test_who_reads_does_not_wait_for_what_is_inserted(clickhouse: ClickHou
     assert await inserting
 
 
+async def test_a_crowd_that_reads_keeps_nobody_from_writing(
+    clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 4)
+    await make_table(clickhouse)
+    let_go = threading.Event()
+    slow = [
+        asyncio.create_task(clickhouse._call("a slow query", lane, 60, lambda _: let_go.wait(60)))
+        for lane in clickhouse._readers
+    ]
+    await asyncio.sleep(0)
+    crowd = [asyncio.create_task(clickhouse.query("SELECT 1")) for _ in range(20)]
+    await asyncio.sleep(0)
+    with pytest.raises(ClickHouseBusy):
+        await clickhouse.query("SELECT 1")
+    await clickhouse.insert("t", ["n", "name"], [(1, "")], token="1")
+    assert await clickhouse.query("SELECT count() FROM t", for_writer=True) == [(1,)]
+    let_go.set()
+    await asyncio.gather(*slow, *crowd, return_exceptions=True)
+    assert await clickhouse.query("SELECT 1") == [(1,)]
+
+
+async def test_a_read_without_an_answer_in_time_fails_no_other_and_no_insert(clickhouse: ClickHouse) -> None:
+    await make_table(clickhouse)
+    with pytest.raises(ClickHouseTimeout):
+        await clickhouse.query("SELECT sleep(1)", timeout_s=0.2)
+    asked = [asyncio.create_task(clickhouse.query("SELECT 1")) for _ in range(6)]
+    await asyncio.sleep(0)
+    assert clickhouse.fault is None, "others are answered"
+    await clickhouse.insert("t", ["n", "name"], [(1, "")], token="1")
+    assert await asyncio.gather(*asked) == [[(1,)]] * 6
+
+
+async def test_a_call_that_has_waited_too_long_for_others_says_nothing_of_the_server(
+    clickhouse: ClickHouse,
+) -> None:
+    let_go = threading.Event()
+    slow = [
+        asyncio.create_task(clickhouse._call("a slow query", lane, 60, lambda _: let_go.wait(60)))
+        for lane in clickhouse._readers
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(ClickHouseBusy):
+        await clickhouse.query("SELECT 1", timeout_s=0.1)
+    assert all(lane.fault is None for lane in clickhouse._readers)
+    let_go.set()
+    assert await asyncio.gather(*slow) == [True, True]
+
+
 async def test_a_query_that_fails_midway_leaves_nothing_for_the_next_one(clickhouse: ClickHouse) -> None:
     for _ in range(3):
         with pytest.raises(ClickHouseError, match="throwIf"):
@@ -87,8 +137,8 @@ async def test_too_many_waiting_calls_are_refused(
     clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 4)
-    results = await asyncio.gather(*(clickhouse.query("SELECT 1") for _ in range(6)), return_exceptions=True)
-    assert [result for result in results if not isinstance(result, ClickHouseBusy)] == [[(1,)]] * 4
+    results = await asyncio.gather(*(clickhouse.query("SELECT 1") for _ in range(9)), return_exceptions=True)
+    assert [result for result in results if not isinstance(result, ClickHouseBusy)] == [[(1,)]] * 8
     assert await clickhouse.query("SELECT 1") == [(1,)]
 
 
@@ -134,9 +184,9 @@ async def test_it_connects_with_the_first_call_that_finds_it(
         patch.setattr(Lane, "_connect", refuse)
         with pytest.raises(ClickHouseError):
             await lazy.query("SELECT 1")
-        assert lazy.fault is not None
         with pytest.raises(ClickHouseError):
             await lazy.ping()
+        assert lazy.fault is not None
     await lazy.ping()
     assert lazy.fault is None
     assert await lazy.query("SELECT currentDatabase()") == [("late",)]
@@ -159,21 +209,29 @@ async def silent_server() -> AsyncIterator[str]:
         server.close()
 
 
-async def test_while_a_server_is_silent_one_call_finds_out_and_the_others_fail_at_once() -> None:
+async def test_while_a_server_is_silent_one_call_a_thread_finds_out_and_the_others_fail_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lane_module, "GRACE_S", 0.1)
     async with silent_server() as url:
         clickhouse = ClickHouse(url=url)
         with pytest.raises(ClickHouseTimeout):
             await clickhouse.query("SELECT 1", timeout_s=0.2)
-        first = asyncio.create_task(clickhouse.query("SELECT 1", timeout_s=0.5))
+        assert clickhouse.fault is None, "another thread may be answered"
+        with pytest.raises(ClickHouseTimeout):
+            await clickhouse.query("SELECT 1", timeout_s=0.2)
+        assert isinstance(clickhouse.fault, ClickHouseTimeout)
+        asked = [asyncio.create_task(clickhouse.query("SELECT 1", timeout_s=2)) for _ in range(2)]
         await asyncio.sleep(0)
         for _ in range(3):
             with pytest.raises(ClickHouseBusy):
                 await clickhouse.query("SELECT 1")
             with pytest.raises(ClickHouseTimeout):
                 await clickhouse.ping()
-        assert not first.done(), "it alone waits"
-        with pytest.raises(ClickHouseTimeout):
-            await first
+        assert not any(each.done() for each in asked), "they alone wait, one on each thread"
+        for each in asked:
+            with pytest.raises(ClickHouseTimeout):
+                await each
         assert isinstance(clickhouse.fault, ClickHouseTimeout)
     await clickhouse.close()
 

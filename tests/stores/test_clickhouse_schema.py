@@ -114,7 +114,9 @@ class Listening(ClickHouse):
         self.engine = engine
         self.told: list[str] = []
 
-    async def query(self, sql: str, parameters: Any = None, *, timeout_s: float = 10.0) -> list[Row]:
+    async def query(
+        self, sql: str, parameters: Any = None, *, timeout_s: float = 10.0, for_writer: bool = False
+    ) -> list[Row]:
         self.told.append(sql)
         return [(self.engine,)] if self.engine and "system.tables" in sql else []
 

@@ -211,7 +211,7 @@ async def trade_totals(clickhouse: ClickHouse) -> TradeTotals:
 
 async def count_trades(clickhouse: ClickHouse) -> int:
     """How many there are, which takes no reading of them. Raises ClickHouseError."""
-    [(trades,)] = await clickhouse.query("SELECT count() FROM trades")
+    [(trades,)] = await _count(clickhouse, "SELECT count() FROM trades")
     return int(trades)
 
 
@@ -232,7 +232,7 @@ async def _seconds_over(clickhouse: ClickHouse) -> int:
 
 
 async def _count(clickhouse: ClickHouse, sql: str, parameters: dict[str, int] | None = None) -> list[Row]:
-    return await clickhouse.query(sql, parameters, timeout_s=COUNT_TIMEOUT_S)
+    return await clickhouse.query(sql, parameters, timeout_s=COUNT_TIMEOUT_S, for_writer=True)
 
 
 async def empty_trades(clickhouse: ClickHouse) -> None:

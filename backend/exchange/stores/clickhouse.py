@@ -2,11 +2,12 @@
 
 The client is blocking, and chDB allows one process per folder, so calls run on a few threads, each call with
 a timeout: what changes something on one of them, one after the other, and queries on others, so that nobody
-who reads waits for a block to be inserted. An inserted block that got no answer may or may not be there:
-repeat it unchanged under the same token and the server keeps one.
+who reads waits for a block to be inserted, and no crowd that reads keeps a block from being inserted. An
+inserted block that got no answer may or may not be there: repeat it unchanged under the same token and the
+server keeps one.
 
-It connects when it is first asked for something, and tries again with every call until it can. While it does
-not answer one call at a time finds out whether it does again, and all others fail at once.
+It connects when it is first asked for something, and tries again with every call until it can. While a thread
+gets no answers one call at a time finds out whether it does again, and all others on it fail at once.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ CLOSE_TIMEOUT_S = 10.0
 PING_TIMEOUT_S = 1.5
 READERS = 2
 """Threads that queries run on."""
-MAX_WAITING = 256
-"""Calls that may wait for all threads together."""
+MAX_WAITING = 128
+"""Calls that may wait for one thread, the one that runs included."""
 
 # A materialized view's target drops a repeated block too, not only the table that was inserted into.
 _INSERT_SETTINGS = {
@@ -74,8 +75,6 @@ class ClickHouse:
         self._readers = [Lane(path, url, self._layout) for _ in range(READERS)]
         self.path = path
         self.database = database
-        self.fault: ClickHouseError | None = None
-        """Why it does not answer, as far as was seen; None again when it does."""
 
     @classmethod
     def at(cls, where: str, cluster: str | None = None) -> Self:
@@ -108,9 +107,16 @@ class ClickHouse:
         """Connects now instead of with the first call. Raises ClickHouseError, ClickHouseTimeout."""
         await self._call("open", self._writer, OPEN_TIMEOUT_S, lambda _: None)
 
+    @property
+    def fault(self) -> ClickHouseError | None:
+        """Why it takes nothing in, or gives nothing, as far as was seen; None again when it does."""
+        if self._writer.fault is not None or any(lane.fault is None for lane in self._readers):
+            return self._writer.fault
+        return self._readers[0].fault
+
     async def ping(self) -> None:
         """Asks for a sign of life, unless others are being served. Raises ClickHouseError."""
-        if not self._waiting:
+        if not any(lane.waiting for lane in self._lanes):
             await self.query("SELECT 1", timeout_s=PING_TIMEOUT_S)
         elif self.fault is not None:
             raise self.fault
@@ -121,12 +127,16 @@ class ClickHouse:
         parameters: Mapping[str, object] | None = None,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        for_writer: bool = False,
     ) -> list[Row]:
-        """Rows of a SELECT; values only as `{name:Type}` parameters."""
+        """Rows of a SELECT; values only as `{name:Type}` parameters.
+
+        `for_writer`: who also writes asks on the thread for that, where nobody else is waited for.
+        """
         settings = {**self._settings, "max_execution_time": timeout_s}
         return await self._call(
             "a query",
-            min(self._readers, key=lambda lane: lane.waiting),
+            self._writer if for_writer else min(self._readers, key=Lane.reluctance),
             timeout_s,
             lambda client: client.query(sql, parameters=parameters, settings=settings).result_rows,
         )
@@ -191,7 +201,7 @@ class ClickHouse:
         await self.command(self._layout.create_migrations(), timeout_s=SCHEMA_TIMEOUT_S)
         if self._layout.cluster is not None:  # what was applied through another server is known to all
             await self.command("SYSTEM SYNC REPLICA migrations", timeout_s=SCHEMA_TIMEOUT_S)
-        applied = {row[0] for row in await self.query("SELECT name FROM migrations")}
+        applied = {row[0] for row in await self.query("SELECT name FROM migrations", for_writer=True)}
         for name, statements in self._layout.migrations(folder):
             if name in applied:
                 continue
@@ -204,6 +214,7 @@ class ClickHouse:
         found = await self.query(
             "SELECT engine FROM system.tables WHERE database = {database:String} AND name = 'migrations'",
             {"database": self._layout.database},
+            for_writer=True,
         )
         for (engine,) in found:
             if engine.startswith("Replicated") != (self._layout.cluster is not None):
@@ -223,30 +234,27 @@ class ClickHouse:
     def _lanes(self) -> list[Lane]:
         return [self._writer, *self._readers]
 
-    @property
-    def _waiting(self) -> int:
-        return sum(lane.waiting for lane in self._lanes)
-
     async def _call(self, what: str, lane: Lane, timeout_s: float, call: Callable[[Any], Result]) -> Result:
-        waiting = self._waiting
-        if waiting >= MAX_WAITING or (waiting and self.fault is not None):
-            raise ClickHouseBusy(waiting)
+        if lane.waiting >= MAX_WAITING or (lane.waiting and lane.fault is not None):
+            raise ClickHouseBusy(lane.waiting)
         lane.waiting += 1
+        running = lane.executor.submit(lane.run, call, timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
-                loop = asyncio.get_running_loop()
-                result = await loop.run_in_executor(lane.executor, lambda: lane.run(call, timeout_s))
+                result = await asyncio.wrap_future(running)
         except TimeoutError as error:
-            self.fault = ClickHouseTimeout(what, timeout_s)
-            raise self.fault from error
+            if running.cancelled():  # it was never begun: that says nothing of the server
+                raise ClickHouseBusy(lane.waiting) from error
+            lane.fault = ClickHouseTimeout(what, timeout_s)
+            raise lane.fault from error
         except FAILURES as error:
             failure = ClickHouseError(f"{what} failed: {error}")
             if not lane.is_connected or isinstance(error, OperationalError):
-                self.fault = failure
+                lane.fault = failure
             raise failure from error
         finally:
             lane.waiting -= 1
-        self.fault = None
+        lane.fault = None
         return result
 
 

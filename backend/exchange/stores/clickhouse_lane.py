@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
 from urllib3 import Timeout
 
 from exchange.stores.clickhouse_schema import Layout
+from exchange.stores.errors import ClickHouseError
 
 CONNECT_TIMEOUT_S = 5.0
 GRACE_S = 1.0
@@ -43,10 +44,17 @@ class Lane:
         self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
         self.waiting = 0
         """Calls that wait, the one that runs included; kept by the caller."""
+        self.fault: ClickHouseError | None = None
+        """Why it got no answer the last time; kept by the caller."""
 
     @property
     def is_connected(self) -> bool:
         return self._client is not None
+
+    def reluctance(self) -> tuple[bool, int, bool]:
+        """Less is better for who has a choice; where one finds out whether it works again none else waits."""
+        is_faulty = self.fault is not None
+        return (is_faulty and self.waiting > 0, self.waiting, is_faulty)
 
     def run(self, call: Callable[[Any], Result], timeout_s: float) -> Result:
         """Runs a call with the client; on the lane's thread only. Raises FAILURES."""
