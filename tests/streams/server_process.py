@@ -17,9 +17,12 @@ import uvloop
 from tests.edge.harness import running_exchange
 from tests.streams.serving import Streams, streaming
 
+from exchange.edge.ws import limits
 from exchange.stores.postgres import open_pool
 
 FILES = 8_192
+HEARTBEAT_S = 0.02
+"""Often, so that many come while readers catch up."""
 
 
 def allow_files() -> int:
@@ -47,7 +50,7 @@ def tell(streams: Streams) -> None:
 async def serve(database_url: str) -> None:
     pool = await open_pool(database_url, min_size=1, max_size=6)
     async with (
-        running_exchange(database_url, pool, max_streams=FILES) as exchange,
+        running_exchange(database_url, pool, max_streams=FILES, tick_s=0.02) as exchange,
         streaming(exchange, seed=1, keeps_all=False) as streams,
     ):
         await streams.trade(20)
@@ -112,4 +115,5 @@ class ServerProcess:
 
 if __name__ == "__main__":
     allow_files()
+    limits.HEARTBEAT_S = HEARTBEAT_S
     uvloop.run(serve(sys.argv[1]))  # as the exchange does

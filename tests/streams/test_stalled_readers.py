@@ -16,18 +16,16 @@ from tests.streams.client import Held, StreamClient
 from tests.streams.folds import Book, Orders
 from tests.streams.hostile import CLOSE, TEXT, Hostile
 from tests.streams.server_process import ServerProcess, allow_files
-from tests.streams.serving import MARKET, Streams, as_rest
+from tests.streams.serving import MARKET, Streams, as_rest, until
 
 from exchange.core.commands import CancelAll, PlaceOrder
 from exchange.core.words import OrderType, Side, TimeInForce
+from exchange.edge.ws import hub, limits
 
 STALLED = int(os.environ.get("STALLED", "1000"))
 BURSTS = int(os.environ.get("BURSTS", "100"))
 STRICT = 15
 """So many of the stalled are clients that check everything; the others are cheap."""
-FOLLOWED = 50
-"""So many of the cheap ones are read to the end."""
-
 KIB_EACH = 128
 """What one stalled reader may cost: its connection, and what waits for it (64 KiB, and a message)."""
 KIB_MORE = 8 * 1024
@@ -125,10 +123,13 @@ async def test_a_thousand_stalled_readers_cost_bounded_memory_and_are_right_afte
         assert read.snapshots == 1
 
         seq = last["last_book_seq"]
-        read_again = await asyncio.gather(*(read_to(client, seq) for client in cheap[:FOLLOWED]))
+        catching_up = [asyncio.create_task(read_to(client, seq)) for client in cheap]
+        for client in strict:
+            await asyncio.sleep(0.01)  # so that they come amid the others
+            client.resume_reading()
+        read_again = await asyncio.gather(*catching_up)
         assert max(read_again) < read.updates, "nothing was merged: nobody was stalled"
         for client in strict:
-            client.resume_reading()
             (held,) = client.held.values()
             await client.until(lambda held=held: (held.seq or 0) >= seq)
             assert has(held, book)
@@ -139,6 +140,34 @@ async def test_a_thousand_stalled_readers_cost_bounded_memory_and_are_right_afte
             await client.drop(abruptly=True)
     gone = await server.trade(1)
     assert gone["seq"] > last["seq"], "it trades on"
+
+
+async def test_who_is_behind_hears_no_heartbeat_for_it_would_resume_from_there(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 0.02)
+    async with streams.client(receive_buffer=4096) as client, streams.client() as other:
+        held = await client.subscribe("book", market=MARKET)
+        await other.subscribe("book", market=MARKET)
+        slow = next(iter(streams.exchange.hub._clients))
+        client.stall()
+        while slow.writable:
+            await streams.trade(1)
+        await streams.settled(other)
+        with monkeypatch.context() as busy:
+            busy.setattr(hub, "SERVE_S", 0)  # so many catch up that its turn has not come
+            client.resume_reading()
+            await until(lambda: slow.writable)
+            assert slow.behind
+            await client.request({"op": "ping"})
+            heard, beats = client.heartbeats, other.heartbeats
+            await other.until(lambda: other.heartbeats >= beats + 5)
+            await client.request({"op": "ping"})
+            assert client.heartbeats == heard
+            assert (held.seq or 0) < streams.record.book_changed_seq
+        await streams.settled(client)
+        heard = client.heartbeats
+        await client.until(lambda: client.heartbeats > heard)
 
 
 async def test_a_private_stream_that_is_not_read_is_cut_off_with_a_code_and_resumes(streams: Streams):

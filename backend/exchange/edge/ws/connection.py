@@ -198,10 +198,9 @@ class Connection:
             return
         if self.principal is not None and self.principal.expires_ns <= now_ns:
             self.sign_out(Problem(GatewayCode.SESSION_EXPIRED, "this session is over; sign in again"))
-        if now_s >= self._heartbeat_due_s:
+        if now_s >= self._heartbeat_due_s and self.writable and not self.behind:  # else it would not be true
             self._heartbeat_due_s = now_s + limits.HEARTBEAT_S
-            if self.writable:
-                self.send(heartbeat)
+            self.send(heartbeat)
         if self._pinged_s is not None and now_s - self._pinged_s >= limits.PONG_S:
             self.cut(CloseCode.PING_TIMEOUT)
         elif now_s >= self._ping_due_s:
