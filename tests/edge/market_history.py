@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import httpx
 import msgspec
+import pytest
 from tests.edge.harness import ETH, USDC, Exchange, running_exchange
 from tests.projections.traffic import place
 
@@ -139,6 +140,21 @@ async def traded_market(
                 wall.now_ns += step_ns
         await market.caught_up()
         yield market
+
+
+def count_reads(market: TradedMarket, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries that are sent to ClickHouse from now on by the market's exchange."""
+    market_data = market.exchange.edge.market_data
+    assert market_data is not None
+    query, sent = market_data.clickhouse.query, []
+
+    async def counted(sql: str, *args: Any, **kwargs: Any) -> Any:
+        if "count()" not in sql:  # the projection counts its trades now and then
+            sent.append(sql)
+        return await query(sql, *args, **kwargs)
+
+    monkeypatch.setattr(market_data.clickhouse, "query", counted)
+    return sent
 
 
 def open_of(interval: str, time_ms: int) -> int:

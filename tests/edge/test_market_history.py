@@ -1,5 +1,6 @@
 """Candles, tickers and trades over REST equal what the trades themselves make, page by page."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from decimal import ROUND_HALF_UP, Decimal
@@ -12,6 +13,7 @@ from tests.edge.market_history import (
     MARKET,
     TradedMarket,
     candles_of,
+    count_reads,
     filled,
     in_decimals,
     open_of,
@@ -19,7 +21,7 @@ from tests.edge.market_history import (
 )
 
 from exchange.edge.caching import FINAL, REVALIDATE
-from exchange.edge.rest.market_data import Interval
+from exchange.edge.rest.market_data import CandlesAnswer, Interval, TradesAnswer
 from exchange.edge.rest.tickers import change_bps
 from exchange.projections.candles import INTERVALS_S
 
@@ -186,3 +188,46 @@ async def test_market_data_is_not_sent_again_while_it_is_the_same(market):
         await market.caught_up()
         changed = await market.client.get(f"{MARKET}/{path}", headers=tag)
         assert changed.status_code == 200
+
+
+async def test_the_bytes_of_trades_and_candles_are_those_of_their_models(market):
+    await market.caught_up()
+    for model, path, params in [
+        (CandlesAnswer, CANDLES, {"limit": "1000"}),
+        (CandlesAnswer, CANDLES, {"interval": "1h", "fill": "true", "limit": "333"}),
+        (CandlesAnswer, CANDLES, {"to": "0"}),
+        (TradesAnswer, f"{MARKET}/trades", {"limit": "500"}),
+        (TradesAnswer, f"{MARKET}/trades", {"limit": "1"}),
+        (TradesAnswer, "/v1/markets/WBTC-USDC/trades", {}),
+    ]:
+        response = await market.client.get(path, params=params)
+        answer = model.model_validate_json(response.content, strict=True)
+        assert answer.model_dump_json(by_alias=True).encode() == response.content
+
+
+async def test_trades_and_candles_are_made_once_for_all_who_ask_the_same(market, monkeypatch):
+    await market.caught_up()
+    read = count_reads(market, monkeypatch)
+    for path, params in [(CANDLES, {"limit": "50"}), (f"{MARKET}/trades", {"limit": "50"})]:
+        read.clear()
+        answers = await asyncio.gather(*(market.client.get(path, params=params) for _ in range(20)))
+        assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+        assert len({answer.headers["etag"] for answer in answers}) == 1
+        once = len(read)
+        tag = {"If-None-Match": answers[0].headers["etag"]}
+        assert (await market.client.get(path, params=params, headers=tag)).status_code == 304
+        assert len(read) == once
+        assert (await market.client.get(path, params={"limit": "20"})).content != answers[0].content
+        assert len(read) == 2 * once
+
+
+async def test_a_new_trade_is_in_the_next_answer(market):
+    rng = random.Random(8)
+    for _ in range(3):
+        before = [await market.get(path, limit=500) for path in (CANDLES, f"{MARKET}/trades")]
+        market.wall.now_ns += 60 * 10**9
+        while (await market.get(f"{MARKET}/trades", limit=1))["items"][0] == before[1]["items"][0]:
+            await market.burst(rng)
+        after = [await market.get(path, limit=500) for path in (CANDLES, f"{MARKET}/trades")]
+        assert after[1]["items"] == (await market.all_trades(rng))[::-1][:500]
+        assert after[0]["items"] != before[0]["items"]

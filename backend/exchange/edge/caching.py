@@ -7,6 +7,7 @@ address, so there is no `Vary`. All others keep the envelope's `no-store`. Sourc
 """
 
 import re
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -29,22 +30,33 @@ NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
 _ITEM = re.compile(r'[ \t]*(?:(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|\Z)')
 
 
-def answered(request: Request, answer: BaseModel, cache_control: str = REVALIDATE) -> Response:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer that is ready to be sent, to anybody who asks for it."""
+
+    body: bytes
+    tag: str
+    cache_control: str
+
+
+def prepared(content: bytes, seq: int | None = None, cache_control: str = REVALIDATE) -> Prepared:
+    """Of JSON without a `seq`; with one it is an object's, and the `seq` is put in front after the tag."""
+    body = content if seq is None else b'{"seq":%d,%b' % (seq, content[1:])
+    return Prepared(body, _tag_of(content), cache_control)
+
+
+def answered_with(request: Request, answer: Prepared) -> Response:
     """The answer with its tag; or 304 when the client has it."""
-    tag = weak_tag(answer.model_dump_json(exclude={"seq"}, by_alias=True))
-    unchanged = not_modified(request, tag, cache_control)
+    unchanged = not_modified(request, answer.tag, answer.cache_control)
     if unchanged is not None:
         return unchanged
-    return tagged(answer, tag, cache_control)
+    return _tagged(answer.body, answer.tag, answer.cache_control)
 
 
-def answered_bytes(request: Request, body: bytes, cache_control: str = REVALIDATE) -> Response:
-    """The same for JSON without a `seq` that is made already."""
-    tag = weak_tag(body.decode())
-    unchanged = not_modified(request, tag, cache_control)
-    if unchanged is not None:
-        return unchanged
-    return _tagged(body, tag, cache_control)
+def answered(request: Request, answer: BaseModel, cache_control: str = REVALIDATE) -> Response:
+    """The same for a model."""
+    content = answer.model_dump_json(exclude={"seq"}, by_alias=True).encode()
+    return answered_with(request, prepared(content, getattr(answer, "seq", None), cache_control))
 
 
 def tagged(answer: BaseModel, tag: str, cache_control: str = REVALIDATE) -> Response:
@@ -61,8 +73,7 @@ def not_modified(request: Request, tag: str, cache_control: str = REVALIDATE) ->
 
 def weak_tag(*content: object) -> str:
     """A tag that is the same for the same content: strings, numbers, None."""
-    digest = blake2b(msgspec.json.encode(content), digest_size=12).hexdigest()
-    return f'W/"{digest}"'
+    return _tag_of(msgspec.json.encode(content))
 
 
 def has_tag(header_lines: list[str], tag: str) -> bool:
@@ -83,6 +94,10 @@ def has_tag(header_lines: list[str], tag: str) -> bool:
         found = found or item[1] == opaque
         place = item.end()
     return found
+
+
+def _tag_of(content: bytes) -> str:
+    return f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
 
 
 def _tagged(body: bytes, tag: str, cache_control: str) -> Response:

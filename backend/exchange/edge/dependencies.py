@@ -12,6 +12,7 @@ from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
 from exchange.chain.reconcile import FinalizedComparison
 from exchange.chain.risk import RiskPolicy
+from exchange.edge.shared_answers import SharedAnswers
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalDomain
@@ -58,10 +59,16 @@ class HealthPart:
 
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """Where trades and candles are read, and how far they are."""
+    """Where trades and candles are read, how far they are, and what was answered of them last."""
 
     clickhouse: ClickHouse
     projection: ClickHouseProjection
+    answers: SharedAnswers = field(default_factory=SharedAnswers)
+
+    @property
+    def as_of(self) -> tuple[int, int]:
+        """What an answer depends on beside its question: which filling of the tables, and its `seq`."""
+        return (self.projection.fillings, self.projection.seq)
 
 
 @dataclass(frozen=True, slots=True)

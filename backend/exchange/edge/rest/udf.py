@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from exchange.core.markets import Market
 from exchange.core.units import format_atoms, parse_decimal
-from exchange.edge.caching import FINAL, NOT_MODIFIED, REVALIDATE, answered, answered_bytes
+from exchange.edge.caching import FINAL, NOT_MODIFIED, REVALIDATE, Prepared, answered, answered_with, prepared
 from exchange.edge.cross_origin import PublicRead
 from exchange.edge.dependencies import Edge, MarketData, edge_of
 from exchange.edge.errors import PROBLEM_FORM
@@ -40,11 +40,11 @@ from exchange.edge.rest.udf_shapes import (
 from exchange.edge.values import time_ms
 from exchange.gateway.fields import parse_market
 from exchange.gateway.refusals import FieldRefused, GatewayCode
-from exchange.projections.candles import CandleRow, candles, last_close_ms
+from exchange.projections.candles import CandleRow, candles, last_close_ms, open_s
 from exchange.projections.page import MAX_LIMIT
 
-MAX_BARS: Final = 5_000
-"""Bars in one answer; front ends are told of it as `limitedServerResponse`, the newest first."""
+MAX_BARS: Final = MAX_LIMIT
+"""Bars in one answer: one query's. Front ends are told of it as `limitedServerResponse`, the newest first."""
 MAX_FOUND: Final = 100
 
 _UNIX_TIME = re.compile(r"-?[0-9]{1,11}", re.ASCII)
@@ -95,14 +95,14 @@ class SearchQuery(BaseModel):
 
 
 class HistoryQuery(SymbolQuery):
-    """Which bars: `countback` of them before `to`, or those of [from, to), at most the newest 5,000."""
+    """Which bars: `countback` of them before `to`, or those of [from, to); at most the newest 1,000."""
 
     resolution: Resolution
     from_s: UnixTime | None = Field(
         default=None, alias="from", description="First bar; without meaning when there is a `countback`."
     )
     to_s: UnixTime = Field(alias="to", description="Bars begin before this time.", examples=["1795946400"])
-    countback: Annotated[WholeNumber, Field(ge=1, le=MAX_BARS)] | None = Field(
+    countback: Annotated[WholeNumber, Field(ge=1)] | None = Field(
         default=None, description="So many bars, however long ago they were."
     )
 
@@ -137,7 +137,8 @@ async def udf_search(request: Request, query: Annotated[SearchQuery, Query()]) -
         for market in edge.view.markets.values()
         if kinds_fit and text in f"{market.symbol} {_description(edge, market)}".upper()
     ]
-    return answered_bytes(request, msgspec.json.encode([item.model_dump() for item in found[: query.limit]]))
+    content = msgspec.json.encode([item.model_dump() for item in found[: query.limit]])
+    return answered_with(request, prepared(content))
 
 
 @router.get("/history", response_model=UdfBars | UdfNoData, responses=NOT_MODIFIED)
@@ -147,12 +148,33 @@ async def udf_history(request: Request, query: Annotated[HistoryQuery, Query()])
     market = _market_of(edge, query.symbol)
     _check_range(query)
     data = await require_market_data(edge, None)
+    as_of, now_ms = data.as_of, time_ms(edge.clock_ns())
     interval, to_ms = INTERVAL_OF[query.resolution], query.to_s * 1_000
-    closed = is_final(data, last_close_ms(interval, to_ms))
-    with reading_clickhouse():
-        rows = await _bars(data, market, interval, query, time_ms(edge.clock_ns()))
-        body = _bars_body(market, rows) if rows else await _no_data(data, market, interval, query)
-    return answered_bytes(request, body, FINAL if closed else REVALIDATE)
+    from_ms = None if query.countback is not None or query.from_s is None else query.from_s * 1_000
+    limit = min(query.countback or MAX_BARS, MAX_BARS)
+
+    async def make() -> Prepared:
+        closed = is_final(data, last_close_ms(interval, to_ms))
+        with reading_clickhouse():
+            read = await candles(
+                data.clickhouse,
+                as_of[1],
+                market.market_id,
+                interval,
+                from_ms=from_ms,
+                to_ms=to_ms,
+                limit=limit,
+                now_ms=now_ms,
+            )
+            if read.items:
+                body = await _bars(data, market, read.items)
+            else:
+                body = await _no_data(data, market, interval, from_ms)
+        return prepared(body, cache_control=FINAL if closed else REVALIDATE)
+
+    asked = (market.market_id, interval, limit, from_ms, last_close_ms(interval, to_ms))
+    question = (as_of, "bars", asked, open_s(interval, now_ms // 1_000))
+    return answered_with(request, await data.answers.answer(question, make))
 
 
 def _problem(problem: Problem, _: str) -> Response:
@@ -179,64 +201,30 @@ def _check_range(query: HistoryQuery) -> None:
         raise Problem(EdgeCode.RANGE_INVALID, "`to` must not be before `from`", field="to", value=query.to_s)
 
 
-async def _bars(
-    data: MarketData, market: Market, interval: str, query: HistoryQuery, now_ms: int
-) -> list[CandleRow]:
-    """The newest candles of those asked for, oldest first, page by page back from `to`."""
-    wanted = query.countback or MAX_BARS
-    from_ms = None if query.countback is not None or query.from_s is None else query.from_s * 1_000
-    pages: list[list[CandleRow]] = []
-    before_ms = query.to_s * 1_000
-    while wanted:
-        limit = min(wanted, MAX_LIMIT)
-        read = await candles(
-            data.clickhouse,
-            data.projection.seq,
-            market.market_id,
-            interval,
-            from_ms=from_ms,
-            to_ms=before_ms,
-            limit=limit,
-            now_ms=now_ms,
-        )
-        pages.append(read.items)
-        if len(read.items) < limit:
-            break
-        wanted -= limit
-        before_ms = read.items[0].open_ms
-    return [row for page in reversed(pages) for row in page]
-
-
-def _bars_body(market: Market, rows: list[CandleRow]) -> bytes:
+async def _bars(data: MarketData, market: Market, rows: list[CandleRow]) -> bytes:
     """The columns of UdfBars. Prices are numbers with the very digits of our decimals."""
 
-    def prices(ticks: list[int]) -> list[msgspec.Raw]:
-        return [msgspec.Raw(market.format_price(each).encode()) for each in ticks]
+    def price(ticks: int) -> msgspec.Raw:
+        return msgspec.Raw(market.format_price(ticks).encode())
 
-    return msgspec.json.encode(
-        {
-            "s": "ok",
-            "t": [row.open_ms // 1_000 for row in rows],
-            "o": prices([row.open_ticks for row in rows]),
-            "h": prices([row.high_ticks for row in rows]),
-            "l": prices([row.low_ticks for row in rows]),
-            "c": prices([row.close_ticks for row in rows]),
-            "v": [msgspec.Raw(format_atoms(row.base_atoms, market.base_decimals).encode()) for row in rows],
-        }
-    )
+    columns: dict[str, Callable[[CandleRow], object]] = {
+        "t": lambda row: row.open_ms // 1_000,
+        "o": lambda row: price(row.open_ticks),
+        "h": lambda row: price(row.high_ticks),
+        "l": lambda row: price(row.low_ticks),
+        "c": lambda row: price(row.close_ticks),
+        "v": lambda row: msgspec.Raw(format_atoms(row.base_atoms, market.base_decimals).encode()),
+    }
+    lists = {name: msgspec.Raw(await data.answers.json_list(rows, of)) for name, of in columns.items()}
+    return msgspec.json.encode({"s": "ok", **lists})
 
 
-async def _no_data(data: MarketData, market: Market, interval: str, query: HistoryQuery) -> bytes:
+async def _no_data(data: MarketData, market: Market, interval: str, from_ms: int | None) -> bytes:
     """UdfNoData; with the time of the bar before the range, if there is one."""
     answer: dict[str, object] = {"s": "no_data"}
-    if query.countback is None and query.from_s is not None:
+    if from_ms is not None:
         before = await candles(
-            data.clickhouse,
-            data.projection.seq,
-            market.market_id,
-            interval,
-            to_ms=query.from_s * 1_000,
-            limit=1,
+            data.clickhouse, data.projection.seq, market.market_id, interval, to_ms=from_ms, limit=1
         )
         if before.items:
             answer["nextTime"] = before.items[0].open_ms // 1_000
