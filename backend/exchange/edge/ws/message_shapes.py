@@ -254,7 +254,7 @@ class Welcome(BaseModel):
 
 
 class Heartbeat(BaseModel):
-    """Everything up to this `seq` has been sent, on all subscriptions that are not behind."""
+    """Everything up to this `seq` has been sent, on all subscriptions. None comes to who is behind."""
 
     type: Literal["heartbeat"]
     seq: Seq
