@@ -172,7 +172,8 @@ class _Series:
         )
         return await self._select(
             f"SELECT {COLUMNS} FROM {source} AND open_s {within} FROM ({opens}))"  # noqa: S608
-            f" GROUP BY open_s ORDER BY open_s {order} LIMIT {{limit:UInt32}}",
+            f" GROUP BY open_s ORDER BY open_s {order} LIMIT {{limit:UInt32}}"
+            " SETTINGS max_threads = 1",  # they are few; the engine may be on the same machine
             first=from_s,
             end=to_s,
             limit=limit,
