@@ -16,7 +16,7 @@ from exchange.core.commands import CancelAll, PlaceOrder
 from exchange.core.events import OrderAccepted
 from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.edge.app import create_app
-from exchange.edge.ws import limits, protocol
+from exchange.edge.ws import hub, limits, protocol
 from exchange.edge.ws.limits import MAX_WAITING_MESSAGES
 from exchange.sequencer.sequencer import MAX_GROUP
 
@@ -223,6 +223,41 @@ async def test_heartbeats_say_how_far_everything_is(streams, monkeypatch):
         reply = await client.ask(op="subscribe", **BOOK, resume_seq=beat["seq"])
         assert reply["resumed"]
         assert reply["seq"] == beat["seq"]
+
+
+async def test_who_is_behind_is_told_how_far_everything_is_only_when_it_has_it(streams, monkeypatch):
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 0)
+    trader = await streams.exchange.trader(USDC=10**14)
+
+    async def order() -> None:
+        await churn(streams.exchange, trader)
+
+    async with stalling(streams) as client:
+        await client.subscribe(**BOOK)
+        connection = await stalled(streams, client, order)
+        streams.exchange.hub._tick()  # all else is sent
+        (subscription,) = connection.behind
+        seq = streams.exchange.view.seq
+        assert subscription.seq < seq
+        with monkeypatch.context() as busy:
+            busy.setattr(hub, "SERVE_S", -1)  # others take all the time there is
+            client.socket.transport.resume_reading()
+            async with asyncio.timeout(10):
+                while not connection.writable:  # noqa: ASYNC110 - no event tells of it
+                    await asyncio.sleep(0.01)
+            streams.exchange.hub._tick()
+            assert connection.behind
+            behind_at = subscription.seq
+        held, beats = 0, []
+        while held < seq:
+            message = await client.heard()
+            if message["type"] == "heartbeat":
+                beats.append(message["seq"])
+            else:
+                held = message["seq"]
+        assert max(beats, default=0) <= behind_at
+        while (await client.heard())["type"] != "heartbeat":
+            pass
 
 
 async def test_a_server_that_stops_says_so_with_1001(exchange: Exchange):
