@@ -1,7 +1,7 @@
 """Owners move between fee tiers by what they trade: a real engine, journal, read tables and ClickHouse."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from exchange.operator.fee_tiers import FeeTierSchedule, FeeTierWorker
 from exchange.projections import clickhouse as projection_module
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
+from exchange.projections.trades import TABLES
 from exchange.projections.volumes import volumes_of_accounts
 from exchange.sequencer.sequencer import Outcome, Overloaded
 from exchange.stores.clickhouse import ClickHouse
@@ -249,6 +250,51 @@ async def test_an_outage_and_a_rebuild_of_clickhouse_move_nobody(
         patch.setattr(fee_tiers, "volumes_of_accounts", read_then_empty)
         assert await stage.worker.review() == 0
         assert reading.is_set()
+    assert stage.tiers() == (2, 2)
+
+
+@pytest.mark.parametrize("lost", [TABLES, ["account_volumes_daily"]], ids=["all tables", "the volumes alone"])
+async def test_what_clickhouse_has_lost_costs_nobody_a_tier(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, lost: Sequence[str]
+) -> None:
+    """A server that came back without its newest rows, before anybody has noticed."""
+    await stage.trade(1_000)
+    await stage.worker.review()
+    assert stage.tiers() == (2, 2)
+    await stage.trade(500)
+    assert await stage.trades.reached(stage.engine.sequencer.committed.seq, 10)
+    monkeypatch.setattr(fee_tiers, "FOLLOWERS_WAIT_S", 0.01)
+    async with stage.trades._inserting:  # nobody finds it, nor fills it again, before the review
+        for table in lost:
+            await stage.clickhouse.truncate(table)
+        assert await volumes_of_accounts(stage.clickhouse, [1], 0) == {}
+        reviewing = asyncio.create_task(stage.worker.review())
+        await asyncio.sleep(0)
+    assert await reviewing == 0
+    assert stage.tiers() == (2, 2)
+    async with asyncio.timeout(20):  # and what was found wrong is filled again
+        while await volumes_of_accounts(stage.clickhouse, [1], 0) != {ALICES: 1_500, BOBS: 1_500}:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await stage.trades.reached(stage.engine.sequencer.committed.seq, 10)
+    assert await stage.worker.review() == 0
+    assert stage.tiers() == (2, 2)
+
+
+async def test_a_clickhouse_that_was_emptied_and_filled_again_while_it_was_read_moves_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.trade(1_000)
+    await stage.worker.review()
+    seq = stage.engine.sequencer.committed.seq
+
+    async def read_half(*_: Any) -> dict[int, int]:
+        await stage.trades.reset()
+        assert await stage.trades.reached(seq, 20)
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fee_tiers, "volumes_of_accounts", read_half)
+        assert await stage.worker.review() == 0
     assert stage.tiers() == (2, 2)
 
 

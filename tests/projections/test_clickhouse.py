@@ -154,6 +154,52 @@ async def test_trades_that_a_server_lost_while_nothing_happened_are_missed(
     await check(journaled, clickhouse)
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "DELETE FROM trades WHERE trade_id % 2 = 0",
+        "DELETE FROM candles WHERE open_s > 0",
+        "DELETE FROM account_volumes_daily WHERE account_id > 0",
+    ],
+)
+async def test_rows_that_a_server_lost_in_a_busy_market_are_missed(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    """Some of them in any one of the tables: each is written to disk at its own time."""
+    monkeypatch.setattr(projection_module, "COUNT_INTERVAL_S", 0.0)
+    await journaled.random_batches(19, batches=10)
+    async with running(follower(pool, journaled, clickhouse)) as projection:
+        assert await projection.reached(journaled.state.seq, 30)
+        generation, filling = await newest_generation(pool), projection.fillings
+        await clickhouse.command(lost)
+        async with asyncio.timeout(20):
+            while await newest_generation(pool) in {None, generation}:
+                await journaled.random_batches(20, batches=1)  # there is always another block
+        assert projection.fillings > filling
+        assert await projection.reached(journaled.state.seq, 30)
+    await check(journaled, clickhouse)
+
+
+async def test_what_another_process_has_filled_again_is_another_filling(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    await journaled.random_batches(21, batches=10)
+    here, elsewhere = (follower(pool, journaled, clickhouse) for _ in range(2))
+    await here.load()
+    await here.apply(await new_rows(here, journaled))
+    filling = here.fillings
+    await elsewhere.reset()
+    await elsewhere.apply(await new_rows(elsewhere, journaled))
+    await here.load()
+    assert here.seq == journaled.state.seq
+    assert here.fillings > filling
+    assert here.time_ns == 0, "not known to be complete up to any time"
+
+
 async def test_seconds_that_have_expired_are_not_missed(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

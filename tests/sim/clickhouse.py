@@ -87,8 +87,8 @@ class SimClickHouse:
         match sql:
             case "SELECT count(), sum(toUInt128(trade_id)) FROM trades":
                 return [(len(trades), sum(row[1] for row in trades))]
-            case "SELECT count() FROM trades":
-                return [(len(trades),)]
+            case str() if sql.startswith("SELECT (SELECT count() FROM trades),"):
+                return [(len(trades), views["candles"], views["account_volumes_daily"])]
             case "SELECT interval_s, sum(trades) FROM candles GROUP BY interval_s":
                 counted = views["candles"]
                 return [(seconds, counted) for seconds in INTERVALS_S.values() if seconds > 1 and counted]

@@ -2,7 +2,8 @@
 
 A follower with no memory of its own: volumes come from ClickHouse, owners and present tiers from the
 committed view, and a journaled SetFeeTier is the only thing it can do. What it misses it finds at the next
-review. There is none unless ClickHouse is as new as the view: an outage or a rebuild moves nobody.
+review. There is none unless ClickHouse is as new as the view and whole: an outage, a rebuild, or a server
+that came back without its newest rows moves nobody.
 
 A day is a day in UTC. Today counts from its beginning and so do the 30 days before it, so nobody loses a tier
 for the hour of the day. All accounts of an owner count together, as maker and as taker, in markets that are
@@ -22,6 +23,7 @@ from exchange.core.events import FeeTierSet
 from exchange.core.markets import MAX_FEE_TIERS
 from exchange.projections.accounts import read_fee_tiers
 from exchange.projections.clickhouse import ClickHouseProjection
+from exchange.projections.errors import TradesLost
 from exchange.projections.postgres import PostgresProjection
 from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.sequencer.committed import CommittedView
@@ -95,17 +97,17 @@ class FeeTierWorker:
     async def review(self) -> int:
         """Moves the owners whose tier is not the one that they have earned; how many.
 
-        Nobody while ClickHouse or the read tables are behind: what is being filled again knows of less than
-        was traded. Raises OSError, TimeoutError, asyncpg's errors, ClickHouseError, Overloaded and
-        EngineStopped.
+        Nobody while ClickHouse or the read tables are behind, nor when ClickHouse is found to have lost some
+        of what was inserted: it knows of less than was traded. Raises OSError, TimeoutError, asyncpg's
+        errors, ClickHouseError, Overloaded and EngineStopped.
         """
         seq = self._view.seq
         if not await self._followed(seq):
             return 0
+        filling = self._trades.fillings
         earned = await self._earned()
-        if self._trades.seq < seq:
-            log.warning("fee_tiers_wait_for_trades", seq=self._trades.seq)
-            return 0  # it began to be filled again while it was read
+        if not await self._was_whole(filling):
+            return 0
         moved = 0
         for owner, tier in earned.items():
             present = self._view.fee_tier(owner)
@@ -126,6 +128,19 @@ class FeeTierWorker:
                 log.warning(f"fee_tiers_wait_for_{name}", seq=follower.seq)
                 return False
         return True
+
+    async def _was_whole(self, filling: int) -> bool:
+        """Whether nothing was missing from ClickHouse while it was read, which began with this filling."""
+        lost = None
+        try:
+            if self._trades.fillings == filling:
+                await self._trades.require_whole()
+        except TradesLost as error:
+            lost = str(error)
+        if lost is None and self._trades.fillings == filling:
+            return True
+        log.warning("fee_tiers_wait_for_trades", seq=self._trades.seq, lost=lost)
+        return False
 
     async def _earned(self) -> dict[str, int]:
         """The tier that each owner has earned, of those who have traded or are on a tier."""

@@ -31,11 +31,12 @@ from exchange.projections.cursor import CLICKHOUSE, move_cursor, read_cursor
 from exchange.projections.errors import CursorMoved, TradesLost
 from exchange.projections.trades import (
     RowOfTrades,
+    TradeCounts,
     TradeTotals,
-    count_trades,
     empty_trades,
     insert_trades,
     trade_columns,
+    trade_counts,
     trade_totals,
     trades_of,
 )
@@ -73,6 +74,7 @@ class ClickHouseProjection:
         self._progress = Progress()
         self._last: Block | None = None
         self._count_at_s = 0.0
+        self._inserting = asyncio.Lock()
         self.fillings = 0
         """How often it was emptied. When that has changed during a read, what was read is worth nothing."""
         self.time_ns = 0
@@ -133,6 +135,8 @@ class ClickHouseProjection:
             log.warning("clickhouse_rebuild", expected=str(expected), found=str(found))
             await self.reset()
             return
+        if self._last is not None and (last is None or last.generation != self._last.generation):
+            self._begin_filling()  # which somebody else has done
         self._last = last
         self._progress.set(cursor_seq)
 
@@ -145,8 +149,9 @@ class ClickHouseProjection:
             block = next_block(self._last, seq_after, seq_last, ids)
             async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
                 await record_block(connection, block, seq_after)
-            await self._insert(block, rows, seq_after)
-            self._last = block
+            async with self._inserting:
+                await self._insert(block, rows, seq_after)
+                self._last = block
         else:
             async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
                 await move_cursor(connection, CLICKHOUSE, seq_after, seq_last)
@@ -155,23 +160,40 @@ class ClickHouseProjection:
 
     async def reset(self) -> None:
         """Empties ClickHouse; `run` fills it again from the journal. Not while `run` runs."""
-        self._progress.set(0)  # first of all: whoever reads meanwhile must not take it for complete
-        self.fillings += 1
-        self.time_ns = 0
-        self._last = None
+        self._begin_filling()  # first of all: whoever reads meanwhile must not take it for complete
         async with asyncio.timeout(POSTGRES_TIMEOUT_S), self._pool.acquire() as connection:
             await forget_blocks(connection)
         await empty_trades(self._clickhouse)
+
+    async def require_whole(self) -> None:
+        """Counts what is in ClickHouse: a server may have lost some and be back before anybody noticed.
+
+        What was read before, with the same number of `fillings`, was whole. Raises TradesLost, also in the
+        midst of a block that got no answer; ClickHouseError.
+        """
+        async with self._inserting:
+            expected = TradeCounts.whole(0 if self._last is None else self._last.trades_total)
+            found = await trade_counts(self._clickhouse)
+        if found != expected:
+            self._count_at_s = 0.0  # whoever asked, it is looked into now
+            raise TradesLost(expected, found)
+
+    def _begin_filling(self) -> None:
+        self.fillings += 1
+        self.time_ns = 0
+        self._last = None
+        self._progress.set(0)
 
     async def _followed(self) -> AsyncGenerator[list[RowOfTrades]]:
         """What follows on `seq`, in order, for ever. While catching up, the next is read during an insert.
 
         Raises CursorMoved when there is nothing new and somebody else has moved the cursor: back to the
         beginning, to have everything filled again, or ahead. Raises TradesLost when ClickHouse has forgotten
-        some while nothing was inserted that would have failed.
+        some while no call failed.
         """
         rows, is_behind = await self._read(self.seq)
         while True:
+            await self._count_now_and_then()
             if is_behind:
                 ahead = asyncio.create_task(self._read(rows[-1].seq_last))
                 try:
@@ -185,7 +207,6 @@ class ClickHouseProjection:
                 await asyncio.sleep(self._insert_interval_s)
             else:
                 await self._require_cursor()
-                await self._require_trades()
             rows, is_behind = await self._read(self.seq)
 
     async def _read(self, seq: int) -> tuple[list[RowOfTrades], bool]:
@@ -215,16 +236,12 @@ class ClickHouseProjection:
         if cursor_seq != self.seq:
             raise CursorMoved(CLICKHOUSE, self.seq)
 
-    async def _require_trades(self) -> None:
-        """Counts the trades now and then: a server may have lost some and be back before anybody noticed."""
+    async def _count_now_and_then(self) -> None:
         loop = asyncio.get_running_loop()
-        if loop.time() < self._count_at_s:
-            return
-        self._count_at_s = loop.time() + COUNT_INTERVAL_S
-        expected = 0 if self._last is None else self._last.trades_total
-        found = await count_trades(self._clickhouse)
-        if found != expected:
-            raise TradesLost(expected, found)
+        if loop.time() >= self._count_at_s:
+            self._count_at_s = loop.time() + COUNT_INTERVAL_S
+            await self._require_cursor()  # when somebody else inserts too, the counts tell nothing
+            await self.require_whole()
 
     async def _require_last(self, block: Block | None) -> None:
         """Totals that were counted while another process added a block say nothing. Raises CursorMoved."""

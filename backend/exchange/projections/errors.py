@@ -36,9 +36,12 @@ class ReadTablesWentBack(ProjectionError):
 
 
 class TradesLost(ProjectionError):
-    """ClickHouse has not the trades that were inserted; all are filled again from the journal."""
+    """ClickHouse has not the trades that were inserted; all are filled again from the journal.
 
-    def __init__(self, expected: int, found: int) -> None:
+    `expected` and `found`: as many trades, and as many in each of the tables that are made of them.
+    """
+
+    def __init__(self, expected: tuple[int, ...], found: tuple[int, ...]) -> None:
         self.expected = expected
         self.found = found
         super().__init__(f"ClickHouse has {found} trades and should have {expected}")
