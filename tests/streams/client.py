@@ -200,12 +200,15 @@ class StreamClient:
         return reply.result()
 
     async def send(self, body: Frame) -> "asyncio.Future[Frame]":
-        """Sends a request; its reply will be in the future."""
+        """Sends a request; its reply will be in the future. Raises CutOff."""
         assert self._now is not None
         identifier = f"r{next(self._ids)}"
         reply: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._now.replies.append((identifier, reply))
-        await self._now.websocket.send(json.dumps(body | {"id": identifier}))
+        try:
+            await self._now.websocket.send(json.dumps(body | {"id": identifier}))
+        except ConnectionClosed as closed:
+            raise CutOff(self._now.websocket.close_code) from closed
         return reply
 
     async def subscribe(self, channel: str, **parameters: Any) -> Held:

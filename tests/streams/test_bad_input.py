@@ -29,8 +29,11 @@ from tests.streams.hostile import (
 )
 from tests.streams.serving import MARKET, Streams
 from tests.streams.spec import Frame
+from websockets.server import ServerProtocol
 
 from exchange.edge.problems import STATUS_AND_TITLE
+from exchange.edge.ws.limits import MAX_REFUSED, REQUESTS_AT_ONCE
+from exchange.edge.ws.protocol import PIECE_BYTES
 
 DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover; client_max_window_bits"
 KIB = 1024
@@ -411,6 +414,44 @@ async def test_a_flood_of_pings_and_empty_fragments_costs_nobody_else(streams: S
         await client.send(flood)
         await client.settle()
         assert client.close_code in {None, 4002, 1002}
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        frame(PING, b"x" * 125) * 20_000,
+        frame(PING) * 100_000,
+        frame(TEXT, final=False) + frame(CONTINUATION, final=False) * 100_000,
+        frame(TEXT, b"{}") * 50_000,
+    ],
+    ids=["pings", "empty pings", "fragments", "requests"],
+)
+async def test_of_a_flood_little_is_looked_at_in_one_turn_and_nothing_after_the_cut(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch, flood: bytes
+):
+    loop, turns, take = asyncio.get_running_loop(), [0], ServerProtocol.recv_frame
+
+    def next_turn() -> None:
+        turns.append(0)
+        nonlocal handle
+        handle = loop.call_soon(next_turn)
+
+    def count(protocol: ServerProtocol, received: Any) -> None:
+        turns[-1] += 1
+        take(protocol, received)
+
+    handle = loop.call_soon(next_turn)
+    async with undisturbed(streams), await Hostile.connect(streams.url) as client:
+        with monkeypatch.context() as counting:
+            counting.setattr(ServerProtocol, "recv_frame", count)
+            sending = asyncio.create_task(client.send(flood))
+            assert await client.read_until_closed() == 4002
+            sending.cancel()
+        handle.cancel()
+    a_piece = PIECE_BYTES // 6 + 1
+    assert max(turns) <= a_piece
+    assert sum(turns) <= REQUESTS_AT_ONCE + MAX_REFUSED + 100 + a_piece, "it was looked at after the cut"
+    assert len(client.pongs) + len(client.replies) <= sum(turns)
 
 
 async def test_subscriptions_end_at_the_limit_and_refusals_keep_the_connection(streams: Streams):
