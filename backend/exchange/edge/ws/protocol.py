@@ -8,7 +8,9 @@ we send does not go through it, because it is framed once for everybody (`frames
     the client does not read                `connection.writable` is False, and nothing more is read from it
     too many of its requests wait           nothing more is read from it
     it reads again                          `connection.on_writable`
-    either side closes                      the closing handshake, for at most CLOSE_WAIT_S
+    it sends much at once                   PIECE_BYTES of it are taken apart in each turn of the loop
+    we close                                nothing more is taken apart nor answered; the client has
+                                            CLOSE_WAIT_S to close its side
     an error of ours while reading          logged, closed with 1011
 """
 
@@ -32,8 +34,10 @@ from exchange.edge.ws.hub import Hub
 from exchange.edge.ws.upgrade import accept, open_handshake, takes_deflated
 from exchange.gateway.rate_limit import client_key
 
-PIECE_BYTES = 4 * 1024
-"""So much is taken apart before what it said is looked at: a flood is noticed early."""
+PIECE_BYTES = 1024
+"""So much is taken apart in one turn of the loop, then what it said is looked at: floods are seen early."""
+IGNORED_BYTES = 256 * 1024
+"""So much is still read when nothing more is looked at: there may be a client's close and end behind it."""
 HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
 """What may wait here for a slow reader, and how little must be left before it gets more."""
@@ -59,6 +63,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._message = bytearray()
         self._is_binary = False
         self._is_paused = False
+        self._unparsed = b""
+        self._next_turn: asyncio.Handle | None = None
+        self._ignored_bytes = 0
         self._close_timer: asyncio.TimerHandle | None = None
 
     # ---- the transport
@@ -75,6 +82,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._server_connections.discard(self)
         if self._close_timer is not None:
             self._close_timer.cancel()
+        self._forget_unparsed()
         if self._connection is not None:
             self._connection.on_lost()
             self._connection = None
@@ -82,17 +90,34 @@ class WebSocketProtocol(asyncio.Protocol):
         del self._websocket.parser
 
     def data_received(self, data: bytes) -> None:
-        for start in range(0, len(data), PIECE_BYTES):
-            self._websocket.receive_data(data[start : start + PIECE_BYTES])
-            frames = self._websocket.events_received()
-            try:
-                for frame in frames:
-                    assert isinstance(frame, Frame)
-                    self._take(frame)
-            except Exception:
-                logger.error("websocket_failed", traceback=traceback.format_exc())  # noqa: TRY400
-                self.close(CloseCode.INTERNAL_ERROR)
-            self._send_answers()
+        if self._websocket.state is not State.OPEN:
+            self._ignored_bytes += len(data)
+            if self._ignored_bytes > IGNORED_BYTES:
+                self._transport.pause_reading()
+            return
+        self._unparsed += data
+        if self._next_turn is None:
+            self._parse()
+        if self._unparsed:
+            self._read_or_not()
+
+    def _parse_on(self) -> None:
+        self._next_turn = None
+        self._parse()
+        self._read_or_not()
+
+    def _parse(self) -> None:
+        """Takes a piece apart; the rest is for the next turns of the loop."""
+        piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
+        self._websocket.receive_data(piece)
+        try:
+            for frame in self._websocket.events_received():
+                assert isinstance(frame, Frame)
+                self._take(frame)
+        except Exception:
+            logger.error("websocket_failed", traceback=traceback.format_exc())  # noqa: TRY400
+            self.close(CloseCode.INTERNAL_ERROR)
+        self._send_answers()
 
     def eof_received(self) -> None:
         self._wait_for_close(CLOSE_WAIT_S)  # what is still to be written may never be read
@@ -148,28 +173,33 @@ class WebSocketProtocol(asyncio.Protocol):
         self._wait_for_close(STOP_WAIT_S)
 
     def close(self, code: CloseCode) -> None:
-        """Begins the closing handshake. Nothing is sent after, and what is received is ignored."""
+        """Closes it: nothing is sent after that, and what is received is ignored (RFC 6455, 7.1.7)."""
         if self._websocket.state is not State.OPEN:
             return
-        if self._connection is not None:
-            self._connection.on_closing()
-        if code is CloseCode.INVALID_TEXT:
-            self._websocket.fail(code, code.reason)
-        else:
-            self._websocket.send_close(code, code.reason)
+        self._websocket.fail(code, code.reason)
         self._send_answers()
-        self._read_or_not()  # there may be an answer
-        self._wait_for_close(CLOSE_WAIT_S)
 
     def _read_or_not(self) -> None:
-        """Reads no faster than what is read can be served; to the end, once the connection is closing."""
-        if self._transport.is_closing() or self._connection is None:
+        """Reads no faster than what is read can be served."""
+        if (
+            self._transport.is_closing()
+            or self._connection is None
+            or self._websocket.state is not State.OPEN
+        ):
             return
-        is_open = self._websocket.state is State.OPEN
-        if is_open and (self._is_paused or self._connection.is_backed_up):
+        must_wait = self._is_paused or self._connection.is_backed_up
+        if must_wait or self._unparsed:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+        if self._unparsed and not must_wait and self._next_turn is None:
+            self._next_turn = asyncio.get_running_loop().call_soon(self._parse_on)
+
+    def _forget_unparsed(self) -> None:
+        self._unparsed = b""
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
 
     # ---- frames
 
@@ -209,12 +239,18 @@ class WebSocketProtocol(asyncio.Protocol):
                 return
             if answer:
                 self._transport.write(answer)
-                continue
-            if self._connection is not None:
-                self._connection.on_closing()
-            # Half of the connection only: closed whole, it could be reset before our close frame is read.
-            self._transport.write_eof()
-            self._wait_for_close(CLOSE_WAIT_S)
+            else:
+                self._end()
+
+    def _end(self) -> None:
+        """Our close is sent. What the client does to that is not looked at, but it may take its time."""
+        if self._connection is not None:
+            self._connection.on_closing()
+        self._forget_unparsed()
+        # Half of the connection only: closed whole, it could be reset before our close frame is read.
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._wait_for_close(CLOSE_WAIT_S)
 
     def _wait_for_close(self, wait_s: float) -> None:
         if self._close_timer is not None:
