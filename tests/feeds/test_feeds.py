@@ -1,13 +1,15 @@
 """What holds for all streams: what is remembered and for how long, and what happens after an error."""
 
 import random
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from tests.feeds.follower import Follower
 from tests.feeds.venue import FedExchange
 
 from exchange.feeds import feeds as feeds_module
-from exchange.feeds.errors import FeedsOverrun, FeedUnavailable
+from exchange.feeds.errors import FeedsOverrun, FeedUnavailable, FoldFailed
 from exchange.feeds.feeds import Feeds
 from exchange.feeds.keys import PRIVATE_CHANNELS, Channel, TopicKey
 from exchange.sequencer.row import Committed
@@ -141,12 +143,81 @@ async def test_batches_that_nobody_drains_are_dropped_and_that_is_told(
     follower.check_orders(venue.view)
 
 
+def commit_what_fails(venue: FedExchange) -> None:
+    """The next time that somebody takes it in."""
+
+    def fail_once(_: object) -> None:
+        del venue.feeds._accounts._folds[type(None)]
+        raise ZeroDivisionError
+
+    venue.feeds.committed(Committed(1, 1, 0, [[None]]))  # type: ignore[list-item]
+    venue.feeds._accounts._folds[type(None)] = fail_once
+
+
+FOLLOWED = TopicKey(Channel.BOOK, 1), TopicKey(Channel.ORDERS, account_id=ALICE)
+NOT_FOLLOWED = [key for key in ALL if key not in FOLLOWED]
+
+
+async def all_that_takes_in(venue: FedExchange) -> list[Callable[[], Awaitable[object]]]:
+    """Whatever needs everything that was committed."""
+    topics = [await venue.feeds.open(key) for key in FOLLOWED]
+
+    def later(call: Callable[..., object], *given: object) -> Callable[[], Awaitable[object]]:
+        async def run() -> object:
+            return call(*given)
+
+        return run
+
+    return [
+        later(venue.feeds.drain),
+        later(venue.feeds.advance),
+        *(later(topic.snapshot) for topic in topics),
+        *(later(topic.since, 0) for topic in topics),
+        *(partial(venue.feeds.open, key) for key in NOT_FOLLOWED),
+    ]
+
+
+@pytest.mark.parametrize("first", range(6 + len(NOT_FOLLOWED)))
+async def test_whoever_meets_a_failure_all_have_to_begin_anew(first: int) -> None:
+    """The rest of the batch is lost: nobody is given what follows it as if nothing were missing."""
+    venue = FedExchange(1)
+    asked = await all_that_takes_in(venue)
+    commit_what_fails(venue)
+    venue.run(100)
+    venue.feeds.woken.clear()
+    with pytest.raises(ZeroDivisionError):
+        await asked[first]()
+    assert venue.feeds.woken.is_set(), "the hub hears of it"
+    venue.run(100)
+    for ask in [*asked, *(partial(venue.feeds.open, key) for key in FOLLOWED)]:
+        with pytest.raises(FoldFailed) as caught:
+            await ask()
+        assert type(caught.value.__cause__) is ZeroDivisionError
+    venue.feeds.reset()
+    assert venue.feeds.drain() == []
+    for key in ALL:
+        assert (await venue.feeds.open(key)).snapshot().seq == venue.view.seq
+
+
+async def test_a_flush_that_fails_is_a_failure_too() -> None:
+    venue = FedExchange(1)
+    topic = await venue.feeds.open(TopicKey(Channel.BOOK, 1))
+    topic.change = lambda *_: 1 // 0  # type: ignore[attr-defined]
+    depth = venue.view.depth(1, None)
+    while venue.view.depth(1, None) == depth:
+        venue.run(1)
+    with pytest.raises(ZeroDivisionError):
+        topic.since(topic.seq)
+    del topic.change  # type: ignore[attr-defined]
+    with pytest.raises(FoldFailed):  # what the view said had changed is gone
+        venue.feeds.drain()
+
+
 async def test_after_a_failure_all_streams_begin_anew_from_the_view() -> None:
     venue = FedExchange(1)
     old = [await venue.feeds.open(key) for key in ALL]
     venue.run(300)
-    venue.feeds.committed(Committed(1, 1, 0, [[None]]))  # type: ignore[list-item]
-    venue.feeds._accounts._folds[type(None)] = lambda event: 1 // 0
+    commit_what_fails(venue)
     with pytest.raises(ZeroDivisionError):
         venue.feeds.drain()
     venue.feeds.reset()

@@ -16,8 +16,19 @@ class FeedUnavailable(FeedsError):
         super().__init__(f"{key.channel} can not begin now: {reason}")
 
 
-class FeedsOverrun(FeedsError):
-    """So much was committed without being drained that it was dropped; only `Feeds.reset` helps."""
+class FeedsBroken(FeedsError):
+    """Something committed was not taken in, and nobody can be told what: only `Feeds.reset` helps."""
+
+
+class FeedsOverrun(FeedsBroken):
+    """So much was committed without being drained that it was dropped."""
 
     def __init__(self) -> None:
         super().__init__("committed batches were dropped, because nobody drained them")
+
+
+class FoldFailed(FeedsBroken):
+    """An earlier call raised, while it took in what was committed: the cause. That is a bug."""
+
+    def __init__(self) -> None:
+        super().__init__("not everything that was committed has been taken in")

@@ -10,19 +10,22 @@ sockets (the hub) does this, all in one loop:
     open, close, `Topic.snapshot`, `Topic.since`  for its subscribers
     expire     about every second: forgets topics that nobody has wanted for a while
 
-Should one of these fail, that is a bug: `reset` drops all topics, and subscribers have to open theirs anew.
-The engine is never concerned.
+Should taking in fail, whoever asked for it, that is a bug, and something is missing of which nobody knows.
+From then on everything that would have to take in more raises FeedsBroken, and `woken` is set, so that the
+hub finds out: `reset` drops all topics, and subscribers have to open theirs anew. The engine is never
+concerned.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from exchange.core.events import Trade
 from exchange.feeds.accounts import AccountTopics
 from exchange.feeds.book import BboTopic, BookTopic
 from exchange.feeds.candles import CandlesTopic
-from exchange.feeds.errors import FeedsOverrun, FeedUnavailable
+from exchange.feeds.errors import FeedsOverrun, FeedUnavailable, FoldFailed
 from exchange.feeds.history import History, PastTrades, newest_trades
 from exchange.feeds.keys import Channel, TopicKey
 from exchange.feeds.market import MarketTopics
@@ -58,13 +61,15 @@ class Feeds:
 
     def __init__(self, view: CommittedView, history: History | None, horizon_ns: Callable[[], int]) -> None:
         self.woken = asyncio.Event()
-        """Set when something was committed; the hub clears it before it drains."""
+        """Set when `drain` has something to take in, or to raise; the hub clears it before it drains."""
         self._view = view
         self._history = history
         self._horizon_ns = horizon_ns
         self._beginning = asyncio.Lock()
         self._queue: deque[Committed] = deque()
         self._overrun = False
+        self._failure: BaseException | None = None
+        """What taking in has raised."""
         self._outgoing = Outgoing()
         self._topics: dict[TopicKey, Topic] = {}
         self._markets: dict[int, MarketTopics] = {}
@@ -85,24 +90,41 @@ class Feeds:
     def drain(self) -> Handed:
         """Takes in what was committed. Everything there is to send now, private updates above all.
 
-        Each topic's updates are in order, and are handed out once. Raises FeedsOverrun.
+        Each topic's updates are in order, and are handed out once. Raises FeedsBroken.
         """
-        self._fold()
+        self._take_in()
         return self._outgoing.take()
 
     def advance(self) -> Handed:
         """As `drain`, and one update for each public topic that changed, as of the view's seq."""
-        self._fold()
-        if self._markets:
-            horizon_ns = self._horizon_ns()
-            for market in self._markets.values():
-                market.flush(horizon_ns)
+        self._take_in(*self._markets.values())
         return self._outgoing.take()
 
-    def _fold(self) -> None:
-        """Brings everything that is folded to the view's seq."""
+    def _take_in(self, *markets: MarketTopics) -> None:
+        """Brings everything that is folded, and all topics of these markets, to the view's seq.
+
+        Raises FeedsBroken after a failure, until `reset`.
+        """
+        self._require_whole()
+        try:
+            self._fold()
+            if markets:
+                horizon_ns = self._horizon_ns()
+                for market in markets:
+                    market.flush(horizon_ns)
+        except BaseException as error:
+            self._failure = error
+            self.woken.set()
+            raise
+
+    def _require_whole(self) -> None:
         if self._overrun:
             raise FeedsOverrun
+        if self._failure is not None:
+            raise FoldFailed from self._failure
+
+    def _fold(self) -> None:
+        """Takes in what waits to be drained."""
         accounts = self._accounts
         while self._queue:
             batch = self._queue.popleft()
@@ -128,8 +150,9 @@ class Feeds:
     async def open(self, key: TopicKey) -> Topic:
         """The topic, for one subscriber more. Its market or account must exist.
 
-        Raises FeedUnavailable, FeedsOverrun.
+        Raises FeedUnavailable, FeedsBroken.
         """
+        self._require_whole()
         topic = self._topics.get(key)
         if topic is None:
             topic = await self._begun(key)
@@ -158,6 +181,7 @@ class Feeds:
         """Begins anew from the view. All topics so far are dead: close none of them, open others."""
         self._queue.clear()
         self._overrun = False
+        self._failure = None
         self._outgoing.take()
         self._topics.clear()
         self._idle_since_s.clear()
@@ -180,7 +204,7 @@ class Feeds:
             del self._markets[topic.key.market_id]
 
     async def _begun(self, key: TopicKey) -> Topic:
-        """The topic, made unless somebody else has made it meanwhile. Raises FeedUnavailable."""
+        """The topic, made unless somebody else has made it meanwhile. Raises FeedUnavailable, FeedsBroken."""
         match key.channel:
             case Channel.TRADES:
                 past = None
@@ -203,16 +227,16 @@ class Feeds:
 
     def _new(self, key: TopicKey) -> Topic:
         """A new topic of the view's seq that needs nothing but the view."""
-        self._fold()
+        self._take_in()
         if key.is_private:
-            return self._accounts.make(key, self._outgoing, self._fold)
+            return self._accounts.make(key, self._outgoing, self._take_in)
         market = self._market(key.market_id)
         kind = BookTopic if key.channel is Channel.BOOK else BboTopic
         return market.add(kind(key, self._view, self._outgoing, self._settler(market)))
 
     def _trades(self, key: TopicKey, past: PastTrades | None) -> Topic:
         """A new topic that continues what was read, where that reaches to what is remembered."""
-        self._fold()
+        self._take_in()
         trades = self._recent.after(key.market_id, 0)
         if past is not None and past.seq >= self._recent.floor_seq:
             known = {trade.trade_id for trade in trades}
@@ -234,7 +258,7 @@ class Feeds:
         else:
             now_ms = self._horizon_ns() // 1_000_000
             kind, past = TickerTopic, await self._history.minutes(key, from_seq, now_ms)
-        self._fold()
+        self._take_in()
         if past.seq < self._recent.floor_seq:
             raise FeedUnavailable(key, "ClickHouse is too far behind")
         market = self._market(key.market_id)
@@ -248,12 +272,8 @@ class Feeds:
         market = self._markets.get(market_id)
         if market is None:
             market = self._markets[market_id] = MarketTopics(self._view, market_id)
-        market.flush(self._horizon_ns())
+        self._take_in(market)
         return market
 
     def _settler(self, market: MarketTopics) -> Callable[[], None]:
-        def settle() -> None:
-            self._fold()
-            market.flush(self._horizon_ns())
-
-        return settle
+        return partial(self._take_in, market)
