@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 from starlette.requests import Request
@@ -57,6 +58,13 @@ class HealthPart:
     check: Callable[[], Awaitable[str | Exception | None]]
 
 
+class AsOf(NamedTuple):
+    """What an answer depends on beside its question: which filling of the tables, and its `seq`."""
+
+    filling: int
+    seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class MarketData:
     """Where trades and candles are read, how far they are, and what was answered of them last."""
@@ -66,9 +74,9 @@ class MarketData:
     answers: SharedAnswers = field(default_factory=SharedAnswers)
 
     @property
-    def as_of(self) -> tuple[int, int]:
-        """What an answer depends on beside its question: which filling of the tables, and its `seq`."""
-        return (self.projection.fillings, self.projection.seq)
+    def as_of(self) -> AsOf:
+        """How far they are now."""
+        return AsOf(self.projection.fillings, self.projection.seq)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,21 @@
 """What all reads of ClickHouse share: how far it must be, what its silence is answered with, what is final.
 
 Trades and candles follow the journal at their own pace and nothing else waits for them; their `seq` says how
-far they are, and `min_seq` waits for them.
+far they are, and `min_seq` waits for them. When they are emptied, to be filled again, answers that were being
+read then are worth nothing: each notes as of what it is, before its first read, and is given up if it is of
+another filling after its last.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exchange.edge.dependencies import Edge, MarketData
+from exchange.edge.dependencies import AsOf, Edge, MarketData
 from exchange.edge.errors import unavailable
 from exchange.edge.reads import require_projected
 from exchange.stores.errors import ClickHouseError
 
 NOT_AVAILABLE = "market data is not available now; trading goes on"
+FILLED_AGAIN = "market data is being made again from the journal; trading goes on"
 
 
 async def require_market_data(edge: Edge, min_seq: int | None) -> MarketData:
@@ -25,16 +28,21 @@ async def require_market_data(edge: Edge, min_seq: int | None) -> MarketData:
 
 
 @contextmanager
-def reading_clickhouse() -> Iterator[None]:
-    """Turns ClickHouse's failures into a Problem (unavailable)."""
+def reading_clickhouse(data: MarketData, as_of: AsOf) -> Iterator[None]:
+    """Around all reads of an answer that is as of this, noted before them.
+
+    Raises Problem (unavailable) when ClickHouse fails, or was emptied since.
+    """
     try:
         yield
     except (ClickHouseError, TimeoutError) as error:
         raise unavailable(detail=NOT_AVAILABLE) from error
+    if data.as_of.filling != as_of.filling:
+        raise unavailable(detail=FILLED_AGAIN)
 
 
 def is_final(data: MarketData, time_ms: int) -> bool:
-    """Whether no trade from before this time can be missing. Ask before reading.
+    """Whether no trade from before this time can be missing in what is read from now on.
 
     The times of batches never decrease, so all from before the newest one's are in.
     """

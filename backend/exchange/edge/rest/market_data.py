@@ -107,10 +107,10 @@ async def get_trades(request: Request, market: str, query: Annotated[TradesQuery
     as_of = data.as_of
 
     async def make() -> Prepared:
-        with reading_clickhouse():
+        with reading_clickhouse(data, as_of):
             page = await trades_page(
                 data.clickhouse,
-                as_of[1],
+                as_of.seq,
                 found.market_id,
                 before=before,
                 from_ms=query.from_ms,
@@ -138,10 +138,10 @@ async def get_candles(request: Request, market: str, query: Annotated[CandlesQue
 
     async def make() -> Prepared:
         closed = query.to_ms is not None and is_final(data, last_close_ms(interval, query.to_ms))
-        with reading_clickhouse():
+        with reading_clickhouse(data, as_of):
             read = await candles(
                 data.clickhouse,
-                as_of[1],
+                as_of.seq,
                 found.market_id,
                 interval,
                 from_ms=query.from_ms,

@@ -128,8 +128,9 @@ def change_bps(open_ticks: int, last_ticks: int) -> int:
 
 async def _read(edge: Edge, min_seq: int | None, market_ids: list[int]) -> Tickers:
     data = await require_market_data(edge, min_seq)
-    with reading_clickhouse():
-        return await tickers(data.clickhouse, data.projection.seq, market_ids, time_ms(edge.clock_ns()))
+    as_of = data.as_of
+    with reading_clickhouse(data, as_of):
+        return await tickers(data.clickhouse, as_of.seq, market_ids, time_ms(edge.clock_ns()))
 
 
 def _item(edge: Edge, market: Market, row: TickerRow | None) -> TickerItem:

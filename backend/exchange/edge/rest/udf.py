@@ -155,10 +155,10 @@ async def udf_history(request: Request, query: Annotated[HistoryQuery, Query()])
 
     async def make() -> Prepared:
         closed = is_final(data, last_close_ms(interval, to_ms))
-        with reading_clickhouse():
+        with reading_clickhouse(data, as_of):
             read = await candles(
                 data.clickhouse,
-                as_of[1],
+                as_of.seq,
                 market.market_id,
                 interval,
                 from_ms=from_ms,
@@ -169,7 +169,7 @@ async def udf_history(request: Request, query: Annotated[HistoryQuery, Query()])
             if read.items:
                 body = await _bars(data, market, read.items)
             else:
-                body = await _no_data(data, market, interval, from_ms)
+                body = await _no_data(data, as_of.seq, market, interval, from_ms, now_ms)
         return prepared(body, cache_control=FINAL if closed else REVALIDATE)
 
     asked = (market.market_id, interval, limit, from_ms, last_close_ms(interval, to_ms))
@@ -219,12 +219,14 @@ async def _bars(data: MarketData, market: Market, rows: list[CandleRow]) -> byte
     return msgspec.json.encode({"s": "ok", **lists})
 
 
-async def _no_data(data: MarketData, market: Market, interval: str, from_ms: int | None) -> bytes:
+async def _no_data(
+    data: MarketData, seq: int, market: Market, interval: str, from_ms: int | None, now_ms: int
+) -> bytes:
     """UdfNoData; with the time of the bar before the range, if there is one."""
     answer: dict[str, object] = {"s": "no_data"}
     if from_ms is not None:
         before = await candles(
-            data.clickhouse, data.projection.seq, market.market_id, interval, to_ms=from_ms, limit=1
+            data.clickhouse, seq, market.market_id, interval, to_ms=from_ms, limit=1
         )
         if before.items:
             answer["nextTime"] = before.items[0].open_ms // 1_000
