@@ -317,3 +317,12 @@ async def test_bars_have_the_form_of_the_model(market):
     assert len(response.json()["t"]) > 20
     nothing = await market.client.get("/v1/udf/history", params=params | {"symbol": "WBTC-USDC"})
     assert UdfNoData.model_validate_json(nothing.content, strict=True) == UdfNoData(s="no_data")
+
+
+async def test_the_next_time_of_a_gap_is_of_a_bar_that_is_shown(market, charts):
+    market.wall.now_ns += 40 * 86_400 * 10**9  # seconds are shown for 30 days, and are kept somewhat longer
+    to = market.wall.now_ms // 1_000
+    for resolution, is_shown in (("1S", False), ("1", True)):
+        answer = await charts.get("history", symbol="ETH-USDC", resolution=resolution, from_=to - 60, to=to)
+        assert answer["s"] == "no_data"
+        assert ("nextTime" in answer) == is_shown

@@ -226,7 +226,7 @@ async def _no_data(
     answer: dict[str, object] = {"s": "no_data"}
     if from_ms is not None:
         before = await candles(
-            data.clickhouse, seq, market.market_id, interval, to_ms=from_ms, limit=1
+            data.clickhouse, seq, market.market_id, interval, to_ms=from_ms, limit=1, now_ms=now_ms
         )
         if before.items:
             answer["nextTime"] = before.items[0].open_ms // 1_000
