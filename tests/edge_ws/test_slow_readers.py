@@ -297,16 +297,3 @@ async def test_a_message_over_64_kib_in_fragments_or_when_inflated_is_closed_wit
         assert (await client.closed())[0] == 1009
     async with streams.client(compression="deflate") as client:
         assert (await client.say(" " * 65_536))["code"] == "message_too_large"
-
-
-async def test_an_error_of_ours_closes_with_1011_and_the_streams_begin_anew(streams, monkeypatch):
-    trader = await streams.exchange.trader(USDC=10**10)
-    async with streams.client() as client:
-        await client.subscribe(**BOOK)
-        with monkeypatch.context() as broken:
-            broken.setattr(streams.exchange.feeds, "advance", lambda: 1 / 0)
-            assert await client.closed() == (1011, "internal_error")
-    async with streams.client() as client:
-        await client.subscribe(**BOOK)
-        await trader.order()
-        assert (await client.receive())["data"]["bids"] == [["3000", "1"]]

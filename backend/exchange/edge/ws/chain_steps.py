@@ -51,9 +51,9 @@ class StepsFanOut(FanOut):
             await self._read()
             items = self._under_way()
             changed = [item for key, item in items.items() if self._told_of(key) != item]
-            self._told = items
             if changed and self:
                 self._publish_steps(changed)
+            self._told = items
 
     def begin(self, subscription: Subscription, resume_seq: int | None) -> tuple[bool, int, list[Frames]]:
         resumed, seq, first = super().begin(subscription, resume_seq)

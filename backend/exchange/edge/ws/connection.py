@@ -14,8 +14,7 @@ the hub gives them what they have missed (`hub`, `fan_out`).
 import asyncio
 from collections import deque
 from collections.abc import Callable
-
-import structlog
+from contextlib import AbstractContextManager
 
 from exchange.edge.dependencies import Edge
 from exchange.edge.errors import problem_of, unavailable
@@ -46,8 +45,6 @@ from exchange.gateway.refusals import GatewayCode
 
 MAX_QUEUED = limits.REQUESTS_AT_ONCE
 """Requests that may wait behind one that is under way; with more nothing is read from the client."""
-
-logger = structlog.get_logger(__name__)
 
 
 class Connection:
@@ -130,9 +127,11 @@ class Connection:
         """The transport is gone, however it went."""
         self.on_closing()
         self._queue.clear()
-        for subject in list(self._subscriptions):
-            self._end(subject)
-        self._hub.remove(self)
+        try:
+            for subject in list(self._subscriptions):
+                self._end(subject)
+        finally:
+            self._hub.remove(self)
 
     def on_text(self, raw: bytes) -> None:
         """A whole message."""
@@ -164,10 +163,15 @@ class Connection:
 
     def on_writable(self) -> None:
         """It can be written to again."""
-        if self.behind:
-            self._hub.serve_soon(self)
-        if not self._is_serving:
-            self._serve_queue()
+        with self.containing():
+            if self.behind:
+                self._hub.serve_soon(self)
+            if not self._is_serving:
+                self._serve_queue()
+
+    def containing(self) -> AbstractContextManager[None]:
+        """For what is done for this connection: an error of ours in there closes it with 1011."""
+        return self._hub.containing(self)
 
     @property
     def is_backed_up(self) -> bool:
@@ -252,7 +256,7 @@ class Connection:
                     self._unsubscribe(request)
                 case (Subscribe() | Authenticate()) as request:
                     self._is_serving = True
-                    self._hub.start(self._serve(request))
+                    self._hub.start(self, self._serve(request))
                     return
 
     async def _serve(self, request: Subscribe | Authenticate) -> None:
@@ -265,10 +269,8 @@ class Connection:
         except Exception as error:
             problem = _problem_of(error)
             if problem is None:
-                logger.exception("websocket_request_failed")
-                self.cut(CloseCode.INTERNAL_ERROR)
-            else:
-                self._say(messages.error(problem, request.id))
+                raise
+            self._say(messages.error(problem, request.id))
         finally:
             self._is_serving = False
         self._serve_queue()

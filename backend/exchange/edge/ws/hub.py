@@ -9,14 +9,16 @@
     once a second             what the chain says of deposits and withdrawals, where somebody asks for it
     a session was ended       its private streams end in the same moment (`Sessions`)
 
-An error in here is a bug. It is logged, all connections are closed with 1011, and the feeds begin anew; the
-engine and the rest of the edge go on.
+An error of ours is a bug. Where it concerns one connection, that is closed with 1011 (`containing`); where
+it may concern all, all are, and the feeds begin anew. Either is logged; the engine and the rest of the edge
+go on.
 """
 
 import asyncio
 import time
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import asyncpg
@@ -101,12 +103,31 @@ class Hub:
             if self._flush_timer is not None:
                 self._flush_timer.cancel()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a request that has to wait for something. It must not raise."""
+    def start(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a request of the client that has to wait for something."""
         if self._tasks is None:
             work.close()
         else:
-            self._tasks.create_task(work)
+            self._tasks.create_task(self._work_for(client, work))
+
+    async def _work_for(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
+        with self.containing(client):
+            await work
+
+    @contextmanager
+    def containing(self, client: Client) -> Iterator[None]:
+        """For what is done for one client: an error of ours in there closes its connection, and no other."""
+        try:
+            yield
+        except Exception:
+            logger.error("websocket_failed", traceback=traceback.format_exc())  # noqa: TRY400
+            self._cut(client)
+
+    def _cut(self, client: Client) -> None:
+        try:
+            client.cut(CloseCode.INTERNAL_ERROR)
+        except Exception:  # it is left to its own end
+            logger.error("websocket_not_closed", traceback=traceback.format_exc())  # noqa: TRY400
 
     # ---- connections
 
@@ -152,11 +173,8 @@ class Hub:
 
     def _session_ended(self, credential: bytes) -> None:
         for client in list(self._by_credential.get(credential, ())):
-            try:
+            with self.containing(client):  # it must not keep the session from being ended
                 client.sign_out(Problem(GatewayCode.SESSION_INVALID, "this session was ended; sign in again"))
-            except Exception:  # it must not keep the session from being ended
-                logger.error("sign_out_failed", traceback=traceback.format_exc())  # noqa: TRY400
-                client.cut(CloseCode.INTERNAL_ERROR)
 
     # ---- what is followed
 
@@ -243,9 +261,12 @@ class Hub:
         logger.error("streams_failed", traceback=traceback.format_exc())
         self._fan_outs.clear()
         self._to_serve.clear()
-        self._feeds.reset()
+        try:
+            self._feeds.reset()
+        except Exception:  # it is tried again by the next who meets what is wrong
+            logger.error("feeds_not_reset", traceback=traceback.format_exc())  # noqa: TRY400
         for client in list(self._clients):
-            client.cut(CloseCode.INTERNAL_ERROR)
+            self._cut(client)
 
     # ---- by the clock
 
@@ -276,7 +297,8 @@ class Hub:
                         logger.warning("chain_steps_not_read", error=repr(error))
                         break  # the others would fare no better
                     except Exception:
-                        logger.error("chain_steps_failed", traceback=traceback.format_exc())  # noqa: TRY400
+                        self._begin_anew()
+                        break
 
 
 _KINDS: dict[Channel, type[FanOut]] = {

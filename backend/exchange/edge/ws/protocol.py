@@ -16,10 +16,8 @@ we send does not go through it, because it is framed once for everybody (`frames
 
 import asyncio
 import socket
-import traceback
 from typing import Any
 
-import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
@@ -46,8 +44,6 @@ UNSENT_BYTES = 64 * 1024
 CLOSE_WAIT_S = 5.0
 STOP_WAIT_S = 2.0
 _CONTROL = frozenset({Opcode.PING, Opcode.PONG})
-
-logger = structlog.get_logger(__name__)
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -108,15 +104,13 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _parse(self) -> None:
         """Takes a piece apart; the rest is for the next turns of the loop."""
+        assert self._connection is not None
         piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
         self._websocket.receive_data(piece)
-        try:
+        with self._connection.containing():
             for frame in self._websocket.events_received():
                 assert isinstance(frame, Frame)
                 self._take(frame)
-        except Exception:
-            logger.error("websocket_failed", traceback=traceback.format_exc())  # noqa: TRY400
-            self.close(CloseCode.INTERNAL_ERROR)
         self._send_answers()
 
     def eof_received(self) -> None:
