@@ -1,4 +1,4 @@
-"""What is answered while ClickHouse is emptied and filled again from the journal, as operators may have it."""
+"""What is answered while ClickHouse is emptied and filled again, as an operator may have it done."""
 
 import asyncio
 import random

@@ -149,9 +149,22 @@ class RebuildWatch:
 
 
 async def _count_candles(clickhouse: ClickHouse) -> int:
-    """Of all intervals but a second, whose candles expire, and of all markets. Raises ClickHouseError."""
-    [(count,)] = await clickhouse.query(
-        "SELECT count() FROM (SELECT 1 FROM candles GROUP BY market_id, interval_s, open_s)",
-        timeout_s=COUNT_TIMEOUT_S,
+    """Of all intervals but a second, whose candles expire, and of all markets. Raises ClickHouseError.
+
+    Market by market, in turn with the blocks that are inserted: of all at once there may be too many to count
+    in time, and a crowd that reads may leave no room on the other threads.
+    """
+    count = 0
+    markets = await clickhouse.query(
+        "SELECT DISTINCT market_id FROM candles", timeout_s=COUNT_TIMEOUT_S, for_writer=True
     )
-    return int(count)
+    for (market_id,) in markets:
+        [(of_market,)] = await clickhouse.query(
+            "SELECT count() FROM"
+            " (SELECT 1 FROM candles WHERE market_id = {market:UInt32} GROUP BY interval_s, open_s)",
+            {"market": market_id},
+            timeout_s=COUNT_TIMEOUT_S,
+            for_writer=True,
+        )
+        count += of_market
+    return count
