@@ -8,7 +8,9 @@ from tests.edge.harness import running_exchange, served
 from tests.edge_ws.speaking import Streams
 
 from exchange.edge.app import create_app
+from exchange.feeds import feeds as feeds_module
 from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.errors import ClickHouseBusy
 
 MARKET = "ETH-USDC"
 
@@ -57,6 +59,25 @@ async def test_trades_tickers_and_candles_go_on_from_what_rest_has(charted):
     assert latest["candles"]["data"] == [rest[-1] | {"closed": False}]
     rest = (await buyer.get(f"/v1/markets/{MARKET}/ticker", min_seq=seq)).json()
     assert latest["ticker"]["data"] == {name: value for name, value in rest.items() if name != "seq"}
+
+
+async def test_trades_from_before_a_restart_are_told_as_soon_as_clickhouse_is_back(charted, monkeypatch):
+    """Also while the snapshot without them is kept for others."""
+    monkeypatch.setattr(feeds_module, "PAST_RETRY_S", 0.0)
+    exchange = charted.exchange
+    buyer, seller = await exchange.trader(USDC=10**12), await exchange.trader(ETH=10**20)
+    seq = await trade(charted, buyer, seller, "3000", "1")
+    rest = (await buyer.get(f"/v1/markets/{MARKET}/trades", min_seq=seq)).json()["items"]
+    exchange.feeds.reset()  # no trade in memory, as after a start
+
+    async def busy(*_, **__):
+        raise ClickHouseBusy(1)
+
+    async with charted.client() as early, charted.client() as late:
+        with monkeypatch.context() as away:
+            away.setattr(exchange.edge.market_data.clickhouse, "query", busy)
+            assert (await early.subscribe(channel="trades", market=MARKET))["data"] == []
+        assert (await late.subscribe(channel="trades", market=MARKET))["data"] == rest
 
 
 async def test_without_clickhouse_candles_can_not_begin_and_all_else_can(streams):

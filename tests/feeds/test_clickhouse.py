@@ -22,7 +22,7 @@ from exchange.projections.tickers import tickers
 from exchange.projections.trades import trades_page
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.row import Committed
-from exchange.stores.clickhouse import ClickHouse
+from exchange.stores.clickhouse import MAX_WAITING, READERS, ClickHouse
 
 CANDLES = [TopicKey(Channel.CANDLES, 1, interval) for interval in INTERVALS_S]
 TICKER, TRADES = TopicKey(Channel.TICKER, 1), TopicKey(Channel.TRADES, 1)
@@ -120,6 +120,21 @@ async def test_a_clickhouse_that_is_behind_or_being_emptied_begins_no_stream(
         assert await projection.reached(exchange.view.seq, 20)
         for key in (CANDLES[0], TICKER):
             assert await exchange.feeds.open(key)
+
+
+async def test_a_crowd_that_comes_at_once_begins_with_the_trades_in_clickhouse(
+    pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
+) -> None:
+    """More than may wait for ClickHouse."""
+    async with running(projection_of(pool, journaled, clickhouse)) as projection:
+        await journaled.random_batches(3, batches=20)
+        exchange = FedJournal(journaled, clickhouse, projection)
+        opened = [exchange.feeds.open(TRADES) for _ in range(READERS * MAX_WAITING + 10)]
+        [topic] = set(await asyncio.gather(*opened))
+        page = await trades_page(clickhouse, exchange.view.seq, 1, limit=50)
+        found = [as_tuple(trade) for trade in topic.snapshot().data.trades]  # type: ignore[union-attr]
+        assert found == [as_tuple(row) for row in page.items[::-1]]
+        assert found
 
 
 @pytest.mark.parametrize("key", [CANDLES[1], TICKER], ids=["candles", "ticker"])

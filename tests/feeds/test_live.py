@@ -8,8 +8,8 @@ from tests.feeds.follower import Follower
 from tests.feeds.venue import SECOND_NS, FedExchange, candles_of, ticker_of
 
 from exchange.feeds import feeds as feeds_module
-from exchange.feeds import history as history_module
 from exchange.feeds.errors import FeedUnavailable
+from exchange.feeds.feeds import Feeds
 from exchange.feeds.keys import Channel, TopicKey
 from exchange.feeds.trades import RecentTrades, TradesTopic
 from exchange.feeds.updates import CandlesData, TickerData
@@ -354,19 +354,114 @@ async def test_trades_begin_with_those_in_memory_when_clickhouse_is_away() -> No
     assert topic.snapshot().data.trades == tuple(venue.of_market(1)[-50:])  # type: ignore[union-attr]
 
 
-async def test_many_who_ask_at_once_share_one_read() -> None:
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h"), TRADES], ids=["ticker", "candles", "trades"])
+async def test_many_who_ask_at_once_share_one_read(key: TopicKey) -> None:
     venue = FedExchange(4)
     venue.run(300)
-    topics = await asyncio.gather(*(venue.feeds.open(TICKER) for _ in range(50)))
+    topics = await asyncio.gather(*(venue.feeds.open(key) for _ in range(50)))
     assert len(set(topics)) == 1
     assert (topics[0].subscribers, venue.history.reads) == (50, 1)
+
+
+def restarted(venue: FedExchange) -> Feeds:
+    """Feeds that remember nothing of what was before."""
+    venue.feeds = Feeds(venue.view, venue.history, lambda: venue.traffic.time_ns)
+    return venue.feeds
+
+
+@pytest.mark.parametrize("commands", [0, 30, 90])
+async def test_trades_that_began_without_a_past_get_it_once_clickhouse_is_back(
+    monkeypatch: pytest.MonkeyPatch, commands: int
+) -> None:
+    monkeypatch.setattr(feeds_module, "PAST_RETRY_S", 0.0)
+    venue = FedExchange(4)
+    venue.run(500)
+    feeds = restarted(venue)
+    began = venue.view.seq
+    venue.history.is_away = True
+    early = Follower(await feeds.open(TRADES))
+    early.begin()
+    assert early.trades == []
+    venue.run(commands)
+    for _, updates in feeds.advance():
+        for update in updates:
+            early.offer(update)
+    since = [trade for trade in venue.of_market(1) if trade.seq > began]
+    assert len(since) < 50
+    assert early.trades == since
+    venue.history.is_away = False
+    again = Follower(await feeds.open(TRADES))
+    assert again.topic is early.topic
+    again.begin()
+    assert again.trades[-50:] == venue.of_market(1)[-50:]
+    reads = venue.history.reads
+    assert await feeds.open(TRADES) is again.topic
+    assert venue.history.reads == reads
+    venue.run(200)
+    for _, updates in feeds.advance():
+        for update in updates:
+            early.offer(update)
+            again.offer(update)
+    assert early.trades == [trade for trade in venue.of_market(1) if trade.seq > began]
+    [merged] = again.topic.since(began) or []
+    assert merged.data.trades == tuple(early.trades)  # type: ignore[union-attr]
+    again.begin()
+    assert again.trades == venue.of_market(1)[-50:]
+
+
+async def test_who_comes_soon_after_a_failed_read_does_not_wait_for_another() -> None:
+    venue = FedExchange(4)
+    venue.run(300)
+    feeds = restarted(venue)
+    venue.history.is_away = True
+    topic = await feeds.open(TRADES)
+    venue.history.is_stuck = True
+    assert await feeds.open(TRADES) is topic
+    assert venue.history.reads == 1
+
+
+async def test_trades_need_no_older_ones_once_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds_module, "PAST_RETRY_S", 0.0)
+    venue = FedExchange(4)
+    feeds = restarted(venue)
+    venue.history.is_away = True
+    topic = await feeds.open(TRADES)
+    while len(venue.of_market(1)) < 60:
+        venue.run(10)
+    feeds.advance()
+    venue.history.is_away = False
+    assert await feeds.open(TRADES) is topic
+    assert venue.history.reads == 1
+
+
+async def test_a_stream_of_trades_that_ends_while_its_past_is_read_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeds_module, "PAST_RETRY_S", 0.0)
+    venue = FedExchange(4)
+    venue.run(300)
+    feeds = restarted(venue)
+    venue.history.is_away = True
+    topic = await feeds.open(TRADES)
+    feeds.close(topic)
+    venue.history.is_away = False
+
+    def it_expires() -> None:
+        feeds.expire(0.0)
+        feeds.expire(1_000.0)
+
+    venue.history.meanwhile = it_expires
+    follower = Follower(await feeds.open(TRADES))
+    assert follower.topic is not topic
+    follower.begin()
+    assert follower.trades == venue.of_market(1)[-50:]
 
 
 async def test_a_clickhouse_that_never_answers_keeps_nobody_waiting_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(feeds_module, "BEGIN_TIMEOUT_S", 0.01)
-    monkeypatch.setattr(history_module, "FOLLOW_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(feeds_module, "PAST_TIMEOUT_S", 0.01)
     venue = FedExchange(4)
     venue.run(300)
     venue.history.is_stuck = True

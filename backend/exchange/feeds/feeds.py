@@ -26,7 +26,7 @@ from exchange.feeds.accounts import AccountTopics
 from exchange.feeds.book import BboTopic, BookTopic
 from exchange.feeds.candles import CandlesTopic
 from exchange.feeds.errors import FeedsOverrun, FeedUnavailable, FoldFailed
-from exchange.feeds.history import History, PastTrades, newest_trades
+from exchange.feeds.history import History, PastTrades
 from exchange.feeds.keys import Channel, TopicKey
 from exchange.feeds.market import MarketTopics
 from exchange.feeds.message_log import Memory
@@ -45,6 +45,11 @@ PRIVATE_KEPT_S = 120.0
 
 MAX_IDLE = 10_000
 """Topics without subscribers; beyond that the oldest are forgotten at once."""
+
+PAST_TIMEOUT_S = 2.0
+"""How long trades may take to be read; without those before its time a stream of them begins all the same."""
+PAST_RETRY_S = 5.0
+"""So long after a failure the next subscriber need not wait for the same."""
 
 BEGIN_TIMEOUT_S = 10.0
 """How long a topic may take to read what it continues, and to wait for others that do."""
@@ -154,7 +159,7 @@ class Feeds:
         """
         self._require_whole()
         topic = self._topics.get(key)
-        if topic is None:
+        if topic is None or self._wants_past(topic):
             topic = await self._begun(key)
         topic.subscribers += 1
         self._idle_since_s.pop(topic, None)
@@ -207,10 +212,7 @@ class Feeds:
         """The topic, made unless somebody else has made it meanwhile. Raises FeedUnavailable, FeedsBroken."""
         match key.channel:
             case Channel.TRADES:
-                past = None
-                if self._history is not None:
-                    past = await newest_trades(self._history, key, self._recent.floor_seq)
-                return self._topics.get(key) or self._add(self._trades(key, past))
+                return await self._trades(key)
             case Channel.CANDLES | Channel.TICKER:
                 try:
                     # One after the other, for ClickHouse does one at a time.
@@ -227,25 +229,48 @@ class Feeds:
 
     def _new(self, key: TopicKey) -> Topic:
         """A new topic of the view's seq that needs nothing but the view."""
-        self._take_in()
         if key.is_private:
+            self._take_in()
             return self._accounts.make(key, self._outgoing, self._take_in)
-        market = self._market(key.market_id)
+        market, settle = self._settled(key.market_id)
         kind = BookTopic if key.channel is Channel.BOOK else BboTopic
-        return market.add(kind(key, self._view, self._outgoing, self._settler(market)))
+        return market.add(kind(key, self._view, self._outgoing, settle))
 
-    def _trades(self, key: TopicKey, past: PastTrades | None) -> Topic:
-        """A new topic that continues what was read, where that reaches to what is remembered."""
-        self._take_in()
-        trades = self._recent.after(key.market_id, 0)
-        if past is not None and past.seq >= self._recent.floor_seq:
-            known = {trade.trade_id for trade in trades}
-            # ClickHouse may have what is not released here yet: that comes by itself.
-            older = [trade for trade in past.trades if trade.seq <= self._view.seq]
-            trades = [trade for trade in older if trade.trade_id not in known] + trades
-        market = self._market(key.market_id)
-        settle = self._settler(market)
-        return market.add(TradesTopic(key, self._view, self._outgoing, settle, trades))
+    def _wants_past(self, topic: Topic) -> bool:
+        """Whether trades of before its time are to be read for it."""
+        if self._history is None or not isinstance(topic, TradesTopic):
+            return False
+        return topic.lacks_past and topic.past_due_s <= asyncio.get_running_loop().time()
+
+    async def _trades(self, key: TopicKey) -> Topic:
+        """The topic of the market's trades: in any case it has those in memory, if need be no older ones."""
+        if self._history is None:
+            return self._with_past(key, None)
+        try:
+            async with asyncio.timeout(PAST_TIMEOUT_S), self._beginning:
+                topic, from_seq = self._topics.get(key), self._recent.floor_seq
+                if isinstance(topic, TradesTopic):
+                    if not self._wants_past(topic):
+                        return topic
+                    from_seq = topic.past_seq
+                return self._with_past(key, await self._history.trades(key, from_seq))
+        except (FeedUnavailable, TimeoutError):
+            return self._with_past(key, None)
+
+    def _with_past(self, key: TopicKey, past: PastTrades | None) -> Topic:
+        """The topic, made unless there is one, with what was read, where that reaches to what it has."""
+        topic = self._topics.get(key)
+        if topic is None:
+            market, settle = self._settled(key.market_id)
+            trades, past_seq = self._recent.after(key.market_id, 0), self._recent.floor_seq
+            made = TradesTopic(key, self._view, self._outgoing, settle, trades, past_seq)
+            topic = self._add(market.add(made))
+        assert isinstance(topic, TradesTopic)
+        if past is not None and past.seq >= topic.past_seq:
+            topic.put_past(past.trades)
+        else:
+            topic.past_due_s = asyncio.get_running_loop().time() + PAST_RETRY_S
+        return topic
 
     async def _continued(self, key: TopicKey) -> Topic:
         """A new topic that continues candles in ClickHouse. Raises FeedUnavailable."""
@@ -261,19 +286,15 @@ class Feeds:
         self._take_in()
         if past.seq < self._recent.floor_seq:
             raise FeedUnavailable(key, "ClickHouse is too far behind")
-        market = self._market(key.market_id)
+        market, settle = self._settled(key.market_id)
         recent = self._recent.after(key.market_id, past.last_trade_id)
         horizon_ns = max(self._view.time_ns, self._horizon_ns())
-        settle = self._settler(market)
         return market.add(kind(key, self._view, self._outgoing, settle, past, recent, horizon_ns))
 
-    def _market(self, market_id: int) -> MarketTopics:
-        """The market's topics, and all that has happened is told to them."""
+    def _settled(self, market_id: int) -> tuple[MarketTopics, Callable[[], None]]:
+        """The market's topics, to which all that has happened is told, and what does that again."""
         market = self._markets.get(market_id)
         if market is None:
             market = self._markets[market_id] = MarketTopics(self._view, market_id)
         self._take_in(market)
-        return market
-
-    def _settler(self, market: MarketTopics) -> Callable[[], None]:
-        return partial(self._take_in, market)
+        return market, partial(self._take_in, market)

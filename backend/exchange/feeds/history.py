@@ -1,6 +1,5 @@
 """What streams continue from: the trades and candles in ClickHouse, and up to where it has them all."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -110,12 +109,3 @@ class ClickHouseHistory:
             raise FeedUnavailable(key, "ClickHouse does not answer") from error
         if projection.fillings != filling:
             raise FeedUnavailable(key, "ClickHouse is being filled again")
-
-
-async def newest_trades(history: History, key: TopicKey, from_seq: int) -> PastTrades | None:
-    """The trades that a stream of trades begins with; None when it has to do with those in memory."""
-    try:
-        async with asyncio.timeout(FOLLOW_TIMEOUT_S):
-            return await history.trades(key, from_seq)
-    except (FeedUnavailable, TimeoutError):
-        return None

@@ -49,6 +49,8 @@ class Topic(ABC):
         self.seq = view.seq
         """Of its newest update; of its beginning when there is none."""
         self.subscribers = 0
+        self.rewritten = 0
+        """How often a snapshot of one and the same seq has got more in it."""
         self._view = view
         self._outgoing = outgoing
         self._settle = settle

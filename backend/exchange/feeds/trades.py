@@ -66,14 +66,34 @@ class TradesTopic(Topic):
         outgoing: Outgoing,
         settle: Callable[[], None],
         trades: Iterable[PublicTrade],
+        past_seq: int,
     ) -> None:
-        """`trades` are the newest so far, oldest first."""
+        """`trades` are all after `past_seq`, oldest first."""
         super().__init__(key, view, outgoing, settle)
+        self.past_seq = past_seq
+        self.past_due_s = 0.0
+        """When it may be tried again to read those up to `past_seq`, by the loop's clock."""
+        self._has_past = False
         self._floor_seq = self.seq
         self._trades = deque(trades, maxlen=KEPT_TRADES)
         self._new: list[PublicTrade] = []
         self._last: Update | None = None
         self._time_ns = view.time_ns
+
+    @property
+    def lacks_past(self) -> bool:
+        """Whether snapshots could do with the trades up to `past_seq`, which have not been read yet."""
+        return not self._has_past and len(self._trades) < SNAPSHOT_TRADES
+
+    def put_past(self, trades: Iterable[PublicTrade]) -> None:
+        """Puts those up to `past_seq` before the others, oldest first; they are for snapshots only."""
+        if not self.lacks_past:
+            return
+        known = {trade.trade_id for trade in self._trades}
+        past = [trade for trade in trades if trade.seq <= self.past_seq and trade.trade_id not in known]
+        self._trades.extendleft(reversed(past))
+        self._has_past = True
+        self.rewritten += 1
 
     def take(self, trade: PublicTrade) -> None:
         self._new.append(trade)

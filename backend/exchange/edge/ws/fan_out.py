@@ -70,6 +70,8 @@ class FanOut:
         self._channel = subject.channel.value
         self._subscriptions: dict[Subscription, None] = {}
         self._snapshot: tuple[int, Frames] | None = None
+        self._snapshot_rewritten = 0
+        """`Topic.rewritten` when it was made."""
         self._snapshot_until_s = 0.0
 
     def __bool__(self) -> bool:
@@ -161,7 +163,9 @@ class FanOut:
 
     def _whole(self) -> tuple[int, list[Frames]]:
         """A snapshot, the updates since if it is not quite new, and the snapshot's seq."""
-        if self._snapshot is not None and time.monotonic() < self._snapshot_until_s:
+        rewritten, now_s = self.topic.rewritten, time.monotonic()
+        is_good = rewritten == self._snapshot_rewritten and now_s < self._snapshot_until_s
+        if self._snapshot is not None and is_good:
             seq, frames = self._snapshot
             updates = self.topic.since(seq)
             if updates is not None:
@@ -169,6 +173,7 @@ class FanOut:
         snapshot = self.topic.snapshot()
         frames = Frames([self._message(snapshot)])
         self._snapshot = (snapshot.seq, frames)
+        self._snapshot_rewritten = rewritten
         self._snapshot_until_s = time.monotonic() + SNAPSHOT_KEPT_S
         return snapshot.seq, [frames]
 
