@@ -25,7 +25,7 @@ from exchange.projections import blocks, trades
 from exchange.projections import clickhouse as projection_module
 from exchange.projections.candles import candles
 from exchange.projections.errors import CursorMoved
-from exchange.projections.trades import TradeTotals, trade_totals, trades_page
+from exchange.projections.trades import TradeTotals, trade_columns, trade_totals, trades_of, trades_page
 from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.errors import ClickHouseError
@@ -211,6 +211,28 @@ async def test_seconds_that_have_expired_are_not_missed(
         await caught_up(pool, journaled, clickhouse)
     assert logs == []
     await check(journaled, clickhouse)
+
+
+async def test_the_columns_of_a_large_block_are_not_made_in_one_turn_of_the_loop(
+    journaled: JournaledExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection_module, "TRADES_PER_PIECE", 1)
+    await journaled.random_batches(22, batches=60)
+    rows = [trades_of(row) for row in await journaled.tail.read_events(0)]
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    assert await projection_module.columns_in_pieces(rows) == trade_columns(rows)
+    counting.cancel()
+    pieces = sum(1 for row in rows if row.trades)  # a row is never cut
+    assert pieces > 10
+    assert turns >= pieces
 
 
 async def test_two_followers_do_not_write_a_trade_twice(
