@@ -139,6 +139,28 @@ async def test_one_who_follows_gets_what_comes_later_and_nothing_twice(exchange:
     assert (await trader.get("/v1/fills")).json()["resume_cursor"] is None
 
 
+async def test_one_who_follows_a_market_in_which_little_happens_gets_past_all_others(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.projections.page.MAX_LOOKED_AT", 2)
+    trader = await a_life(exchange)
+    for history in ("fills", "orders?status=all"):
+        params: dict[str, str] = {}
+        for _ in range(20):
+            path, filters = path_of(history)
+            answer = (await trader.get(path, market="WBTC-USDC", order="asc", **filters, **params)).json()
+            assert answer["items"] == []
+            if answer["next_cursor"] is None:
+                break
+            assert answer["resume_cursor"] == answer["next_cursor"]
+            params = {"cursor": answer["resume_cursor"]}
+        assert answer["next_cursor"] is None
+    placed = (await trader.order(market="WBTC-USDC", price="1", size="0.1")).json()
+    params["min_seq"] = str(placed["seq"])
+    answer = (await trader.get(path, market="WBTC-USDC", order="asc", **filters, **params)).json()
+    assert [item["order_id"] for item in answer["items"]] == [placed["order"]["order_id"]]
+
+
 async def test_a_cursor_of_another_listing_account_filter_or_order_is_refused(exchange: Exchange) -> None:
     trader, other = await a_life(exchange), await exchange.trader()
     cursors: dict[str, str] = {}

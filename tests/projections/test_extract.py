@@ -136,3 +136,20 @@ async def test_an_extract_of_nothing_has_no_page(pool: asyncpg.Pool, journaled: 
     await caught_up(pool, journaled)
     begun = await Extract.begin(pool, fills_of(999_999), from_ns=None, to_ns=None)
     assert (begun.seq, await rows_of(begun)) == (journaled.state.seq, [])
+
+
+async def test_an_extract_by_a_filter_has_all_that_meet_it(
+    pool: asyncpg.Pool, journaled: JournaledExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.projections.page.MAX_LOOKED_AT", 3)
+    await journaled.random_batches(37, batches=20)
+    await caught_up(pool, journaled)
+    for table in ("orders", "fills"):
+        await pool.execute(f"UPDATE {table} SET market_id = 1 + order_id % 5")
+    for select in (orders_of, fills_of):
+        everything = await whole(pool, select(FIRST_ACCOUNT), ascending=True)
+        for market_id in (1, 4, 9):
+            selection = select(FIRST_ACCOUNT, market_id=market_id)
+            begun = await Extract.begin(pool, selection, from_ns=None, to_ns=None)
+            assert await rows_of(begun) == [row for row in everything if row.market_id == market_id]
+            assert all(row.market_id == market_id for row in begun.changing.values())

@@ -156,13 +156,15 @@ ROWS = 100_000
 async def fill_tables(pool: asyncpg.Pool) -> None:
     """Many rows of many accounts, one each millisecond.
 
-    The first 5,000 are all of account 1002, of the others each fiftieth is of account 1001.
+    The first 5,000 are all of account 1002, of the others each fiftieth is of account 1001, whose orders have
+    ten fills each.
     """
     account = "CASE WHEN n <= 5000 THEN 1002 WHEN n % 50 = 0 THEN 1001 ELSE 2000 + n % 97 END"
     await pool.execute(
         f"""
-        INSERT INTO fills SELECT {account}, n, n, 0, n * 1000000, n % 5000, 1 + n % 20, 'maker', 'buy',
-            1, 1, 1, 1, 0 FROM generate_series(1, {ROWS}::BIGINT) AS n
+        INSERT INTO fills SELECT {account}, n, n, 0, n * 1000000,
+            CASE WHEN n % 50 = 0 THEN n - n % 500 ELSE n END, 1 + n % 20, 'maker', 'buy', 1, 1, 1, 1, 0
+        FROM generate_series(1, {ROWS}::BIGINT) AS n
         """
     )
     await pool.execute(
@@ -277,3 +279,86 @@ async def test_open_and_ended_orders_are_found_without_reading_the_others(pool: 
     page = await read_page(explained, orders_of(1001, status="ended"))  # type: ignore[arg-type]
     assert len(page.items) == 50
     assert sum(node.get("Rows Removed by Filter", 0) for node in nodes(explained.plan)) <= 5
+
+
+@pytest.mark.parametrize("plan_for", ["these", "any"])
+async def test_fills_of_an_order_are_looked_up(pool: asyncpg.Pool, plan_for: str) -> None:
+    await fill_tables(pool)
+    explained = Explained(pool, plan_for)
+    expected = list(range(50_000, 50_500, 50))
+    for span, ids in [
+        (Span(), expected[::-1]),
+        (Span(ascending=True), expected),
+        (Span(after=(50_100,), ascending=True), expected[3:]),
+        (Span(from_ns=50_060 * 10**6, to_ns=50_300 * 10**6, ascending=True), expected[2:6]),
+    ]:
+        page = await read_page(explained, fills_of(1001, order_id=50_000), span)  # type: ignore[arg-type]
+        assert [row.trade_id for row in page.items] == ids
+        assert page.next_key is None
+        assert any(node.get("Index Name") == "fills_of_order" for node in nodes(explained.plan))
+        assert blocks_read(explained.plan) < 150, span
+    for account_id, order_id, market_id in [(1002, 50_000, None), (1001, 2**62, None), (1001, 50_000, 7)]:
+        selection = fills_of(account_id, order_id=order_id, market_id=market_id)
+        page = await read_page(explained, selection)  # type: ignore[arg-type]
+        assert (page.items, page.next_key) == ([], None)
+        assert blocks_read(explained.plan) < 50
+
+
+@pytest.mark.parametrize("plan_for", ["these", "any"])
+async def test_a_page_of_a_filter_that_nothing_meets_looks_at_so_many_rows_only(
+    pool: asyncpg.Pool, plan_for: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.projections.page.MAX_LOOKED_AT", 200)
+    await fill_tables(pool)
+    await pool.execute("UPDATE fills SET account_id = 1001 WHERE trade_id > 5000")
+    await pool.execute("UPDATE orders SET account_id = 1001 WHERE order_id > 5000")
+    await pool.execute("VACUUM ANALYZE fills, orders")
+    explained = Explained(pool, plan_for)
+    selections: list[Selection[Any]] = [fills_of(1001, market_id=21)]
+    selections += [orders_of(1001, market_id=2, status=status) for status in ("all", "ended")]  # type: ignore[arg-type]
+    for selection in selections:
+        for ascending in (False, True):
+            page = await read_page(explained, selection, Span(ascending=ascending))  # type: ignore[arg-type]
+            assert page.items == []
+            assert page.next_key is not None
+            assert sum(node.get("Rows Removed by Filter", 0) for node in nodes(explained.plan)) < 300
+            assert blocks_read(explained.plan) < 1_000
+    assert await whole(pool, orders_of(1001, market_id=2, status="open")) == []
+
+
+@pytest.mark.parametrize("looked_at", [1, 2, 7, 36, 37, 38, 10**6])
+async def test_filtered_pages_have_exactly_the_rows_that_meet_the_filter(
+    pool: asyncpg.Pool, journaled: JournaledExchange, monkeypatch: pytest.MonkeyPatch, looked_at: int
+) -> None:
+    monkeypatch.setattr("exchange.projections.page.MAX_LOOKED_AT", looked_at)
+    await journaled.random_batches(5, batches=30)
+    await caught_up(pool, journaled)
+    for table in ("orders", "fills"):
+        await pool.execute(f"UPDATE {table} SET market_id = 1 + order_id % 5")
+    rng = random.Random(looked_at)
+    account_id = await busiest(pool, fills_of)
+    everything = {
+        select: await whole(pool, select(account_id), ascending=True) for select in (orders_of, fills_of)
+    }
+    markets = sorted({row.market_id for row in everything[fills_of]})
+    assert len(markets) > 3
+    for _ in range(20):
+        market_id = rng.choice([*markets, 999])
+        ascending = rng.random() < 0.5
+        select = rng.choice([orders_of, fills_of])
+        selection = select(account_id, market_id=market_id)  # type: ignore[operator]
+        times = [getattr(row, selection.time) for row in everything[select]]
+        from_ns, to_ns = rng.choice([(None, None), (times[len(times) // 3], times[-1]), (None, times[1])])
+        wanted = [
+            row
+            for row, time_ns in zip(everything[select], times, strict=True)
+            if row.market_id == market_id
+            and (from_ns is None or from_ns <= time_ns)
+            and (to_ns is None or time_ns < to_ns)
+        ]
+        found = await whole(pool, selection, from_ns=from_ns, to_ns=to_ns, ascending=ascending)
+        assert found == (wanted if ascending else wanted[::-1])
+    for order_id in {row.order_id for row in everything[fills_of]}:
+        wanted = [row for row in everything[fills_of] if row.order_id == order_id]
+        assert await whole(pool, fills_of(account_id, order_id=order_id), ascending=True) == wanted
+        assert await whole(pool, fills_of(account_id + 1, order_id=order_id)) == []

@@ -84,6 +84,8 @@ class Place(Generic[Row]):
 
     def resume_cursor(self, page: Page[Row]) -> str | None:
         """`resume_cursor` of the answer with this page."""
+        if page.next_key is not None:
+            return self.resume_after(page.next_key)
         return self.resume_after(self.selection.key_of(page.items[-1]) if page.items else None)
 
     def cursor_after(self, key: Key | None) -> str | None:

@@ -49,7 +49,7 @@ class Extract(Generic[Row]):
             pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            last = await read_page(connection, selection, Span(from_ns, to_ns), limit=1)
+            last = await read_page(connection, replace(selection, filters=()), Span(from_ns, to_ns), limit=1)
             changing: list[Row] = []
             if last.items and selection.changing is not None:
                 changing = await _changing(connection, selection, from_ns, to_ns)
@@ -67,7 +67,8 @@ class Extract(Generic[Row]):
             page = await read_page(self._pool, self._selection, span, limit=PAGE_ROWS)
             if page.seq < self.seq:
                 raise ReadTablesWentBack(self.seq, page.seq)
-            yield [self.changing.get(self._selection.key_of(row), row) for row in page.items]
+            if page.items:
+                yield [self.changing.get(self._selection.key_of(row), row) for row in page.items]
             if page.next_key is None:
                 return
             span = replace(span, after=page.next_key)

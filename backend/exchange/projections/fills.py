@@ -33,11 +33,13 @@ def fills_of(
     account_id: int, *, market_id: int | None = None, order_id: int | None = None
 ) -> Selection[FillRow]:
     """The account's fills. Key: (trade_id,); no account is on both sides of a trade."""
-    conditions = [
-        ("market_id = {}", market_id),
-        ("order_id = {}", order_id),
-    ]
-    return Selection(FillRow, "fills", ("trade_id",), "time_ns", account_id, conditions)
+    filters = [("market_id = {}", market_id)]
+    if order_id is None:
+        return Selection(FillRow, "fills", ("trade_id",), "time_ns", account_id, filters=filters)
+    # Whose order it is, is asked for once and not of each of its fills.
+    owned = [("(SELECT o.account_id FROM orders AS o WHERE o.order_id = {}) = {}", order_id, account_id)]
+    within = ("order_id", order_id)
+    return Selection(FillRow, "fills", ("trade_id",), "time_ns", account_id, owned, filters, within)
 
 
 class NewFills:

@@ -67,13 +67,19 @@ def orders_of(
 ) -> Selection[OrderRow]:
     """The account's orders. Key: (order_id,), so in the order in which they were accepted."""
     conditions = [
-        ("market_id = {}", market_id),
         # Written out, not a parameter: only so is the index of open orders sure to be used.
         ("status = 'open' AND {}", True if status == OPEN else None),
         ("status <> 'open' AND {}", True if status == "ended" else None),
     ]
     return Selection(
-        OrderRow, "orders", ("order_id",), "created_ns", account_id, conditions, changing="status = 'open'"
+        OrderRow,
+        "orders",
+        ("order_id",),
+        "created_ns",
+        account_id,
+        conditions,
+        filters=[("market_id = {}", market_id)],
+        changing="status = 'open'",
     )
 
 

@@ -11,6 +11,10 @@ from: some thirty look-ups, and no index on time that every row would have to be
 An account is asked for as a range from itself to itself, in the order (account, key). Said as an equality,
 Postgres may walk the table by its primary key instead until it has met enough rows of the account, which for
 one that was active only long ago is the whole table.
+
+A filter that few rows meet must not make one page read all of an account's millions. Such a page ends where
+so many rows were looked at: it is short, or empty, and there is a next one. An index for each filter would
+cost every fill and order for ever.
 """
 
 import asyncio
@@ -27,22 +31,25 @@ from exchange.stores.postgres import Connection
 
 MAX_LIMIT = 1_000
 READ_TIMEOUT_S = 5.0
+MAX_LOOKED_AT = 20_000
+"""Rows that one page looks at for those that meet its filters."""
 
 Row = TypeVar("Row")
 
 Key = tuple[int, ...]
 """Place of a row in its listing; what `next_key` gives and `Span.after` takes."""
 
-Conditions = Sequence[tuple[str, object]]
-"""SQL with `{}` for its parameter, and the parameter. A condition whose parameter is None is left out."""
+Conditions = Sequence[tuple[Any, ...]]
+"""SQL with `{}` for each parameter, and the parameters. A condition with one that is None is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection(Generic[Row]):
-    """Which rows of a table: those of one account that meet the conditions.
+    """Which rows of a table: those of one account that meet the conditions and the filters.
 
     The columns are the fields of `row_type`, in their order. `time` is a column that never decreases along
-    the first column of `key`. Names and conditions are ours, never input.
+    the first column of `key`. Names and conditions are ours, never input. Almost all rows meet the
+    conditions, or an index has those that do; of the filters nothing is known.
     """
 
     row_type: type[Row]
@@ -51,8 +58,17 @@ class Selection(Generic[Row]):
     time: str
     account_id: int
     conditions: Conditions = ()
+    filters: Conditions = ()
+    """Where there may be some, `key` is a single number."""
+    within: tuple[str, int] | None = None
+    """A column and its value, by which the rows are found in an index (column, key) instead of by account."""
     changing: str | None = None
     """SQL of the rows that may still change, of which one account has few. None: rows never change."""
+
+    @property
+    def group(self) -> tuple[str, int]:
+        """The first column of the index that the rows are read from, and what they all have in it."""
+        return self.within or ("account_id", self.account_id)
 
     def key_of(self, row: Row) -> Key:
         return tuple(getattr(row, name) for name in self.key)
@@ -78,7 +94,10 @@ WHOLE = Span()
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """`items` in the order that was asked for, as of `seq`. `next_key` is None on the last page."""
+    """`items` in the order that was asked for, as of `seq`. `next_key` is None on the last page.
+
+    There may be fewer than were asked for, even none, with a next page.
+    """
 
     seq: int
     items: list[Row]
@@ -101,20 +120,25 @@ async def read_page(
     query = _Query()
     wanted = _bounds(query, selection, span) + query.conditions(selection.conditions)
     direction = "ASC" if span.ascending else "DESC"
-    key = ("account_id", *selection.key)
-    seq, items = await _read(
-        source, query, selection.row_type, selection.table, wanted, key, direction, limit + 1
+    key = (selection.group[0], *selection.key)
+    table, horizon = selection.table, "NULL"
+    filters = query.conditions(selection.filters)
+    if filters:
+        horizon = query.horizon(selection, wanted, direction)
+        table, wanted = _looked_at(selection, wanted, direction), filters
+    seq, items, horizon_key = await _read(
+        source, query, selection.row_type, table, wanted, key, direction, limit + 1, horizon
     )
-    if len(items) <= limit:
-        return Page(seq, items, None)
-    return Page(seq, items[:limit], selection.key_of(items[limit - 1]))
+    if len(items) > limit:
+        return Page(seq, items[:limit], selection.key_of(items[limit - 1]))
+    return Page(seq, items, None if horizon_key is None else (horizon_key,))
 
 
 async def read_one(pool: asyncpg.Pool, row_type: type[Row], table: str, conditions: Conditions) -> Found[Row]:
     """The one row that meets the conditions."""
     query = _Query()
     wanted = query.conditions(conditions)
-    seq, items = await _read(pool, query, row_type, table, wanted, (), "", 1)
+    seq, items, _ = await _read(pool, query, row_type, table, wanted, (), "", 1)
     return Found(seq, items[0] if items else None)
 
 
@@ -129,7 +153,7 @@ async def read_all(
     """Every row that meets the conditions, highest key first; where there are few by their nature."""
     query = _Query()
     wanted = query.conditions(conditions)
-    seq, items = await _read(source, query, row_type, table, wanted, key, "DESC", None)
+    seq, items, _ = await _read(source, query, row_type, table, wanted, key, "DESC", None)
     return Page(seq, items, None)
 
 
@@ -145,47 +169,56 @@ class _Query:
         return f"${len(self.arguments)}"
 
     def conditions(self, conditions: Conditions) -> list[str]:
-        return [sql.format(self.place(value)) for sql, value in conditions if value is not None]
+        return [sql.format(*map(self.place, values)) for sql, *values in conditions if None not in values]
 
     def first_key(self, selection: Selection[Any], time_ns: int) -> str:
         """SQL of a number that parts the account's keys: those below it are of before `time_ns`."""
         name, key = f"search_{len(self.searches)}", selection.key[0]
-        account, time = self.place(selection.account_id), self.place(time_ns)
-        rows = f"FROM {selection.table} WHERE account_id <= {account}"
+        column, value = selection.group
+        group, time = self.place(value), self.place(time_ns)
+        rows = f"FROM {selection.table} WHERE {column} <= {group}"
         middle = "(s.low + s.high) / 2"
         # Whatever is below `low` is too early, whatever is at `high` or above is not; the row found in the
         # middle moves one of the two.
         self.searches.append(
             f"""{name} (low, high) AS (
                 SELECT CAST(0 AS BIGINT), coalesce((
-                    SELECT {key} + 1 {rows} AND account_id >= {account}
-                    ORDER BY account_id DESC, {key} DESC LIMIT 1
+                    SELECT {key} + 1 {rows} AND {column} >= {group}
+                    ORDER BY {column} DESC, {key} DESC LIMIT 1
                 ), 0)
                 UNION ALL
                 SELECT CASE WHEN m.is_early THEN m.place + 1 ELSE s.low END,
                     CASE WHEN m.is_early THEN s.high ELSE {middle} END
                 FROM {name} AS s CROSS JOIN LATERAL (
                     SELECT {key} AS place, {selection.time} < {time} AS is_early
-                    {rows} AND (account_id, {key}) >= ({account}, {middle})
-                    ORDER BY account_id, {key} LIMIT 1
+                    {rows} AND ({column}, {key}) >= ({group}, {middle})
+                    ORDER BY {column}, {key} LIMIT 1
                 ) AS m
                 WHERE s.low < s.high
             )"""  # noqa: S608
         )
         return f"(SELECT low FROM {name} WHERE low >= high)"  # noqa: S608
 
+    def horizon(self, selection: Selection[Any], wanted: list[str], direction: str) -> str:
+        """SQL of the key of the last row that one page looks at; NULL when there are fewer."""
+        [key] = selection.key
+        rows = _ordered(selection, (key,), wanted, direction)
+        self.searches.append(f"horizon (place) AS ({rows} OFFSET {MAX_LOOKED_AT - 1} LIMIT 1)")
+        return "(SELECT place FROM horizon)"
+
 
 def _bounds(query: _Query, selection: Selection[Any], span: Span) -> list[str]:
-    """The account's range of keys: one condition below and one above, each a range of the index.
+    """The group's range of keys: one condition below and one above, each a range of the index.
 
     `after` lies within the range of time, so it takes the place of the one or the other end.
     """
-    account = query.place(selection.account_id)
-    lower, upper = f"account_id >= {account}", f"account_id <= {account}"
+    column, value = selection.group
+    group = query.place(value)
+    lower, upper = f"{column} >= {group}", f"{column} <= {group}"
 
     def compared(sign: str, *numbers: str) -> str:
-        names = ("account_id", *selection.key[: len(numbers)])
-        return f"({', '.join(names)}) {sign} ({', '.join((account, *numbers))})"
+        names = (column, *selection.key[: len(numbers)])
+        return f"({', '.join(names)}) {sign} ({', '.join((group, *numbers))})"
 
     def at(key: Key) -> list[str]:
         assert len(key) == len(selection.key)
@@ -204,6 +237,21 @@ def _bounds(query: _Query, selection: Selection[Any], span: Span) -> list[str]:
     return [lower, upper]
 
 
+def _looked_at(selection: Selection[Any], wanted: list[str], direction: str) -> str:
+    """SQL of the rows that one page looks at, as a table.
+
+    By its limit they are read in the index's order and filtered after. One condition beside the others, a
+    filter makes Postgres expect so few rows that it reads the whole table for them.
+    """
+    rows = _ordered(selection, column_names(selection.row_type), wanted, direction)
+    return f"({rows} LIMIT {MAX_LOOKED_AT}) AS looked_at"
+
+
+def _ordered(selection: Selection[Any], names: Sequence[str], wanted: list[str], direction: str) -> str:
+    order = ", ".join(f"{name} {direction}" for name in (selection.group[0], *selection.key))
+    return f"SELECT {', '.join(names)} FROM {selection.table} WHERE {' AND '.join(wanted)} ORDER BY {order}"  # noqa: S608
+
+
 async def _read(
     source: asyncpg.Pool | Connection,
     query: _Query,
@@ -213,7 +261,9 @@ async def _read(
     key: tuple[str, ...],
     direction: str,
     limit: int | None,
-) -> tuple[int, list[Row]]:
+    horizon: str = "NULL",
+) -> tuple[int, list[Row], int | None]:
+    """The seq, the rows, and the horizon."""
     names = column_names(row_type)
     inner = f"SELECT {', '.join(names)} FROM {table} WHERE {' AND '.join(wanted) or 'TRUE'}"  # noqa: S608
     if key:
@@ -222,7 +272,7 @@ async def _read(
         inner += f" LIMIT {query.place(limit)}"
     searches = f"WITH RECURSIVE {', '.join(query.searches)} " if query.searches else ""
     outer = (
-        f"{searches}SELECT c.seq, p.found, {', '.join(f'p.{name}' for name in names)}"  # noqa: S608
+        f"{searches}SELECT c.seq, {horizon}, p.found, {', '.join(f'p.{name}' for name in names)}"  # noqa: S608
         f" FROM projection_cursors AS c"
         f" LEFT JOIN LATERAL (SELECT TRUE AS found, i.* FROM ({inner}) AS i) AS p ON TRUE"
         f" WHERE c.name = '{POSTGRES}'"
@@ -233,7 +283,8 @@ async def _read(
         records = await source.fetch(outer, *query.arguments)
     if not records:
         raise CursorMissing(POSTGRES)
-    return records[0][0], [row_type(*record[2:]) for record in records if record[1]]
+    seq, horizon_key = records[0][0], records[0][1]
+    return seq, [row_type(*record[3:]) for record in records if record[2]], horizon_key
 
 
 def column_names(row_type: type[Any]) -> tuple[str, ...]:
