@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncpg
-import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -14,12 +13,11 @@ from starlette.responses import Response
 
 from exchange.edge.envelope import request_id
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
+from exchange.edge.sampled_warnings import SampledWarnings
 from exchange.edge.times import RANGE_INVALID
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
 from exchange.gateway.siwe_package import LoginUnavailable
 from exchange.sequencer.sequencer import CommandNotEncodable, EngineStopped, Overloaded
-
-logger = structlog.get_logger(__name__)
 
 PROBLEM_FORM = "exchange.problem_form"
 """In the scope of a request whose problems are not problem+json: what makes an answer of a Problem and a
@@ -40,8 +38,9 @@ def unavailable(code: EdgeCode = EdgeCode.UNAVAILABLE, detail: str | None = None
 
 def install_error_handlers(app: FastAPI) -> None:
     """Registers a handler for each expected exception; what is left is the envelope's."""
+    warnings = SampledWarnings()
     for kind, rendering in _RENDERINGS.items():
-        app.add_exception_handler(kind, _handler(rendering))
+        app.add_exception_handler(kind, _handler(rendering, warnings))
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -52,14 +51,14 @@ def problem_of(error: Exception) -> Problem | None:
     return None
 
 
-def _handler(rendering: Callable[[Exception], Problem]) -> Callable[[Request, Exception], Response]:
+def _handler(
+    rendering: Callable[[Exception], Problem], warnings: SampledWarnings
+) -> Callable[[Request, Exception], Response]:
     def handle(request: Request, error: Exception) -> Response:
         problem = rendering(error)
         identifier = request_id(request.scope)
         if problem.status >= 500 and problem.code is not EdgeCode.NOT_YET:
-            logger.warning(
-                "request_not_served", code=problem.code.value, error=repr(error), request_id=identifier
-            )
+            warnings.warn("request_not_served", problem.code.value, error=repr(error), request_id=identifier)
         form = request.scope.get(PROBLEM_FORM, Problem.response)
         response: Response = form(problem, identifier)
         return response
