@@ -1,4 +1,4 @@
-"""Volumes by day for the fee tiers come from ClickHouse, where a view keeps them: one write less for each fill."""
+"""Volumes by day for the fee tiers come from ClickHouse, where a view keeps them: one write less per fill."""
 
 from alembic import op
 
