@@ -122,6 +122,33 @@ async def test_a_clickhouse_that_is_behind_or_being_emptied_begins_no_stream(
             assert await exchange.feeds.open(key)
 
 
+@pytest.mark.parametrize("key", [CANDLES[1], TICKER], ids=["candles", "ticker"])
+async def test_trades_of_commits_whose_answer_is_late_are_in_no_snapshot_of_an_earlier_seq(
+    pool: asyncpg.Pool,
+    journaled: JournaledExchange,
+    clickhouse: ClickHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    key: TopicKey,
+) -> None:
+    async with running(projection_of(pool, journaled, clickhouse)) as projection:
+        await journaled.random_batches(3, batches=10)
+        exchange = FedJournal(journaled, clickhouse, projection)
+        await journaled.random_batches(3, batches=10)  # committed, but not released
+        assert await projection.reached(journaled.state.seq, 20)
+        reached = exchange.view.reached
+
+        async def answered(seq: int, timeout_s: float) -> bool:
+            exchange.release()
+            return await reached(seq, timeout_s)
+
+        monkeypatch.setattr(exchange.view, "reached", answered)
+        snapshot = (await exchange.feeds.open(key)).snapshot()
+        last = [trade for _, trade in journaled.trades if trade.market_id == 1][-1]
+        row = snapshot.data.row if key is TICKER else snapshot.data.candles[-1].candle  # type: ignore[union-attr]
+        assert row.last_trade_id == last.trade_id  # type: ignore[union-attr]
+        assert snapshot.seq == journaled.state.seq
+
+
 async def test_a_crowd_that_comes_at_once_begins_with_the_trades_in_clickhouse(
     pool: asyncpg.Pool, journaled: JournaledExchange, clickhouse: ClickHouse
 ) -> None:

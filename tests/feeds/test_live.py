@@ -143,29 +143,59 @@ async def test_who_missed_that_a_candle_closed_hears_of_it_with_the_next_one() -
     check_candles(venue, deaf)
 
 
-@pytest.mark.parametrize("key", [TICKER, candles_key("1h")], ids=["ticker", "candles"])
-async def test_trades_that_clickhouse_had_before_the_view_count_once(key: TopicKey) -> None:
-    venue = FedExchange(4)
-    venue.run(200)
+def ahead(venue: FedExchange) -> None:
+    """ClickHouse has trades of commands that are not released yet."""
     while len(venue.committed_trades()) < len(venue.trades) + 20:
         venue.traffic.step()
     venue.history.is_ahead = True
-    topic = await venue.feeds.open(key)
+
+
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h")], ids=["ticker", "candles"])
+async def test_a_stream_for_which_clickhouse_is_ahead_of_the_view_begins_when_that_has_come_as_far(
+    key: TopicKey,
+) -> None:
+    """Else it would say less in its seq than it has."""
+    venue = FedExchange(4)
+    venue.run(200)
+    ahead(venue)
+    opening = asyncio.create_task(venue.feeds.open(key))
+    for _ in range(10):
+        await asyncio.sleep(0)
+        venue.feeds.advance()
+    assert venue.history.reads
+    assert not opening.done()
     venue.release(venue.feeds)
-    venue.run(50)
-    venue.feeds.advance()
-    follower = Follower(topic)
+    follower = Follower(await opening)
     follower.begin()
+    assert follower.seq == venue.view.seq
     check_ticker(venue, follower) if key is TICKER else check_candles(venue, follower)
+    venue.history.is_ahead = False
+    venue.run(50)
+    for _, updates in venue.feeds.advance():
+        for update in updates:
+            follower.offer(update)
+    check_ticker(venue, follower) if key is TICKER else check_candles(venue, follower)
+
+
+@pytest.mark.parametrize("key", [TICKER, candles_key("1h")], ids=["ticker", "candles"])
+async def test_a_view_that_stays_behind_clickhouse_begins_no_stream(
+    monkeypatch: pytest.MonkeyPatch, key: TopicKey
+) -> None:
+    monkeypatch.setattr(feeds_module, "RELEASE_TIMEOUT_S", 0.01)
+    venue = FedExchange(4)
+    venue.run(200)
+    ahead(venue)
+    with pytest.raises(FeedUnavailable, match="is ahead"):
+        await venue.feeds.open(key)
+    venue.release(venue.feeds)
+    assert await venue.feeds.open(key)
 
 
 async def test_trades_that_clickhouse_had_before_the_view_are_told_once_they_are_released() -> None:
     venue = FedExchange(4)
     venue.run(200)
     released = venue.of_market(1)
-    while len(venue.committed_trades()) < len(venue.trades) + 20:
-        venue.traffic.step()
-    venue.history.is_ahead = True
+    ahead(venue)
     follower = Follower(await venue.feeds.open(TRADES))
     follower.begin()
     assert follower.trades == released[-50:]

@@ -94,14 +94,16 @@ class JournalHistory:
 
     async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
         seq = await self._seq(key, from_seq)
-        return PastCandles(seq, candles_of(self._trades(key, seq), key.interval)[-2:])
+        trades = self._trades(key, seq)
+        return PastCandles(seq, candles_of(trades, key.interval)[-2:], trades[-1].seq if trades else 0)
 
     async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
         seq, from_ms = await self._seq(key, from_seq), window_ms(now_ms)[0]
         trades = self._trades(key, seq)
         before = [trade.price_ticks for trade in trades if trade.time_ns < from_ms * 1_000_000]
         minutes = [row for row in candles_of(trades, "1m") if row.open_ms >= from_ms]
-        return PastCandles(seq, minutes, before[-1] if before else None)
+        newest_seq = trades[-1].seq if minutes else 0
+        return PastCandles(seq, minutes, newest_seq, before[-1] if before else None)
 
     def _trades(self, key: TopicKey, seq: int) -> list[PublicTrade]:
         trades = (

@@ -51,6 +51,9 @@ PAST_TIMEOUT_S = 2.0
 PAST_RETRY_S = 5.0
 """So long after a failure the next subscriber need not wait for the same."""
 
+RELEASE_TIMEOUT_S = 2.0
+"""How long the view may take to reach what was read: where an answer is late, ClickHouse has it first."""
+
 BEGIN_TIMEOUT_S = 10.0
 """How long a topic may take to read what it continues, and to wait for others that do."""
 
@@ -283,6 +286,8 @@ class Feeds:
         else:
             now_ms = self._horizon_ns() // 1_000_000
             kind, past = TickerTopic, await self._history.minutes(key, from_seq, now_ms)
+        if not await self._view.reached(past.newest_seq, RELEASE_TIMEOUT_S):
+            raise FeedUnavailable(key, "ClickHouse is ahead of what the engine has answered")
         self._take_in()
         if past.seq < self._recent.floor_seq:
             raise FeedUnavailable(key, "ClickHouse is too far behind")

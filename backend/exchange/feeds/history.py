@@ -34,11 +34,14 @@ class PastTrades:
 class PastCandles:
     """Candles of a market, oldest first, and no trade missing up to `seq`.
 
-    `before_ticks` is the price of the last trade before them, where that was asked for and there was one.
+    `newest_seq` is that of the last trade in them, 0 without: later than `seq` where ClickHouse went on while
+    it was read, even later than what the engine has answered. `before_ticks` is the price of the last trade
+    before them, where that was asked for and there was one.
     """
 
     seq: int
     candles: list[CandleRow]
+    newest_seq: int
     before_ticks: int | None = None
 
     @property
@@ -88,13 +91,26 @@ class ClickHouseHistory:
     async def candles(self, key: TopicKey, from_seq: int) -> PastCandles:
         async with self._reading(key, from_seq) as seq:
             found = await candles(self._clickhouse, seq, key.market_id, key.interval, limit=SHOWN_CANDLES)
-        return PastCandles(seq, found.items)
+            newest_seq = await self._newest_seq(key, found.items)
+        return PastCandles(seq, found.items, newest_seq)
 
     async def minutes(self, key: TopicKey, from_seq: int, now_ms: int) -> PastCandles:
         market_id = key.market_id
         async with self._reading(key, from_seq) as seq:
             found = await minute_candles(self._clickhouse, seq, [market_id], now_ms)
-        return PastCandles(seq, found.items.get(market_id, []), found.before_ticks.get(market_id))
+            minutes = found.items.get(market_id, [])
+            newest_seq = await self._newest_seq(key, minutes)
+        return PastCandles(seq, minutes, newest_seq, found.before_ticks.get(market_id))
+
+    async def _newest_seq(self, key: TopicKey, read: list[CandleRow]) -> int:
+        """The seq of the last trade in the candles. Raises FeedUnavailable, ClickHouseError."""
+        if not read:
+            return 0
+        trade_id = read[-1].last_trade_id
+        page = await trades_page(self._clickhouse, 0, key.market_id, before=(trade_id + 1,), limit=1)
+        if not page.items or page.items[0].trade_id != trade_id:
+            raise FeedUnavailable(key, "ClickHouse has the newest trades in a part of its tables only")
+        return page.items[0].seq
 
     @asynccontextmanager
     async def _reading(self, key: TopicKey, from_seq: int) -> AsyncIterator[int]:
