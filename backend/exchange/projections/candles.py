@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from exchange.projections.page import MAX_LIMIT
 from exchange.stores.clickhouse import ClickHouse
 
@@ -41,8 +43,7 @@ COLUMNS = (
 """What is selected per market and `open_s` for `row_of_record`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CandleRow:
+class CandleRow(msgspec.Struct, frozen=True, gc=False):
     """Trades of one market in [open_ms, open_ms + interval). Prices in ticks, volumes in lots and atoms.
 
     `last_trade_id` is the id of its last trade; of an empty one that was filled in, 0.

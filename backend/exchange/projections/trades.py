@@ -30,8 +30,7 @@ _TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TradeRow:
+class TradeRow(msgspec.Struct, frozen=True, gc=False):
     """A trade as the public sees it; the columns of the table in their order."""
 
     market_id: int
