@@ -10,14 +10,16 @@ from collections.abc import Iterable
 
 import pytest
 from tests.edge.harness import Exchange, Trader, served
-from tests.edge_ws.speaking import BOOK, Client, Streams
+from tests.edge_ws.speaking import BOOK, ORDERS, Client, Streams
 
 from exchange.core.commands import CancelAll, PlaceOrder
 from exchange.core.events import OrderAccepted
 from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.edge.app import create_app
 from exchange.edge.ws import hub, limits, protocol
+from exchange.edge.ws.fan_out import MESSAGES_AT_ONCE, FanOut
 from exchange.edge.ws.limits import MAX_WAITING_MESSAGES
+from exchange.feeds.updates import Update
 from exchange.sequencer.sequencer import MAX_GROUP
 
 
@@ -170,6 +172,50 @@ async def test_a_stalled_private_reader_is_cut_off_with_4000_and_resumes_without
             heard += opened(message)
     assert heard == placed
     assert streams.exchange.streams.cuts["slow_reader"] == 1
+
+
+async def test_who_resumes_is_given_a_little_in_each_turn_and_in_the_end_all(streams, monkeypatch):
+    trader = await streams.exchange.trader(USDC=10**14)
+    made = 0
+    make = FanOut._message
+
+    def count(fan_out: FanOut, update: Update) -> bytes:
+        nonlocal made
+        made += 1
+        return make(fan_out, update)
+
+    async with streams.signed_in(trader) as other, streams.signed_in(trader) as client:
+        before = (await other.subscribe(**ORDERS))["seq"]
+        placed = [each for _ in range(10) for each in await churn(streams.exchange, trader)]
+        seq = streams.exchange.view.seq
+        while (await other.receive())["seq"] < seq:
+            pass
+        with monkeypatch.context() as counting:
+            counting.setattr(FanOut, "_message", count)
+            counting.setattr(hub, "SERVE_S", -1)  # others take all the time there is
+            for number in range(20):
+                await client.send(op="subscribe", id=str(number), resume_seq=before, **ORDERS)
+            replies, first = [], 0
+            while len(replies) < 20 or first < MESSAGES_AT_ONCE:
+                message = await client.receive()
+                if message["type"] == "subscribed":
+                    assert (message["resumed"], message["seq"]) == (True, before)
+                    replies.append(message["id"])
+                    heard, held, first = [], before, 0
+                else:
+                    assert message["prev_seq"] <= held < message["seq"]
+                    held, first = message["seq"], first + 1
+                    heard += opened(message)
+            assert replies == [str(number) for number in range(20)]
+            assert made == 20 * MESSAGES_AT_ONCE
+        while held < seq:
+            message = await client.receive()
+            assert message["prev_seq"] <= held < message["seq"]
+            held = message["seq"]
+            heard += opened(message)
+        assert heard == placed
+        placed = await place(streams.exchange, trader, [20_000])
+        assert opened(await client.receive()) == placed
 
 
 async def test_who_asks_again_and_again_for_a_long_book_and_reads_nothing_gets_one(streams):

@@ -151,7 +151,7 @@ async def test_who_is_behind_hears_no_heartbeat_for_it_would_resume_from_there(
         await other.subscribe("book", market=MARKET)
         slow = next(iter(streams.exchange.hub._clients))
         client.stall()
-        while slow.writable:
+        while not slow.behind:
             await streams.trade(1)
         await streams.settled(other)
         with monkeypatch.context() as busy:
@@ -181,15 +181,17 @@ async def test_a_private_stream_that_is_not_read_is_cut_off_with_a_code_and_resu
         assert isinstance(orders.fold, Orders)
         assert isinstance(read.fold, Orders)
         client.stall()
-        for _ in range(200):
+        orders_placed = 0
+        while not cuts["slow_reader"]:
+            assert orders_placed < 200 * 25
             await place_and_cancel(streams, trader)
-            if cuts["slow_reader"]:
-                break
+            orders_placed += 25
         client.resume_reading()
         assert await client.closed() == 4000
         assert len(orders.fold.ended) < len(read.fold.ended) - 500, "it was behind"
         await client.connect()
-        await streams.settled(client, other)
+        for reader, held in ((client, orders), (other, read)):
+            await reader.until(lambda held=held: len(held.fold.ended) >= orders_placed)
         assert orders.resumed == 1
         assert orders.fold.ended == read.fold.ended, "nothing private is ever left out"
 

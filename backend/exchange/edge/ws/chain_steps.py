@@ -18,7 +18,7 @@ from exchange.chain.withdrawals import PaymentStatus, payment_status
 from exchange.edge.dependencies import Edge
 from exchange.edge.rest.deposits import MAX_PENDING_SHOWN, pending_item
 from exchange.edge.rest.withdrawals import payment_as_shown
-from exchange.edge.ws.fan_out import FanOut, Subscription
+from exchange.edge.ws.fan_out import FanOut, Piece, Subscription
 from exchange.edge.ws.frames import Frames
 from exchange.edge.ws.items import withdrawal_json
 from exchange.edge.ws.messages import data_message
@@ -57,7 +57,7 @@ class StepsFanOut(FanOut):
 
     def begin(self, subscription: Subscription, resume_seq: int | None) -> tuple[bool, int, list[Frames]]:
         resumed, seq, first = super().begin(subscription, resume_seq)
-        if resumed:
+        if resumed and subscription.seq == self.topic.seq:
             first += self._all_steps()
         return resumed, seq, first
 
@@ -68,14 +68,16 @@ class StepsFanOut(FanOut):
             if not reader.writable:
                 self._fall_behind(subscription, 1)
             elif subscription in reader.behind or subscription.seq != self.topic.seq:
-                reader.behind[subscription] = None  # it gets all steps when it catches up
+                reader.fall_behind(subscription)  # it gets all steps when it catches up
             else:
                 reader.send(frames)
                 self._count([frames], 1)
 
-    def _missed(self, seq: int) -> list[Frames] | None:
+    def _missed(self, seq: int) -> Piece | None:
         missed = super()._missed(seq)
-        return None if missed is None else missed + self._all_steps()
+        if missed is None or missed[1] < self.topic.seq:
+            return missed
+        return missed[0] + self._all_steps(), missed[1]
 
     def _whole(self) -> tuple[int, list[Frames]]:
         """Never kept for others: it is short, and the tables change without a seq."""

@@ -105,7 +105,7 @@ class Connection:
         self.principal: Principal | None = None
         self.writable = True
         self.behind: dict[Subscription, None] = {}
-        """Subscriptions that have missed something because it could not be written, longest first."""
+        """Subscriptions that have something to make up for, longest first."""
         now_s = asyncio.get_running_loop().time()
         self._heartbeat_due_s = now_s + limits.HEARTBEAT_S
         self._ping_due_s = now_s + limits.PING_S
@@ -190,11 +190,18 @@ class Connection:
             self._hub.count_cut(code.reason)
             self._close(code)
 
+    def fall_behind(self, subscription: Subscription) -> None:
+        self.behind[subscription] = None
+        if self.writable:
+            self._hub.serve_soon(self)
+
     def catch_up(self, missed: Missed) -> None:
-        """Gives subscriptions that have fallen behind what they have missed, as long as it can be written."""
-        while self.behind and self.writable:
+        """Gives the subscription that fell behind first of what it has missed, if that can be written."""
+        if self.behind and self.writable:
             subscription = next(iter(self.behind))
             subscription.fan_out.catch_up(subscription, missed)
+        if self.behind and self.writable:
+            self._hub.serve_soon(self)
 
     def tick(self, now_s: float, now_ns: int, heartbeat: Frames) -> None:
         """What is due by the clock; about twice a second."""

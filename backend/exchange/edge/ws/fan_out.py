@@ -3,7 +3,8 @@
 Theory of operation. An update is turned into bytes once. A subscription is a cursor, the seq that its
 reader has; when that is where the update begins, the bytes are written, and that is all there is to do for
 it. Nothing is kept for one that can not be written to: it falls behind, and gets what leads from its own
-seq to the present, once it can be written to (`catch_up`), made once for all that have the same seq.
+seq to the present, once it can be written to and its turn comes (`catch_up`), made once for all that have the
+same seq. Of what is private, MESSAGES_AT_ONCE are given in one turn; so is it with one that resumes.
 
     it is too far behind for that, public      a snapshot
     it is too far behind for that, private     cut off: nothing private is ever left out
@@ -25,6 +26,8 @@ from exchange.feeds.topic import Topic
 from exchange.feeds.updates import Update
 from exchange.metrics import StreamCounters
 
+MESSAGES_AT_ONCE = 50
+"""So many private messages are made for one subscription in one turn."""
 SNAPSHOT_KEPT_S = 1.0
 """For so long a snapshot is given to all who want one, with the updates since: whole books are long."""
 
@@ -34,6 +37,9 @@ class Reader(Protocol):
 
     writable: bool
     behind: dict["Subscription", None]
+
+    def fall_behind(self, subscription: "Subscription") -> None:
+        """There is something to be made up for, as soon as it can be written to and its turn comes."""
 
     def send(self, frames: Frames) -> None:
         """Writes them."""
@@ -55,8 +61,10 @@ class Subscription:
         """Updates that it has not been given yet."""
 
 
-Missed = dict[tuple["FanOut", int], list[Frames] | None]
-"""What leads from a seq to the present; for one turn of the loop, in which nothing is committed."""
+Piece = tuple[list[Frames], int]
+"""What a subscription is given in one turn, and the seq that it has then."""
+Missed = dict[tuple["FanOut", int], Piece | None]
+"""What leads on from a seq; for one turn of the loop, in which nothing is committed."""
 
 
 class FanOut:
@@ -86,14 +94,16 @@ class FanOut:
         """
         missed = None if resume_seq is None else self.topic.since(resume_seq)
         if missed is not None and resume_seq is not None:
-            resumed, seq, first = True, resume_seq, [self._frames(missed)] if missed else []
+            resumed, seq = True, resume_seq
+            first, has_seq = self._piece(missed)
         else:
             resumed = False
             seq, first = self._whole()
+            has_seq = self.topic.seq
         if subscription not in self._subscriptions:
             self._subscriptions[subscription] = None
             self._counters.subscriptions[self._channel] += 1
-        self._is_at_the_end(subscription)
+        self._is_at(subscription, has_seq)
         self._count(first, 1)
         return resumed, seq, first
 
@@ -117,7 +127,9 @@ class FanOut:
             reader = subscription.reader
             if not reader.writable:
                 self._fall_behind(subscription, len(updates))
-            elif subscription.seq == first_seq and not (reader.behind and subscription in reader.behind):
+            elif reader.behind and subscription in reader.behind:
+                pass  # its turn will come
+            elif subscription.seq == first_seq:
                 reader.send(frames)
                 subscription.seq = last_seq
                 served += 1
@@ -126,7 +138,7 @@ class FanOut:
         self._count([frames], served)
 
     def catch_up(self, subscription: Subscription, missed: Missed) -> None:
-        """Gives it all that it has missed, which is kept in `missed` for others at the same seq."""
+        """Gives it of what it has missed, which is kept in `missed` for others at the same seq."""
         place = (self, subscription.seq)
         if place not in missed:
             missed[place] = self._missed(subscription.seq)
@@ -134,30 +146,40 @@ class FanOut:
         if found is None:
             subscription.reader.cut(CloseCode.SLOW_READER)
             return
-        for frames in found:
+        first, has_seq = found
+        for frames in first:
             subscription.reader.send(frames)
-        self._count(found, 1)
+        self._count(first, 1)
         if not self.topic.key.is_private:
             self._counters.conflated[self._channel] += subscription.waiting
-        self._is_at_the_end(subscription)
+        self._is_at(subscription, has_seq)
 
-    def _missed(self, seq: int) -> list[Frames] | None:
-        """What leads from a seq to the present; None when nothing does."""
+    def _missed(self, seq: int) -> Piece | None:
+        """What leads on from a seq; None when nothing does."""
         updates = self.topic.since(seq)
         if updates is not None:
-            return [self._frames(updates)] if updates else []
-        return None if self.topic.key.is_private else self._whole()[1]
+            return self._piece(updates)
+        return None if self.topic.key.is_private else (self._whole()[1], self.topic.seq)
+
+    def _piece(self, updates: Sequence[Update]) -> Piece:
+        """As much as is given in one turn of updates up to the present."""
+        some = updates[:MESSAGES_AT_ONCE] if self.topic.key.is_private else updates
+        has_seq = self.topic.seq if len(some) == len(updates) else some[-1].seq
+        return [self._frames(some)] if some else [], has_seq
 
     def _fall_behind(self, subscription: Subscription, updates: int) -> None:
-        subscription.reader.behind[subscription] = None
+        subscription.reader.fall_behind(subscription)
         subscription.waiting += updates
         if self.topic.key.is_private and subscription.waiting > MAX_WAITING_MESSAGES:
             subscription.reader.cut(CloseCode.SLOW_READER)
 
-    def _is_at_the_end(self, subscription: Subscription) -> None:
-        subscription.seq = self.topic.seq
+    def _is_at(self, subscription: Subscription, seq: int) -> None:
+        subscription.seq = seq
         subscription.waiting = 0
-        subscription.reader.behind.pop(subscription, None)
+        if seq < self.topic.seq:
+            subscription.reader.fall_behind(subscription)
+        else:
+            subscription.reader.behind.pop(subscription, None)
 
     # ---- bytes
 

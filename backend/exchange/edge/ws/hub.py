@@ -3,7 +3,7 @@
     something was committed   private updates go out at once; public ones when the last flush of them is
                               FLUSH_S ago, and REST_FACTOR times as long as that one took: so they never
                               take more than about a fifth of the loop, however much there is to tell
-    a slow reader reads       it gets what it has missed at the next flush
+    a slow reader reads       it gets what it has missed with the next flushes, as one that resumes does
     twice a second            a flush in any case (candles end by the clock), heartbeats, pings, sessions
                               that have expired
     once a second             what the chain says of deposits and withdrawals, where somebody asks for it
@@ -84,6 +84,7 @@ class Hub:
         self._to_serve: dict[Client, None] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._is_flushing = False
         self._flush_from_s = 0.0
         """Before then no flush begins."""
         edge.sessions.watch(self._session_ended, lambda: self._by_credential)
@@ -208,7 +209,7 @@ class Hub:
     # ---- sending
 
     def serve_soon(self, client: Client) -> None:
-        """A reader that has missed something can be written to again."""
+        """A reader that has something to make up for can be written to."""
         self._to_serve[client] = None
         self._schedule_flush()
 
@@ -221,7 +222,7 @@ class Hub:
         self._schedule_flush()
 
     def _schedule_flush(self) -> None:
-        if self._flush_timer is None:
+        if self._flush_timer is None and not self._is_flushing:
             loop = asyncio.get_running_loop()
             self._flush_timer = loop.call_at(max(self._flush_from_s, loop.time()), self._flush)
 
@@ -231,18 +232,21 @@ class Hub:
             self._flush_timer.cancel()
             self._flush_timer = None
         began_s = time.perf_counter()
+        self._is_flushing = True
         try:
             self._publish(self._feeds.advance())
             self._serve_behind()
         except Exception:
             self._begin_anew()
+        finally:
+            self._is_flushing = False
         took_s = time.perf_counter() - began_s
         self._flush_from_s = asyncio.get_running_loop().time() + max(FLUSH_S, REST_FACTOR * took_s)
         if self._to_serve:
             self._schedule_flush()
 
     def _serve_behind(self) -> None:
-        """Readers that were behind and can be written to again, as many as there is time for."""
+        """Readers that are behind and can be written to, one after the other, while there is time."""
         until_s = time.perf_counter() + SERVE_S
         missed: Missed = {}
         while self._to_serve and time.perf_counter() < until_s:
