@@ -54,8 +54,9 @@ PAST_RETRY_S = 5.0
 RELEASE_TIMEOUT_S = 2.0
 """How long the view may take to reach what was read: where an answer is late, ClickHouse has it first."""
 
-BEGIN_TIMEOUT_S = 10.0
-"""How long a topic may take to read what it continues, and to wait for others that do."""
+BEGIN_TIMEOUT_S = 3.0
+"""How long a topic may take to read what it continues, and to wait for others that do. Whoever asks for it
+waits for so long, with all it asks for behind."""
 
 Handed = list[tuple[Topic, list[Update]]]
 
