@@ -23,6 +23,7 @@ from exchange.projections.rebuild import (
     Filled,
     Rebuild,
     RebuildWatch,
+    all_have_gone,
     be_the_only_one,
     begin_rebuild,
     read_filled,
@@ -82,7 +83,7 @@ async def _rebuild(connection: asyncpg.Connection, fill: Callable[[], Awaitable[
         while rebuild.finished_ms is None:
             show(await read_filled(connection))
             await asyncio.sleep(POLL_S)
-            if not is_ours and await be_the_only_one(connection):
+            if not is_ours and await all_have_gone(connection):
                 is_ours = True  # whoever did it has gone
                 await fill()
             rebuild = await read_rebuild(connection, rebuild.id)

@@ -218,6 +218,30 @@ async def test_an_exchange_that_stands_idle_notices(
         await asyncio.gather(watch, return_exceptions=True)
 
 
+@pytest.mark.timeout(300)
+async def test_when_the_exchange_ends_meanwhile_the_command_goes_on_by_itself(
+    pool: asyncpg.Pool, database_url: str, journaled: JournaledExchange, server: ClickHouseServer
+) -> None:
+    await journaled.random_batches(25, batches=30)
+    async with client(server) as clickhouse:
+        projection = ClickHouseProjection(pool, journaled.tail, clickhouse, insert_interval_s=0.0)
+        watch = asyncio.create_task(RebuildWatch(pool, clickhouse, poll_s=0.05).run())
+        async with following(projection):
+            assert await projection.reached(journaled.state.seq, 30)
+            server.stop_answering()
+            command = await start("candles", url=database_url, clickhouse=server.url)
+            async with asyncio.timeout(TIMEOUT_S):
+                while not await pool.fetchval("SELECT count(*) FROM clickhouse_rebuilds"):
+                    assert command.returncode is None
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        server.go_on()
+        code, line, messages = await ended(command)
+        assert (code, rebuilt(line, journaled)) == (0, journaled.state.seq)
+        assert "rebuilding in the running exchange" in messages
+        await check(journaled, clickhouse)
+
+
 async def test_an_empty_journal_is_rebuilt_to_nothing(
     pool: asyncpg.Pool, database_url: str, server: ClickHouseServer
 ) -> None:

@@ -25,7 +25,7 @@ OUTAGE_PAUSE_S = 5.0
 TIMEOUT_S = 30.0
 _LOCK = 0x65786362  # any number that nothing else in the database locks
 
-_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ClickHouseError)
+_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _COLUMNS = "id, begun_ms, target_seq, finished_ms, seq, trades, candles"
 
 log = structlog.get_logger(__name__)
@@ -95,6 +95,15 @@ async def be_the_only_one(connection: Connection) -> bool:
     return free
 
 
+async def all_have_gone(connection: Connection) -> bool:
+    """As `be_the_only_one`, when another process did it: it may only have lost its connection for a while."""
+    if not await be_the_only_one(connection):
+        return False
+    await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    await asyncio.sleep(2 * OUTAGE_PAUSE_S)
+    return await be_the_only_one(connection)
+
+
 class RebuildWatch:
     """Runs beside a projection: lets others know of it, and finishes the rebuilds that it has done."""
 
@@ -120,8 +129,12 @@ class RebuildWatch:
                 if not told:  # goes with the connection
                     told = await connection.fetchval("SELECT pg_try_advisory_lock_shared($1)", _LOCK)
                 rebuild = await self._done(connection)
-            if rebuild is not None:
-                await self._finish(connection, rebuild)
+            try:
+                if rebuild is not None:
+                    await self._finish(connection, rebuild)
+            except ClickHouseError as error:  # the connection is kept: without it nobody would know of us
+                log.warning("clickhouse_rebuild_not_finished", error=repr(error))
+                await asyncio.sleep(OUTAGE_PAUSE_S)
             await asyncio.sleep(self._poll_s)
 
     async def _done(self, connection: Connection) -> int | None:
