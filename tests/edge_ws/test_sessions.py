@@ -126,6 +126,28 @@ async def test_a_session_that_expires_ends_its_private_streams(streams):
         await client.refused("session_expired", op="auth", token=trader.token)
 
 
+async def test_a_session_that_has_just_expired_gets_nothing_private(streams, monkeypatch):
+    trader = await streams.exchange.trader(USDC=10**10)
+    hub, faults = streams.exchange.hub, streams.exchange.faults
+    open_topic = hub.open
+
+    async def open_for_too_long(*given):
+        fan_out = await open_topic(*given)
+        faults.clock_ahead_ns = 3601 * 10**9
+        return fan_out
+
+    monkeypatch.setattr(hub, "_tick", lambda: None)  # the next one is still to come
+    async with streams.signed_in(trader) as first, streams.signed_in(trader) as second:
+        with monkeypatch.context() as slow:
+            slow.setattr(hub, "open", open_for_too_long)
+            await first.refused("unauthenticated", op="subscribe", channel="balances")
+        await second.refused("unauthenticated", op="subscribe", channel="balances")
+        await second.subscribe(**BOOK)
+    assert not any(
+        topic.subscribers for topic in streams.exchange.feeds._topics.values() if topic.key.is_private
+    )
+
+
 async def test_another_session_on_the_same_connection_ends_the_streams_of_the_first(streams):
     first = await streams.exchange.trader(USDC=10**10)
     second = await streams.exchange.trader(USDC=10**10)

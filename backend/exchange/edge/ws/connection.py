@@ -207,8 +207,7 @@ class Connection:
         """What is due by the clock; about twice a second."""
         if not self._is_open:
             return
-        if self.principal is not None and self.principal.expires_ns <= now_ns:
-            self.sign_out(Problem(GatewayCode.SESSION_EXPIRED, "this session is over; sign in again"))
+        self._sign_out_when_over(now_ns)
         if now_s >= self._heartbeat_due_s and self.writable and not self.behind:  # else it would not be true
             self._heartbeat_due_s = now_s + limits.HEARTBEAT_S
             self.send(heartbeat)
@@ -218,6 +217,10 @@ class Connection:
             self._ping_due_s = now_s + limits.PING_S
             self._pinged_s = self._pinged_s or now_s
             self._write(ping_frame(b""))
+
+    def _sign_out_when_over(self, now_ns: int) -> None:
+        if self.principal is not None and self.principal.expires_ns <= now_ns:
+            self.sign_out(Problem(GatewayCode.SESSION_EXPIRED, "this session is over; sign in again"))
 
     def sign_out(self, problem: Problem) -> None:
         """The connection speaks for nobody any more: its private streams end."""
@@ -312,11 +315,13 @@ class Connection:
 
     async def _subscribe(self, request: Subscribe) -> None:
         subject = request.subject
+        self._sign_out_when_over(self._edge.clock_ns())
         known = self._subscriptions.get(subject)
         if known is None and len(self._subscriptions) >= limits.MAX_SUBSCRIPTIONS:
             raise Problem(EdgeCode.TOO_MANY_SUBSCRIPTIONS, f"at most {limits.MAX_SUBSCRIPTIONS}")
         principal, key = self.principal, self._key(subject)
         fan_out = await self._hub.open(key, subject)
+        self._sign_out_when_over(self._edge.clock_ns())
         if not self._is_open or (subject.is_private and self.principal is not principal):
             self._hub.close(fan_out)  # while we waited
             raise Problem(GatewayCode.UNAUTHENTICATED, "the session has ended")
