@@ -5,6 +5,7 @@ strict JSON), then the routes. FastAPI and pydantic serve all routes but the hot
 """
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
         burst=edge.config.auth_burst, per_s=edge.config.auth_per_s, clock_ns=time.monotonic_ns
     )
     app.state.exports = Exports()
+    app.state.market_reads = Counter()
     install_error_handlers(app)
     app.add_middleware(StrictBody)
     app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)

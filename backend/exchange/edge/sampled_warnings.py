@@ -1,4 +1,4 @@
-"""Warnings that anybody may cause by the thousand: one of each kind a second is written, and counts the others."""
+"""Warnings that anybody may cause by the thousand: of each kind one a second, with the number left out."""
 
 import time
 from collections.abc import Callable

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -13,7 +13,7 @@ from exchange.core.units import format_atoms
 from exchange.edge.caching import FINAL, NOT_MODIFIED, REVALIDATE, Prepared, answered_with, prepared
 from exchange.edge.cross_origin import PublicRead
 from exchange.edge.dependencies import edge_of
-from exchange.edge.market_reads import is_final, reading_clickhouse, require_market_data
+from exchange.edge.market_reads import is_final, limit_reads, reading_clickhouse, require_market_data
 from exchange.edge.reads import (
     Flag,
     PageAnswer,
@@ -30,7 +30,7 @@ from exchange.edge.values import AmountText, IdText, Symbol, TimeMs, time_ms
 from exchange.projections.candles import CandleRow, candles, last_close_ms, open_s
 from exchange.projections.trades import TradeRow, trades_page
 
-router = APIRouter(tags=["market data"], route_class=PublicRead)
+router = APIRouter(tags=["market data"], route_class=PublicRead, dependencies=[Depends(limit_reads)])
 _LISTING = "trades"
 MAX_CANDLES = 1_000
 

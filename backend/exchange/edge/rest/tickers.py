@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -11,13 +11,13 @@ from exchange.core.units import BPS_PER_ONE, format_atoms
 from exchange.edge.caching import NOT_MODIFIED, answered
 from exchange.edge.cross_origin import PublicRead
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.market_reads import reading_clickhouse, require_market_data
+from exchange.edge.market_reads import limit_reads, reading_clickhouse, require_market_data
 from exchange.edge.reads import ReadQuery, SeqAnswer
 from exchange.edge.rest.markets import Level, market_of
 from exchange.edge.values import AmountText, Symbol, TimeMs, time_ms
 from exchange.projections.tickers import TickerRow, Tickers, tickers, window_ms
 
-router = APIRouter(tags=["market data"], route_class=PublicRead)
+router = APIRouter(tags=["market data"], route_class=PublicRead, dependencies=[Depends(limit_reads)])
 
 
 class TickerItem(BaseModel):

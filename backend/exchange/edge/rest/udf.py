@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import PlainTextResponse, Response
 
@@ -21,7 +21,7 @@ from exchange.edge.caching import FINAL, NOT_MODIFIED, REVALIDATE, Prepared, ans
 from exchange.edge.cross_origin import PublicRead
 from exchange.edge.dependencies import Edge, MarketData, edge_of
 from exchange.edge.errors import PROBLEM_FORM
-from exchange.edge.market_reads import is_final, reading_clickhouse, require_market_data
+from exchange.edge.market_reads import is_final, limit_reads, reading_clickhouse, require_market_data
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.reads import WholeNumber
 from exchange.edge.rest.udf_shapes import (
@@ -141,7 +141,12 @@ async def udf_search(request: Request, query: Annotated[SearchQuery, Query()]) -
     return answered_with(request, prepared(content))
 
 
-@router.get("/history", response_model=UdfBars | UdfNoData, responses=NOT_MODIFIED)
+@router.get(
+    "/history",
+    response_model=UdfBars | UdfNoData,
+    responses=NOT_MODIFIED,
+    dependencies=[Depends(limit_reads)],
+)
 async def udf_history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Response:
     """Bars of a market, oldest first."""
     edge = edge_of(request)
