@@ -18,6 +18,7 @@ from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.edge.app import create_app
 from exchange.edge.ws import hub, limits, protocol
 from exchange.edge.ws.fan_out import MESSAGES_AT_ONCE, FanOut
+from exchange.edge.ws.frames import Frames
 from exchange.edge.ws.limits import MAX_WAITING_MESSAGES
 from exchange.feeds.updates import Update
 from exchange.sequencer.sequencer import MAX_GROUP
@@ -248,6 +249,38 @@ async def test_who_answers_no_ping_is_closed_with_4001(streams, monkeypatch):
         monkeypatch.setattr(silent, "send_frame", lambda frame: None)  # also no pong
         assert await client.closed() == (4001, "ping_timeout")
         assert (await alive.ask(op="ping"))["type"] == "pong"
+    assert streams.exchange.streams.cuts["ping_timeout"] == 1
+
+
+async def test_who_reads_slowly_but_on_and_on_is_not_taken_for_dead(streams, monkeypatch):
+    monkeypatch.setattr(streams.exchange.hub, "_tick", lambda: None)  # the clock is the test's
+    for first_ticks in range(10_000, 20_000, 1_000):
+        trader = await streams.exchange.trader(USDC=10**14)
+        await place(streams.exchange, trader, range(first_ticks, first_ticks + 1_000))
+    no_beat, now_s, looks = Frames([]), asyncio.get_running_loop().time(), 0
+    async with stalling(streams) as client:
+        connection = list(streams.exchange.hub._clients)[-1]
+        unsent_bytes = connection._unsent_bytes
+        client.socket.transport.pause_reading()
+        await client.send(op="subscribe", **BOOK)
+        async with asyncio.timeout(10):
+            while connection.writable:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.01)
+        while unsent_bytes() > 20_000:
+            now_s += limits.PING_S
+            connection.tick(now_s, 0, no_beat)
+            looks, before = looks + 1, unsent_bytes()
+            client.socket.transport.resume_reading()
+            async with asyncio.timeout(10):
+                while unsent_bytes() >= before:  # noqa: ASYNC110 - no event tells of it
+                    await asyncio.sleep(0)
+            client.socket.transport.pause_reading()
+            assert connection._is_open
+        assert looks * limits.PING_S > 2 * limits.PONG_S
+        for _ in range(4):
+            now_s += limits.PING_S
+            connection.tick(now_s, 0, no_beat)
+        assert not connection._is_open
     assert streams.exchange.streams.cuts["ping_timeout"] == 1
 
 

@@ -66,6 +66,8 @@ class Connection:
         "_read_or_not",
         "_subscriptions",
         "_takes_deflated",
+        "_unsent_bytes",
+        "_unsent_then",
         "_upgrade",
         "_write",
         "behind",
@@ -85,8 +87,12 @@ class Connection:
         write: Callable[[bytes], None],
         close: Callable[[CloseCode], None],
         read_or_not: Callable[[], None],
+        unsent_bytes: Callable[[], int],
     ) -> None:
-        """`read_or_not` is to be called whenever `is_backed_up` may have changed."""
+        """`read_or_not` is to be called whenever `is_backed_up` may have changed.
+
+        `unsent_bytes`: of what was written, what is still here.
+        """
         self._hub = hub
         self._edge = edge
         self._auth_buckets = auth_buckets
@@ -96,6 +102,8 @@ class Connection:
         self._write = write
         self._close = close
         self._read_or_not = read_or_not
+        self._unsent_bytes = unsent_bytes
+        self._unsent_then = 0
         self._allowance = limits.Allowance()
         self._queue: deque[Request | Frames] = deque()
         """What is to be served, or to be said, when its turn comes."""
@@ -211,12 +219,21 @@ class Connection:
         if now_s >= self._heartbeat_due_s and self.writable and not self.behind:  # else it would not be true
             self._heartbeat_due_s = now_s + limits.HEARTBEAT_S
             self.send(heartbeat)
+        if not self.writable:
+            self._look_whether_it_reads(now_s)
         if self._pinged_s is not None and now_s - self._pinged_s >= limits.PONG_S:
             self.cut(CloseCode.PING_TIMEOUT)
         elif now_s >= self._ping_due_s:
             self._ping_due_s = now_s + limits.PING_S
             self._pinged_s = self._pinged_s or now_s
             self._write(ping_frame(b""))
+
+    def _look_whether_it_reads(self, now_s: float) -> None:
+        """Its pongs are not read now, and our ping waits behind what it reads: that it does is as good."""
+        unsent_bytes = self._unsent_bytes()
+        if self._pinged_s is not None and unsent_bytes < self._unsent_then:
+            self._pinged_s = now_s
+        self._unsent_then = unsent_bytes
 
     def _sign_out_when_over(self, now_ns: int) -> None:
         if self.principal is not None and self.principal.expires_ns <= now_ns:

@@ -158,6 +158,7 @@ class WebSocketProtocol(asyncio.Protocol):
             write=self._transport.write,
             close=self.close,
             read_or_not=self._read_or_not,
+            unsent_bytes=self._transport.get_write_buffer_size,
         )
         self._connection.open()
 
