@@ -89,7 +89,7 @@ async def test_steps_on_the_chain_that_can_not_be_told_are_no_silence(streams, m
     async with streams.signed_in(trader) as client:
         await client.subscribe(channel="deposits")
         with monkeypatch.context() as broken:
-            broken.setattr(DepositsFanOut, "_under_way", lambda _: 1 / 0)
+            broken.setattr(DepositsFanOut, "_has_steps", lambda *_: 1 / 0)
             assert await client.closed() == (1011, "internal_error")
     async with streams.signed_in(trader) as client:
         await client.subscribe(channel="deposits")

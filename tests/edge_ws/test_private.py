@@ -1,12 +1,14 @@
 """What an owner hears of its own: in the forms of REST, each thing once, on the chain as in the ledger."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from tests.edge.harness import USDC
 from tests.edge.test_deposits import see_on_chain
 from tests.edge.test_withdrawals import TX_HASH, store_payment
 
 from exchange.core.commands import RefundWithdrawal, SettleWithdrawal
+from exchange.edge.ws import chain_steps
 
 USDC_ATOMS = 10**6
 ETH_ATOMS = 10**18
@@ -171,11 +173,11 @@ async def test_the_chains_steps_are_looked_up_only_while_somebody_asks_for_them(
     trader = await exchange.trader(USDC=5 * USDC_ATOMS)
     looked = asyncio.Event()
 
-    async def reading(pool, owner):
+    async def reading(pool):
         looked.set()
-        return []
+        return set()
 
-    monkeypatch.setattr("exchange.edge.ws.chain_steps.pending_deposits", reading)
+    monkeypatch.setattr("exchange.edge.ws.chain_steps.owners_with_pending", reading)
     async with streams.signed_in(trader) as client:
         await client.subscribe(channel="deposits")
         looked.clear()
@@ -189,6 +191,35 @@ async def test_the_chains_steps_are_looked_up_only_while_somebody_asks_for_them(
         assert not looked.is_set()
 
 
+async def test_owners_with_nothing_under_way_cost_one_look_together(streams, monkeypatch):
+    looks, owners_with_pending = 0, chain_steps.owners_with_pending
+
+    async def counted(pool):
+        nonlocal looks
+        looks += 1
+        return await owners_with_pending(pool)
+
+    async def unneeded(*_):
+        raise AssertionError("there is nothing to look up")
+
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            trader = await streams.exchange.trader(USDC=5 * USDC_ATOMS)
+            client = await stack.enter_async_context(streams.signed_in(trader))
+            for channel in ("deposits", "withdrawals"):
+                await client.subscribe(channel=channel)
+        with monkeypatch.context() as counting:
+            counting.setattr(chain_steps, "owners_with_pending", counted)
+            counting.setattr(chain_steps, "pending_deposits", unneeded)
+            counting.setattr(chain_steps, "payment_status", unneeded)
+            async with asyncio.timeout(10):
+                while looks < 3:  # noqa: ASYNC110 - no event tells of it
+                    await asyncio.sleep(0.01)
+        assert (await client.ask(op="ping"))["type"] == "pong"
+        await see_on_chain(streams.exchange, trader.owner, 4)
+        assert (await client.receive())["channel"] == "deposits"
+
+
 async def test_a_database_that_does_not_answer_costs_a_step_not_the_streams(streams, monkeypatch):
     trader = await streams.exchange.trader(USDC=5 * USDC_ATOMS)
     async with streams.signed_in(trader) as client:
@@ -196,11 +227,12 @@ async def test_a_database_that_does_not_answer_costs_a_step_not_the_streams(stre
         await client.subscribe(channel="orders")
         failed = asyncio.Event()
 
-        async def failing(pool, owner):
+        async def failing(pool, owner=None):
             failed.set()
             raise OSError("no database")
 
         with monkeypatch.context() as broken:
+            broken.setattr("exchange.edge.ws.chain_steps.owners_with_pending", failing)
             broken.setattr("exchange.edge.ws.chain_steps.pending_deposits", failing)
             async with asyncio.timeout(10):
                 await failed.wait()

@@ -104,6 +104,15 @@ async def pending_deposits(pool: asyncpg.Pool, owner: str) -> list[PendingDeposi
     return [PendingDeposit(*row) for row in rows]
 
 
+async def owners_with_pending(pool: asyncpg.Pool) -> set[str]:
+    """Owners of deposits that are seen but not credited: there are few at any time."""
+    rows = await pool.fetch(
+        "SELECT DISTINCT d.owner FROM deposit_cursors AS c JOIN vault_deposits AS d"
+        " ON d.chain_id = c.chain_id AND d.vault = c.vault AND d.number > c.credited"
+    )
+    return {owner for (owner,) in rows}
+
+
 class DepositRows:
     """The rows of one vault."""
 

@@ -37,7 +37,14 @@ from exchange.chain.branch import Branch
 from exchange.chain.crediting import MAX_TOLD, Crediting
 from exchange.chain.crediting_alarm import CreditingAlarm
 from exchange.chain.deposit_logs import DepositLogs
-from exchange.chain.deposit_rows import Block, DepositRows, PendingDeposit, Rolled, pending_deposits
+from exchange.chain.deposit_rows import (
+    Block,
+    DepositRows,
+    PendingDeposit,
+    Rolled,
+    owners_with_pending,
+    pending_deposits,
+)
 from exchange.chain.deposit_sequence import Continued, continued, stored_range
 from exchange.chain.displacement import Displacements, OnDisplaced
 from exchange.chain.errors import (
@@ -63,7 +70,7 @@ from exchange.chain.witness import Witness
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import SubmitBatch
 
-__all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "pending_deposits"]
+__all__ = ["DepositWatcher", "PendingDeposit", "WatcherStatus", "owners_with_pending", "pending_deposits"]
 
 CLOSE_RANGE_BLOCKS = 64
 CHECK_CHAIN_S = 60.0

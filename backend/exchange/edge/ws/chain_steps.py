@@ -2,7 +2,8 @@
 
 The topic has what the ledger says of them. What the chain says (confirmations of a deposit, a payment that
 was sent or mined) is in tables that other parts write, and is looked up about every second while somebody
-is subscribed. What has changed then goes to all of them, as an update from the topic's seq to the same seq.
+is subscribed and something is under way. What has changed then goes to all of them, as an update from the
+topic's seq to the same seq.
 
 What the ledger has finished the chain has no say in any more: it is left out even where the tables, read a
 moment ago, still had it.
@@ -10,10 +11,10 @@ moment ago, still had it.
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from exchange.chain.deposits import PendingDeposit, pending_deposits
+from exchange.chain.deposits import PendingDeposit, owners_with_pending, pending_deposits
 from exchange.chain.withdrawals import PaymentStatus, payment_status
 from exchange.edge.dependencies import Edge
 from exchange.edge.rest.deposits import MAX_PENDING_SHOWN, pending_item
@@ -41,6 +42,10 @@ class StepsFanOut(FanOut):
         self._told: Items = {}
         """The last that was said of what is under way, to all that are not behind."""
         self._looking = asyncio.Lock()
+
+    def may_have_steps(self, depositors: Set[str]) -> bool:
+        """Whether there is something to look up, where these owners have deposits on their way."""
+        return bool(self._told) or self._has_steps(depositors)
 
     async def look_up(self) -> None:
         """Reads what the chain says, and tells all that are subscribed what has changed.
@@ -98,6 +103,9 @@ class StepsFanOut(FanOut):
         return self._told.get(key)
 
     @abstractmethod
+    def _has_steps(self, depositors: Set[str]) -> bool: ...
+
+    @abstractmethod
     async def _read(self) -> None:
         """Looks the steps up."""
 
@@ -106,12 +114,28 @@ class StepsFanOut(FanOut):
         """What the ledger has not finished, with the steps as they were looked up."""
 
 
+async def with_steps(edge: Edge, fan_outs: Iterable[FanOut]) -> list[StepsFanOut]:
+    """Those of them for which there may be something to look up: one query, however many there are.
+
+    Raises what the database raises.
+    """
+    followed = [fan_out for fan_out in fan_outs if fan_out and isinstance(fan_out, StepsFanOut)]
+    depositors: set[str] = set()
+    if any(isinstance(fan_out, DepositsFanOut) for fan_out in followed):
+        async with asyncio.timeout(SQL_TIMEOUT_S):
+            depositors = await owners_with_pending(edge.pool)
+    return [fan_out for fan_out in followed if fan_out.may_have_steps(depositors)]
+
+
 class DepositsFanOut(StepsFanOut):
     """Deposits: those under way are known from the chain alone."""
 
     def __init__(self, edge: Edge, topic: Topic, subject: Subject, counters: StreamCounters) -> None:
         super().__init__(edge, topic, subject, counters)
         self._pending: Sequence[PendingDeposit] = ()
+
+    def _has_steps(self, depositors: Set[str]) -> bool:
+        return self._owner in depositors
 
     async def _read(self) -> None:
         self._pending = await pending_deposits(self._edge.pool, self._owner)
@@ -139,6 +163,9 @@ class WithdrawalsFanOut(StepsFanOut):
         self._payments: Mapping[str, PaymentStatus] = {}
         self._requested_ns: dict[str, int] = {}
         """Of those that were requested before anybody followed."""
+
+    def _has_steps(self, depositors: Set[str]) -> bool:
+        return bool(self._in_flight())
 
     async def _read(self) -> None:
         changes = self._in_flight()

@@ -27,7 +27,7 @@ import structlog
 from exchange.edge.dependencies import Edge
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.edge.ws import messages
-from exchange.edge.ws.chain_steps import DepositsFanOut, StepsFanOut, WithdrawalsFanOut
+from exchange.edge.ws.chain_steps import DepositsFanOut, StepsFanOut, WithdrawalsFanOut, with_steps
 from exchange.edge.ws.close_codes import CloseCode
 from exchange.edge.ws.fan_out import FanOut, Missed, Reader
 from exchange.edge.ws.frames import Frames
@@ -293,16 +293,13 @@ class Hub:
     async def _keep_polling_chain(self) -> None:
         while True:
             await asyncio.sleep(self._poll_chain_s)
-            for fan_out in list(self._fan_outs.values()):
-                if isinstance(fan_out, StepsFanOut):
-                    try:
-                        await fan_out.look_up()
-                    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                        logger.warning("chain_steps_not_read", error=repr(error))
-                        break  # the others would fare no better
-                    except Exception:
-                        self._begin_anew()
-                        break
+            try:
+                for fan_out in await with_steps(self._edge, list(self._fan_outs.values())):
+                    await fan_out.look_up()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                logger.warning("chain_steps_not_read", error=repr(error))
+            except Exception:
+                self._begin_anew()
 
 
 _KINDS: dict[Channel, type[FanOut]] = {
