@@ -357,7 +357,7 @@ async def test_a_server_that_stops_says_so_with_1001(exchange: Exchange):
         (b"\xf1\x82\x00\x00\x00\x00{}", 1002),  # reserved bits
         (b"\x83\x82\x00\x00\x00\x00{}", 1002),  # no such opcode
         (b"\x80\x82\x00\x00\x00\x00{}", 1002),  # continues nothing
-        (b"\x81\xff\x00\x00\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00", 1009),  # announces 65,537 bytes
+        (b"\x81\xfe\x40\x01\x00\x00\x00\x00", 1009),  # announces 16,385 bytes
     ],
 )
 async def test_what_is_no_websocket_is_closed_with_the_standards_code(streams, frame, code):
@@ -367,12 +367,12 @@ async def test_what_is_no_websocket_is_closed_with_the_standards_code(streams, f
         assert (await other.ask(op="ping"))["type"] == "pong"
 
 
-async def test_a_message_over_64_kib_in_fragments_or_when_inflated_is_closed_with_1009(streams):
+async def test_a_message_over_16_kib_in_fragments_or_when_inflated_is_closed_with_1009(streams):
     async with streams.client() as client:
-        await client.socket.send("x" * 10_000 for _ in range(7))
+        await client.socket.send("x" * 4_000 for _ in range(5))
         assert (await client.closed())[0] == 1009
     async with streams.client(compression="deflate") as client:
-        await client.socket.send(" " * 65_537)
+        await client.socket.send(" " * 16_385)
         assert (await client.closed())[0] == 1009
     async with streams.client(compression="deflate") as client:
-        assert (await client.say(" " * 65_536))["code"] == "message_too_large"
+        assert (await client.say(" " * 16_384))["code"] == "message_too_large"

@@ -235,11 +235,11 @@ NO_WEBSOCKET = (
     (frame(TEXT, b'{"op": "\xff"}'), 1007),
     (frame(TEXT, b"\xed\xa0\x80"), 1007),
     (frame(TEXT, b'"\xc3', final=False) + frame(CONTINUATION, b'"'), 1007),
-    (frame(TEXT, b" " * (64 * KIB + 1)), 1009),
-    (frame(BINARY, b" " * (64 * KIB + 1)), 1009),
+    (frame(TEXT, b" " * (16 * KIB + 1)), 1009),
+    (frame(BINARY, b" " * (16 * KIB + 1)), 1009),
     (frame(TEXT, length=2**63 - 1), 1009),
     (frame(TEXT, length=2**64 - 1), 1009),
-    (frame(TEXT, b" " * 40 * KIB, final=False) + frame(CONTINUATION, b" " * 40 * KIB), 1009),
+    (frame(TEXT, b" " * 10 * KIB, final=False) + frame(CONTINUATION, b" " * 10 * KIB), 1009),
     (b"\x00" * 100, 1002),
     (b"GET / HTTP/1.1\r\n\r\n", 1002),
 )
@@ -299,7 +299,7 @@ async def test_bytes_that_come_one_by_one_are_a_request_like_any_other(streams: 
 
 async def test_binary_frames_are_refused_and_the_connection_is_kept(streams: Streams):
     async with await Hostile.connect(streams.url) as client:
-        await client.send(frame(BINARY, b"\x00\xff") + frame(BINARY) + frame(BINARY, b"x" * 60 * KIB))
+        await client.send(frame(BINARY, b"\x00\xff") + frame(BINARY) + frame(BINARY, b"x" * 16 * KIB))
         replies = await client.settle()
         assert replies is not None
         assert [reply["code"] for reply in replies] == ["binary_not_supported"] * 3
@@ -307,7 +307,7 @@ async def test_binary_frames_are_refused_and_the_connection_is_kept(streams: Str
 
 async def test_what_is_small_compressed_and_large_after_closes_at_the_limit(streams: Streams):
     async with undisturbed(streams):
-        for size, code in ((64 * KIB + 1, 1009), (2**20, 1009), (2**28, 1009)):
+        for size, code in ((16 * KIB + 1, 1009), (2**20, 1009), (2**28, 1009)):
             async with await Hostile.connect(streams.url, extensions=DEFLATE) as client:
                 assert "permessage-deflate" in client.headers["sec-websocket-extensions"]
                 before_kib = streams.memory_kib()

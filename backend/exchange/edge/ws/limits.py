@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 MAX_REQUEST_BYTES = 4 * 1024
 """A longer message is refused, but the connection is kept."""
-MAX_MESSAGE_BYTES = 64 * 1024
-"""A longer one, inflated or put together from frames, closes the connection (1009)."""
+MAX_MESSAGE_BYTES = 16 * 1024
+"""A longer one, inflated or put together from frames, closes the connection (1009). An unfinished one may
+wait here for ever."""
 REQUESTS_AT_ONCE = 100
 REQUESTS_PER_S = 50
 MAX_REFUSED = 200
