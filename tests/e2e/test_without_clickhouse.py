@@ -47,6 +47,7 @@ class Venue:
     buyer: httpx.AsyncClient
     metrics_url: str
     trades: int = 0
+    refusals: int = 0
 
     async def trade(self, count: int) -> None:
         """So many trades, each order acknowledged."""
@@ -61,12 +62,14 @@ class Venue:
         async with httpx.AsyncClient() as prometheus:
             return samples((await prometheus.get(self.metrics_url)).text)
 
-    async def candles(self) -> httpx.Response:
-        return await self.buyer.get("/v1/markets/ETH-USDC/candles", params={"interval": "1m"}, timeout=30)
+    async def candles(self, limit: int = 500) -> httpx.Response:
+        params = {"interval": "1m", "limit": limit}
+        return await self.buyer.get("/v1/markets/ETH-USDC/candles", params=params, timeout=30)
 
     async def is_refused(self) -> bool:
-        """Whether candles are unavailable; nothing else may be wrong with them."""
-        answer = await self.candles()
+        """Whether candles that nobody has asked for are unavailable; nothing else may be wrong with them."""
+        self.refusals += 1
+        answer = await self.candles(limit=self.refusals)
         if answer.status_code == httpx.codes.OK:
             return False
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text

@@ -94,8 +94,6 @@ async def test_a_read_without_an_answer_in_time_fails_no_other_and_no_insert(cli
     with pytest.raises(ClickHouseTimeout):
         await clickhouse.query("SELECT sleep(1)", timeout_s=0.2)
     asked = [asyncio.create_task(clickhouse.query("SELECT 1")) for _ in range(6)]
-    await asyncio.sleep(0)
-    assert clickhouse.fault is None, "others are answered"
     await clickhouse.insert("t", ["n", "name"], [(1, "")], token="1")
     assert await asyncio.gather(*asked) == [[(1,)]] * 6
 
@@ -184,9 +182,9 @@ async def test_it_connects_with_the_first_call_that_finds_it(
         patch.setattr(Lane, "_connect", refuse)
         with pytest.raises(ClickHouseError):
             await lazy.query("SELECT 1")
+        assert lazy.fault is not None
         with pytest.raises(ClickHouseError):
             await lazy.ping()
-        assert lazy.fault is not None
     await lazy.ping()
     assert lazy.fault is None
     assert await lazy.query("SELECT currentDatabase()") == [("late",)]
@@ -217,7 +215,6 @@ async def test_while_a_server_is_silent_one_call_a_thread_finds_out_and_the_othe
         clickhouse = ClickHouse(url=url)
         with pytest.raises(ClickHouseTimeout):
             await clickhouse.query("SELECT 1", timeout_s=0.2)
-        assert clickhouse.fault is None, "another thread may be answered"
         with pytest.raises(ClickHouseTimeout):
             await clickhouse.query("SELECT 1", timeout_s=0.2)
         assert isinstance(clickhouse.fault, ClickHouseTimeout)

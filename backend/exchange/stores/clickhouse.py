@@ -75,6 +75,8 @@ class ClickHouse:
         self._readers = [Lane(path, url, self._layout) for _ in range(READERS)]
         self.path = path
         self.database = database
+        self.fault: ClickHouseError | None = None
+        """Why it does not answer, by the last call that ended on any thread; None again when it does."""
 
     @classmethod
     def at(cls, where: str, cluster: str | None = None) -> Self:
@@ -106,13 +108,6 @@ class ClickHouse:
     async def connect(self) -> None:
         """Connects now instead of with the first call. Raises ClickHouseError, ClickHouseTimeout."""
         await self._call("open", self._writer, OPEN_TIMEOUT_S, lambda _: None)
-
-    @property
-    def fault(self) -> ClickHouseError | None:
-        """Why it takes nothing in, or gives nothing, as far as was seen; None again when it does."""
-        if self._writer.fault is not None or any(lane.fault is None for lane in self._readers):
-            return self._writer.fault
-        return self._readers[0].fault
 
     async def ping(self) -> None:
         """Asks for a sign of life, unless others are being served. Raises ClickHouseError."""
@@ -245,16 +240,16 @@ class ClickHouse:
         except TimeoutError as error:
             if running.cancelled():  # it was never begun: that says nothing of the server
                 raise ClickHouseBusy(lane.waiting) from error
-            lane.fault = ClickHouseTimeout(what, timeout_s)
-            raise lane.fault from error
+            lane.fault = self.fault = ClickHouseTimeout(what, timeout_s)
+            raise self.fault from error
         except FAILURES as error:
             failure = ClickHouseError(f"{what} failed: {error}")
             if not lane.is_connected or isinstance(error, OperationalError):
-                lane.fault = failure
+                lane.fault = self.fault = failure
             raise failure from error
         finally:
             lane.waiting -= 1
-        lane.fault = None
+        lane.fault = self.fault = None
         return result
 
 
