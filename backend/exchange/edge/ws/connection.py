@@ -219,7 +219,7 @@ class Connection:
         if now_s >= self._heartbeat_due_s and self.writable and not self.behind:  # else it would not be true
             self._heartbeat_due_s = now_s + limits.HEARTBEAT_S
             self.send(heartbeat)
-        if not self.writable:
+        if self._pinged_s is not None:
             self._look_whether_it_reads(now_s)
         if self._pinged_s is not None and now_s - self._pinged_s >= limits.PONG_S:
             self.cut(CloseCode.PING_TIMEOUT)
@@ -229,9 +229,9 @@ class Connection:
             self._write(ping_frame(b""))
 
     def _look_whether_it_reads(self, now_s: float) -> None:
-        """Its pongs are not read now, and our ping waits behind what it reads: that it does is as good."""
+        """Our ping may wait behind what it reads, and its pongs not be read now: that it reads is as good."""
         unsent_bytes = self._unsent_bytes()
-        if self._pinged_s is not None and unsent_bytes < self._unsent_then:
+        if unsent_bytes < self._unsent_then:
             self._pinged_s = now_s
         self._unsent_then = unsent_bytes
 
