@@ -326,3 +326,19 @@ async def test_the_next_time_of_a_gap_is_of_a_bar_that_is_shown(market, charts):
         answer = await charts.get("history", symbol="ETH-USDC", resolution=resolution, from_=to - 60, to=to)
         assert answer["s"] == "no_data"
         assert ("nextTime" in answer) == is_shown
+
+
+async def test_every_answer_says_its_seq_in_a_header_that_other_sites_may_read(market):
+    await market.caught_up()
+    seq = str(market.exchange.view.seq)
+    history = "history?symbol=ETH-USDC&resolution=1&countback=3&to=99999999999"
+    for path in ("config", "time", "symbols?symbol=ETH-USDC", "search?query=ETH", history):
+        response = await market.client.get(f"/v1/udf/{path}")
+        assert response.status_code == 200
+        assert response.headers["x-seq"] == seq
+        assert "X-Seq" in response.headers["access-control-expose-headers"]
+        if "etag" in response.headers:
+            again = await market.client.get(
+                f"/v1/udf/{path}", headers={"If-None-Match": response.headers["etag"]}
+            )
+            assert (again.status_code, again.headers["x-seq"]) == (304, seq)

@@ -15,8 +15,12 @@ from starlette.types import Scope
 
 _PUBLIC_READ = "exchange.public_read"
 
+SEQ_HEADER = "X-Seq"
+"""The `seq` as of which an answer is true, where its body has no place for it."""
+
 PUBLIC_READ_HEADERS = {
     "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": f"ETag, {SEQ_HEADER}",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 

@@ -1,8 +1,9 @@
 """Market data in the form that stock charting front ends read: TradingView's UDF protocol.
 
 Times are whole seconds, prices and volumes JSON numbers, written with all their digits; errors are
-`{"s": "error", "errmsg": ...}`. Unknown parameters are ignored here, because front ends send some that the
-protocol does not have. The bars are the candles of `/v1/markets/{market}/candles`.
+`{"s": "error", "errmsg": ...}`. The protocol has no place for a `seq`: the header X-Seq tells it. Unknown
+parameters are ignored here, because front ends send some that the protocol does not have. The bars are the
+candles of `/v1/markets/{market}/candles`.
 Source: "UDF" in the documentation of TradingView's Advanced Charts.
 """
 
@@ -18,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from exchange.core.markets import Market
 from exchange.core.units import format_atoms, parse_decimal
 from exchange.edge.caching import FINAL, NOT_MODIFIED, REVALIDATE, Prepared, answered, answered_with, prepared
-from exchange.edge.cross_origin import PublicRead
+from exchange.edge.cross_origin import SEQ_HEADER, PublicRead
 from exchange.edge.dependencies import Edge, MarketData, edge_of
 from exchange.edge.errors import PROBLEM_FORM
 from exchange.edge.market_reads import is_final, limit_reads, reading_clickhouse, require_market_data
@@ -51,14 +52,16 @@ _UNIX_TIME = re.compile(r"-?[0-9]{1,11}", re.ASCII)
 
 
 class UdfRead(PublicRead):
-    """A route whose problems have the protocol's form."""
+    """A route whose problems have the protocol's form, and whose answers say their `seq` in a header."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def in_form(request: Request) -> Response:
             request.scope[PROBLEM_FORM] = _problem
-            return await handler(request)
+            response = await handler(request)
+            response.headers.setdefault(SEQ_HEADER, str(edge_of(request).view.seq))
+            return response
 
         return in_form
 
@@ -179,7 +182,9 @@ async def udf_history(request: Request, query: Annotated[HistoryQuery, Query()])
 
     asked = (market.market_id, interval, limit, from_ms, last_close_ms(interval, to_ms))
     question = (as_of, "bars", asked, open_s(interval, now_ms // 1_000))
-    return answered_with(request, await data.answers.answer(question, make))
+    response = answered_with(request, await data.answers.answer(question, make))
+    response.headers[SEQ_HEADER] = str(as_of.seq)
+    return response
 
 
 def _problem(problem: Problem, _: str) -> Response:
