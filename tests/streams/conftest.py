@@ -6,13 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 import uvloop
+from tests.edge.harness import Exchange, running_exchange
+from tests.streams.serving import Streams, streaming
 
-pytest.register_assert_rewrite("tests.streams.client", "tests.streams.folds", "tests.streams.spec")
-
-from tests.edge.harness import Exchange, running_exchange  # noqa: E402 - rewritten first
-from tests.streams.serving import Streams, streaming  # noqa: E402 - rewritten first
-
-from exchange.stores.clickhouse import ClickHouse  # noqa: E402 - rewritten first
+from exchange.stores.clickhouse import ClickHouse
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
