@@ -10,5 +10,5 @@ pytest_plugins = [
     f"tests.fixtures.{path.stem}" for path in sorted(FIXTURES.glob("*.py")) if path.stem != "__init__"
 ]
 
-# What several suites check with and is no test module. Here, because any of them may be the first to import it.
+# What several suites check with, and is no test module. Here, because any of them may import it first.
 pytest.register_assert_rewrite("tests.streams.client", "tests.streams.folds", "tests.streams.spec")

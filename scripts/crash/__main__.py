@@ -38,6 +38,7 @@ from exchange.stores.errors import StoreError
 
 MAX_SEED = 2**31
 INTERRUPTED = 130
+CANCEL_AGAIN_S = 2.0
 FAILURES = (
     VenueFailed,
     ApiFailed,
@@ -63,10 +64,8 @@ def complain(text: str) -> None:
 
 async def drill(folder: Path, cycles: int, seed: int, *, unsafe: bool) -> Figures:
     """All cycles, in one folder. `unsafe` makes the database lose what it acknowledged, to test the drill."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     venue = Venue(folder)
+    leaving = _cancelled_by_signals()
     crash = Drill(venue, seed)
     try:
         await venue.start()
@@ -88,8 +87,29 @@ async def drill(folder: Path, cycles: int, seed: int, *, unsafe: bool) -> Figure
         else:
             say(await crash.finish())
     finally:
+        leaving.set()
         await venue.stop()
     return crash.figures
+
+
+def _cancelled_by_signals() -> asyncio.Event:
+    """Has this task cancelled by SIGINT and SIGTERM: again and again until it says that it is leaving.
+
+    One cancellation can get lost: a clean-up that fails takes its place, and the failure may be one that is
+    waited out, as those of a venue that is not ready yet are.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    loop, leaving = asyncio.get_running_loop(), asyncio.Event()
+
+    def interrupt() -> None:
+        if not leaving.is_set():
+            task.cancel()
+            loop.call_later(CANCEL_AGAIN_S, interrupt)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    return leaving
 
 
 def main() -> int:
