@@ -27,6 +27,7 @@ from exchange.edge.reads import (
 from exchange.edge.rest.markets import market_of
 from exchange.edge.times import TimeRange
 from exchange.edge.values import AmountText, IdText, Symbol, TimeMs, time_ms
+from exchange.feeds.updates import PublicTrade
 from exchange.projections.candles import CandleRow, candles, last_close_ms, open_s
 from exchange.projections.trades import TradeRow, trades_page
 
@@ -120,7 +121,7 @@ async def get_trades(request: Request, market: str, query: Annotated[TradesQuery
         content = _content(
             next_cursor=encode_cursor(_LISTING, page.next_key),
             market=found.symbol,
-            items=msgspec.Raw(await data.answers.json_list(page.items, partial(_trade, found))),
+            items=msgspec.Raw(await data.answers.json_list(page.items, partial(trade_json, found))),
         )
         return prepared(content, page.seq)
 
@@ -154,7 +155,7 @@ async def get_candles(request: Request, market: str, query: Annotated[CandlesQue
         content = _content(
             market=found.symbol,
             interval=interval,
-            items=msgspec.Raw(await data.answers.json_list(read.items, partial(_candle, found))),
+            items=msgspec.Raw(await data.answers.json_list(read.items, partial(candle_json, found))),
         )
         return prepared(content, read.seq, FINAL if closed else REVALIDATE)
 
@@ -167,7 +168,7 @@ def _content(**fields: object) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _trade(market: Market, row: TradeRow) -> dict[str, object]:
+def trade_json(market: Market, row: TradeRow | PublicTrade) -> dict[str, object]:
     """A TradeItem. A thousand models would take the loop several times as long."""
     return {
         "trade_id": str(row.trade_id),
@@ -179,7 +180,7 @@ def _trade(market: Market, row: TradeRow) -> dict[str, object]:
     }
 
 
-def _candle(market: Market, row: CandleRow) -> dict[str, object]:
+def candle_json(market: Market, row: CandleRow) -> dict[str, object]:
     """A CandleItem."""
     return {
         "open_ms": row.open_ms,

@@ -8,10 +8,10 @@ from exchange.core.units import format_atoms
 from exchange.core.words import Side
 from exchange.edge.dependencies import Edge
 from exchange.edge.rest.deposits import credited_item
+from exchange.edge.rest.market_data import candle_json, trade_json
 from exchange.edge.rest.order_json import ended_order_json, fill_json, open_order_json
 from exchange.edge.rest.tickers import ticker_item
 from exchange.edge.rest.withdrawals import REQUESTED, SETTLED, withdrawal_item
-from exchange.edge.values import time_ms
 from exchange.feeds.updates import (
     AssetBalance,
     BalancesData,
@@ -22,10 +22,8 @@ from exchange.feeds.updates import (
     Fill,
     FillsData,
     Level,
-    LiveCandle,
     OrderChange,
     OrdersData,
-    PublicTrade,
     TickerData,
     TradesData,
     Update,
@@ -97,9 +95,9 @@ def _market_data(market: Market, data: object) -> object:
                 "ask": None if data.ask is None else _level(market, data.ask),
             }
         case TradesData():
-            return [_trade(market, trade) for trade in data.trades]
+            return [trade_json(market, trade) for trade in data.trades]
         case CandlesData():
-            return [_candle(market, live) for live in data.candles]
+            return [candle_json(market, live.candle) | {"closed": live.closed} for live in data.candles]
         case TickerData():
             return _ticker(market, data)
     raise AssertionError(f"no public channel has {data!r}")
@@ -107,32 +105,6 @@ def _market_data(market: Market, data: object) -> object:
 
 def _level(market: Market, level: Level) -> tuple[str, str]:
     return market.format_price(level[0]), market.format_size(level[1])
-
-
-def _trade(market: Market, trade: PublicTrade) -> dict[str, Any]:
-    return {
-        "trade_id": str(trade.trade_id),
-        "price": market.format_price(trade.price_ticks),
-        "size": market.format_size(trade.size_lots),
-        "amount": format_atoms(trade.quote_atoms, market.quote_decimals),
-        "taker_side": trade.taker_side,
-        "time_ms": time_ms(trade.time_ns),
-    }
-
-
-def _candle(market: Market, live: LiveCandle) -> dict[str, Any]:
-    row = live.candle
-    return {
-        "open_ms": row.open_ms,
-        "open": market.format_price(row.open_ticks),
-        "high": market.format_price(row.high_ticks),
-        "low": market.format_price(row.low_ticks),
-        "close": market.format_price(row.close_ticks),
-        "volume": format_atoms(row.base_atoms, market.base_decimals),
-        "quote_volume": format_atoms(row.quote_atoms, market.quote_decimals),
-        "trades": row.trades,
-        "closed": live.closed,
-    }
 
 
 def _ticker(market: Market, data: TickerData) -> dict[str, Any]:
