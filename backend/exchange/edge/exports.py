@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from exchange.edge.cross_origin import SEQ_HEADER
 from exchange.edge.csv_table import MEDIA_TYPE, CsvTable
 from exchange.edge.errors import unavailable
 from exchange.edge.identity import authenticate
@@ -34,7 +35,7 @@ CSV_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "All of it as CSV, oldest first. A file whose transfer was cut off is not whole.",
         "content": {"text/csv": {"schema": {"type": "string"}}},
         "headers": {
-            "X-Seq": {
+            SEQ_HEADER: {
                 "description": "The sequence number as of which the file is true.",
                 "schema": {"type": "string", "pattern": "^[0-9]+$"},
             },
@@ -147,7 +148,7 @@ class CsvExport(Response, Generic[Row]):
         headers = {
             "content-type": MEDIA_TYPE,
             "content-disposition": f'attachment; filename="{self._name}-seq{seq}.csv"',
-            "x-seq": str(seq),
+            SEQ_HEADER: str(seq),
         }
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         return {"type": "http.response.start", "status": 200, "headers": raw}
