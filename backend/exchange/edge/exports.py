@@ -148,7 +148,7 @@ class CsvExport(Response, Generic[Row]):
         headers = {
             "content-type": MEDIA_TYPE,
             "content-disposition": f'attachment; filename="{self._name}-seq{seq}.csv"',
-            SEQ_HEADER: str(seq),
+            SEQ_HEADER.lower(): str(seq),
         }
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         return {"type": "http.response.start", "status": 200, "headers": raw}
