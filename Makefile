@@ -7,7 +7,7 @@ SUBSCRIBERS ?= 100,1000
 FORGE := node_modules/.bin/forge
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits bench-candles mutants format lint types imports openapi asyncapi \
+.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits bench-candles bench mutants format lint types imports openapi asyncapi \
 	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock bench-feeds
 
 help: ## Show the targets
@@ -44,6 +44,9 @@ bench-feeds: core ## How old updates of the book are when read: SUBSCRIBERS=100,
 
 bench-candles: core ## Trades a second into ClickHouse, and how fast 1,000 candles come out: TRADES=10000000
 	@exec $(BIN)/python -m scripts.bench.candles --trades $(or $(TRADES),10000000)
+
+bench: core build/contracts/.ready ## Signed orders a second and how soon they are acknowledged, beside its peers: ARGS="--sustained 600"
+	@exec $(BIN)/python -m scripts.bench.load $(ARGS)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
 	@exec $(BIN)/python scripts/mutants.py
@@ -104,8 +107,9 @@ types: .venv/.ready
 imports: .venv/.ready
 	@$(BIN)/lint-imports
 
-openapi: .venv/.ready ## Write docs/api/openapi.json again after a change of the API
+openapi: .venv/.ready node_modules/.ready ## Write docs/api/openapi.json and the TypeScript types of it again after a change of the API
 	@$(BIN)/python -m exchange.edge.openapi_file
+	@node_modules/.bin/openapi-typescript docs/api/openapi.json --output sdk/typescript/exchange.d.ts
 
 asyncapi: .venv/.ready ## Write docs/api/asyncapi.json again after a change of the streams' messages
 	@$(BIN)/python -m exchange.edge.ws.asyncapi_file
