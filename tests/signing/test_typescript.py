@@ -1,4 +1,4 @@
-"""What we sign is what somebody else signs who has read docs/api/signing.md: an implementation in TypeScript."""
+"""What we sign is what somebody else signs who has read docs/api/signing.md: a program in TypeScript."""
 
 import json
 import subprocess
