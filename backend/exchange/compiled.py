@@ -33,8 +33,10 @@ LIBRARY_MODULE = f"{LIBRARY}__mypyc"
 MODULES = (
     "accounts",
     "admission",
+    "agents",
     "amending",
     "apply",
+    "approving",
     "book",
     "by_id",
     "cancelling",

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from exchange.core.amending import amend_order
+from exchange.core.approving import approve_agent, revoke_agent, use_nonce
 from exchange.core.cancelling import cancel_all, cancel_all_after, cancel_order, set_account_state, tick
 from exchange.core.commands import (
     AmendOrder,
+    ApproveAgent,
     CancelAll,
     CancelAllAfter,
     CancelOrder,
@@ -24,17 +26,20 @@ from exchange.core.commands import (
     PlaceOrder,
     RefundWithdrawal,
     RequestWithdrawal,
+    RevokeAgent,
     SetAccountLimits,
     SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetRateClass,
     SetRules,
     SettleWithdrawal,
     SetWithdrawalTerms,
     Tick,
     TransferFunds,
+    UseNonce,
 )
 from exchange.core.custody import (
     credit_deposit,
@@ -47,7 +52,14 @@ from exchange.core.events import Event
 from exchange.core.listing import list_asset, open_market, set_market_state, set_price_bands
 from exchange.core.placing import place_order
 from exchange.core.state import State
-from exchange.core.terms import set_account_limits, set_fee_tier, set_fees, set_rules, set_withdrawal_terms
+from exchange.core.terms import (
+    set_account_limits,
+    set_fee_tier,
+    set_fees,
+    set_rate_class,
+    set_rules,
+    set_withdrawal_terms,
+)
 from exchange.core.transfers import transfer_funds
 
 MAX_FORGOTTEN_PER_COMMAND: Final = 1_000
@@ -75,6 +87,10 @@ _HANDLERS: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     RefundWithdrawal: refund_withdrawal,
     SetAccountState: set_account_state,
     SetWithdrawalTerms: set_withdrawal_terms,
+    ApproveAgent: approve_agent,
+    RevokeAgent: revoke_agent,
+    UseNonce: use_nonce,
+    SetRateClass: set_rate_class,
 }
 
 

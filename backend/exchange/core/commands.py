@@ -11,8 +11,10 @@ import msgspec
 from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
 from exchange.core.words import (
     AccountState,
+    AgentScope,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -256,6 +258,52 @@ class SetWithdrawalTerms(_Command, frozen=True):
     min_atoms: int
 
 
+class ApproveAgent(_Command, frozen=True):
+    """The owner's signed approval of a key that may act for the owner until `expires_ns`, in these bounds.
+
+    No markets: every market; no sub-accounts: all of the owner's; no ranges: from anywhere. Of the owner's
+    signature over it the core knows nothing; `deadline_s`, until which it may be handed in, goes with it.
+    """
+
+    owner: str
+    key: str
+    """0x and 64 hex digits: an Ed25519 key; 0x and 40: the address of a secp256k1 key. Lower case."""
+    name: str
+    scopes: tuple[AgentScope, ...]
+    market_ids: tuple[int, ...]
+    sub_accounts: tuple[int, ...]
+    expires_ns: int
+    ip_ranges: tuple[str, ...]
+    nonce: int
+    deadline_s: int
+    signature: str
+
+
+class RevokeAgent(_Command, frozen=True):
+    """Ends one of the owner's keys, for ever; somebody else's is unknown."""
+
+    owner: str
+    key: str
+
+
+class UseNonce(_Command, frozen=True):
+    """A request signed by an agent's key is taken: no other with this nonce ever will be.
+
+    The nonce is the time of signing in MICROSECONDS since the epoch. The request's commands follow only when
+    this is not refused.
+    """
+
+    key: str
+    nonce: int
+
+
+class SetRateClass(_Command, frozen=True):
+    """Operator: how much an owner may ask for in a time."""
+
+    owner: str
+    rate_class: RateClass
+
+
 Command = (
     ListAsset
     | OpenMarket
@@ -279,4 +327,8 @@ Command = (
     | RefundWithdrawal
     | SetAccountState
     | SetWithdrawalTerms
+    | ApproveAgent
+    | RevokeAgent
+    | UseNonce
+    | SetRateClass
 )

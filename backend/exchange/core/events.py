@@ -15,9 +15,11 @@ from exchange.core.markets import DEFAULT_MARKET_BAND_BPS
 from exchange.core.rejects import RejectReason
 from exchange.core.words import (
     AccountState,
+    AgentScope,
     EndReason,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -396,6 +398,47 @@ class WithdrawalTermsSet(_Event, frozen=True):
     min_withdrawal_atoms: int
 
 
+class AgentApproved(_Event, frozen=True):
+    """The key may act for the owner from now on, until `expires_ns` and within these bounds."""
+
+    owner: str
+    key: str
+    name: str
+    scopes: tuple[AgentScope, ...]
+    market_ids: tuple[int, ...]
+    sub_accounts: tuple[int, ...]
+    expires_ns: int
+    ip_ranges: tuple[str, ...]
+    nonce: int
+
+
+class AgentKnown(_Event, frozen=True):
+    """The same approval was taken before, or the key was revoked before. Nothing changed."""
+
+    key: str
+
+
+class AgentRevoked(_Event, frozen=True):
+    """The key may do nothing from now on, and never will again."""
+
+    owner: str
+    key: str
+
+
+class NonceUsed(_Event, frozen=True):
+    """The commands of the request that was signed with it follow."""
+
+    key: str
+    nonce: int
+
+
+class RateClassSet(_Event, frozen=True):
+    """The owner's class from now on."""
+
+    owner: str
+    rate_class: RateClass
+
+
 Event = (
     Rejected
     | AssetListed
@@ -428,6 +471,11 @@ Event = (
     | WithdrawalRefunded
     | AccountStateSet
     | WithdrawalTermsSet
+    | AgentApproved
+    | AgentKnown
+    | AgentRevoked
+    | NonceUsed
+    | RateClassSet
 )
 
 

@@ -66,3 +66,13 @@ class RejectReason(StrEnum):
     WITHDRAWAL_FEE_ABOVE_MAXIMUM = "withdrawal_fee_above_maximum"
     WITHDRAWAL_ALREADY_FINAL = "withdrawal_already_final"
     WITHDRAWAL_NOT_REFUNDABLE = "withdrawal_not_refundable"
+    # agents
+    AGENT_INVALID = "agent_invalid"
+    AGENT_UNKNOWN = "agent_unknown"
+    AGENT_REVOKED = "agent_revoked"
+    AGENT_EXPIRED = "agent_expired"
+    AGENT_KEY_USED = "agent_key_used"
+    TOO_MANY_AGENTS = "too_many_agents"
+    NONCE_USED = "nonce_used"
+    NONCE_TOO_OLD = "nonce_too_old"
+    NONCE_OFF_TIME = "nonce_off_time"

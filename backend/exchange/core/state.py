@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from exchange.core.accounts import FIRST_USER_ACCOUNT, SYSTEM_ACCOUNTS, Account
+from exchange.core.agents import Agent
 from exchange.core.book import Book
 from exchange.core.by_id import ById
 from exchange.core.events import WithdrawalRequested
 from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
+from exchange.core.words import RateClass
 
 NEVER_NS: Final = 2**64
 """Later than any time."""
@@ -45,6 +47,11 @@ class State:
     next_account_id: int = FIRST_USER_ACCOUNT
     fee_tiers: dict[str, int] = field(default_factory=dict)
     """Fee tier by owner, where it is not 0."""
+    rate_classes: dict[str, RateClass] = field(default_factory=dict)
+    """By owner, where it is not the standard one."""
+    agents: dict[str, Agent] = field(default_factory=dict)
+    """Every key that was ever approved."""
+    agents_by_owner: dict[str, list[Agent]] = field(default_factory=dict)
 
     orders: ById[Order] = field(default_factory=_no_orders)
     """Every open order, in a book or awaiting its trigger."""

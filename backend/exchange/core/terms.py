@@ -1,14 +1,22 @@
-"""On which terms people trade and withdraw: fees and tiers, limits of accounts, the version of the rules."""
+"""On which terms people trade and withdraw: fees and tiers, limits, rate classes, the rules."""
 
 from typing import Final
 
 from exchange.core.accounts import MAX_OPEN_ORDERS, MAX_SUB_ACCOUNT
-from exchange.core.commands import SetAccountLimits, SetFees, SetFeeTier, SetRules, SetWithdrawalTerms
+from exchange.core.commands import (
+    SetAccountLimits,
+    SetFees,
+    SetFeeTier,
+    SetRateClass,
+    SetRules,
+    SetWithdrawalTerms,
+)
 from exchange.core.events import (
     AccountLimitsSet,
     Event,
     FeesSet,
     FeeTierSet,
+    RateClassSet,
     RulesSet,
     WithdrawalTermsSet,
     rejected,
@@ -17,6 +25,7 @@ from exchange.core.markets import MAX_FEE_TIERS
 from exchange.core.rejects import RejectReason
 from exchange.core.state import State, user_account
 from exchange.core.units import BPS_PER_ONE, MAX_ATOMS
+from exchange.core.words import RateClass
 
 RULES_VERSION: Final = 2
 """The newest version of the rules that this code knows.
@@ -80,6 +89,17 @@ def set_fee_tier(state: State, command: SetFeeTier) -> list[Event]:
         if account is not None:
             account.fee_tier = command.tier
     return [FeeTierSet(command.owner, command.tier)]
+
+
+def set_rate_class(state: State, command: SetRateClass) -> list[Event]:
+    """Lets an owner ask for more in a time, or for as much as others again."""
+    if (command.owner, 0) not in state.account_by_owner:
+        return rejected(RejectReason.UNKNOWN_ACCOUNT)
+    if command.rate_class is RateClass.STANDARD:
+        state.rate_classes.pop(command.owner, None)
+    else:
+        state.rate_classes[command.owner] = command.rate_class
+    return [RateClassSet(command.owner, command.rate_class)]
 
 
 def set_account_limits(state: State, command: SetAccountLimits) -> list[Event]:

@@ -1,4 +1,4 @@
-"""The words of orders, markets and accounts that commands, events, the state and the API share.
+"""The words of orders, markets, accounts and agents that commands, events, the state and the API share.
 
 Not compiled: an enum gains nothing by it and would lose its docstring, which the API's documentation shows.
 """
@@ -90,3 +90,17 @@ class AccountState(StrEnum):
     """It takes on nothing new; what it has goes on, and its money may leave."""
     FROZEN = "frozen"
     """It has no open orders, and nothing moves but what the chain decides."""
+
+
+class AgentScope(StrEnum):
+    """What a key may do that an owner has approved. One does not imply the other."""
+
+    READ = "read"
+    TRADE = "trade"
+
+
+class RateClass(StrEnum):
+    """How much an owner may ask for in a time; the edges know the numbers."""
+
+    STANDARD = "standard"
+    MARKET_MAKER = "market_maker"

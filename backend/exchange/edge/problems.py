@@ -177,6 +177,21 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: (422, "The fee is more than the signed maximum."),
     RejectReason.WITHDRAWAL_NOT_REFUNDABLE: (409, "The vault may still pay this withdrawal."),
     RejectReason.WITHDRAWAL_ALREADY_FINAL: (409, "The withdrawal is settled or refunded already."),
+    RejectReason.AGENT_INVALID: (422, "The approval of the key is not valid."),
+    RejectReason.AGENT_UNKNOWN: (401, "No such key is approved."),
+    RejectReason.AGENT_REVOKED: (401, "The key was revoked."),
+    RejectReason.AGENT_EXPIRED: (401, "The key has expired."),
+    RejectReason.AGENT_KEY_USED: (
+        409,
+        "The key was approved before, otherwise or for another, or was revoked.",
+    ),
+    RejectReason.TOO_MANY_AGENTS: (409, "The owner has as many keys as there may be."),
+    RejectReason.NONCE_USED: (401, "The request's nonce was used before."),
+    RejectReason.NONCE_TOO_OLD: (
+        401,
+        "The request's nonce is lower than the 128 highest that the key has used.",
+    ),
+    RejectReason.NONCE_OFF_TIME: (401, "The request's nonce is more than 60 s off the exchange's time."),
 }
 """Complete over EdgeCode, GatewayCode and RejectReason, which a test proves."""
 
@@ -232,8 +247,15 @@ class Problem(Exception):
     @classmethod
     def of_refusal(cls, refusal: GatewayRefusal) -> Self:
         """The problem of a refusal by the gateway."""
+        wait_s = refusal.retry_after_s
         return cls(
-            refusal.code, refusal.detail, field=refusal.field, value=refusal.value, nearest=refusal.nearest
+            refusal.code,
+            refusal.detail,
+            field=refusal.field,
+            value=refusal.value,
+            nearest=refusal.nearest,
+            retry_at_ms=refusal.retry_at_ms,
+            headers=None if wait_s is None else {"Retry-After": str(wait_s)},
         )
 
     def content(self, request_id: str) -> dict[str, object]:

@@ -15,6 +15,9 @@ from exchange.core.events import (
     AccountLimitsSet,
     AccountOpened,
     AccountStateSet,
+    AgentApproved,
+    AgentKnown,
+    AgentRevoked,
     AllCancelled,
     AssetListed,
     CancelAllAfterFired,
@@ -26,6 +29,7 @@ from exchange.core.events import (
     FundsTransferred,
     MarketOpened,
     MarketStateSet,
+    NonceUsed,
     OrderAccepted,
     OrderAmended,
     OrderEnded,
@@ -33,6 +37,7 @@ from exchange.core.events import (
     OrderRested,
     OrderTriggered,
     PriceBandsSet,
+    RateClassSet,
     Rejected,
     RulesSet,
     SelfTradePrevented,
@@ -46,9 +51,10 @@ from exchange.core.events import (
 )
 from exchange.core.markets import Asset, Market
 from exchange.core.state import State
-from exchange.core.words import AccountState, Side
+from exchange.core.words import AccountState, RateClass, Side
 from exchange.journal.progress import Progress
 from exchange.sequencer.accounts import AccountLimits, Accounts
+from exchange.sequencer.agents import Agent, Agents
 from exchange.sequencer.open_orders import OpenOrder, OpenOrders
 
 __all__ = ["AccountLimits", "CommittedView", "OpenOrder"]
@@ -57,7 +63,7 @@ _Fold = Callable[[Any], None]
 
 
 class CommittedView:
-    """Assets, markets, accounts, balances, open orders, depth and withdrawals in flight, as of `seq`."""
+    """Assets, markets, accounts, agents, balances, open orders, depth, withdrawals in flight, as of `seq`."""
 
     def __init__(self, genesis_id: str) -> None:
         self.genesis_id = genesis_id
@@ -70,6 +76,7 @@ class CommittedView:
         self.market_by_symbol: dict[str, Market] = {}
         self._progress = Progress()
         self._accounts = Accounts(self.markets)
+        self._agents = Agents()
         self._orders = OpenOrders()
         self._last_deposit: dict[tuple[int, str], int] = {}
         self._withdrawals: dict[str, WithdrawalRequested] = {}
@@ -87,6 +94,7 @@ class CommittedView:
         for market in state.markets.values():
             view._set_market(replace(market))
         view._accounts.load(state)
+        view._agents.load(state)
         view._orders.load(state)
         view._last_deposit = dict(state.last_deposit)
         view._withdrawals = dict(state.withdrawals)
@@ -126,6 +134,24 @@ class CommittedView:
 
     def fee_tier(self, owner: str) -> int:
         return self._accounts.fee_tier(owner)
+
+    def rate_class(self, owner: str) -> RateClass:
+        return self._agents.rate_class(owner)
+
+    def agent(self, key: str) -> Agent | None:
+        """The key as it was approved, expired and revoked ones too."""
+        return self._agents.get(key)
+
+    def agents_of(self, owner: str) -> list[Agent]:
+        """Every key that the owner ever approved, the newest first."""
+        return self._agents.of_owner(owner)
+
+    def watch_revoked(self, on_revoked: Callable[[str], None]) -> None:
+        """From now on `on_revoked` is called with each key that is revoked, when the view has it.
+
+        It must not raise: the engine's task calls it.
+        """
+        self._agents.watch_revoked(on_revoked)
 
     def balance(self, account_id: int, asset_id: int) -> Balance:
         return self._accounts.balance(account_id, asset_id)
@@ -196,19 +222,20 @@ class CommittedView:
     def advance(self, seq_last: int, time_ns: int, batch: Sequence[Sequence[Event]]) -> None:
         """Takes in the events of one committed batch."""
         assert seq_last == self.seq + len(batch)
-        self.time_ns = self._orders.time_ns = time_ns
+        self.time_ns = self._orders.time_ns = self._agents.time_ns = time_ns
         folds = self._folds
         for events in batch:
             for event in events:
                 for fold in folds[type(event)]:
                     fold(event)
         self._progress.set(seq_last)
+        self._agents.tell_revoked()
 
     def _folds_by_type(self) -> dict[type[Event], tuple[_Fold, ...]]:
         """What each event changes here. By its type, because this runs for every event between two commits;
         with every type there is, because one that nobody thought of is a bug.
         """
-        accounts, orders = self._accounts, self._orders
+        accounts, orders, agents = self._accounts, self._orders, self._agents
         return {
             OrderAccepted: (accounts.hold, orders.accept),
             OrderTriggered: (orders.trigger,),
@@ -235,6 +262,11 @@ class CommittedView:
             FeesSet: (self._change_market,),
             PriceBandsSet: (self._change_market,),
             RulesSet: (self._set_rules,),
+            AgentApproved: (agents.approve,),
+            AgentRevoked: (agents.revoke,),
+            RateClassSet: (agents.set_rate_class,),
+            NonceUsed: (),
+            AgentKnown: (),
             Rejected: (),
             AccountKnown: (),
             OrderKnown: (),

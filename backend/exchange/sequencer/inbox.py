@@ -20,16 +20,19 @@ from exchange.core.commands import (
     ListAsset,
     OpenMarket,
     RefundWithdrawal,
+    RevokeAgent,
     SetAccountLimits,
     SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetRateClass,
     SetRules,
     SettleWithdrawal,
     SetWithdrawalTerms,
     Tick,
+    UseNonce,
 )
 from exchange.core.events import Event
 
@@ -57,6 +60,8 @@ HAVE_RESERVED_ROOM: frozenset[type[Command]] = frozenset(
         SetAccountState,
         SetWithdrawalTerms,
         SetRules,
+        SetRateClass,
+        RevokeAgent,
     }
 )
 
@@ -70,14 +75,26 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Group(msgspec.Struct, gc=False, eq=False):
-    """Commands that no other caller's come between, and who waits for their outcomes."""
+    """Commands that no other caller's come between, and who waits for their outcomes.
+
+    With a `nonce` it is one signed request: the commands are done only if the nonce is taken.
+    """
 
     commands: tuple[Command, ...]
     encoded: list[bytes]
     """Each command as the journal keeps it."""
     future: asyncio.Future[list[Outcome]]
+    nonce: UseNonce | None = None
+    encoded_nonce: bytes = b""
     outcomes: list[Outcome] = []
-    """Of those commands that have been applied, in their order; nobody's until they are committed."""
+    """Of those commands that have been applied, in their order; nobody's until they are committed. When the
+    nonce was refused, its own for each of them.
+    """
+
+    @property
+    def size(self) -> int:
+        """In commands."""
+        return len(self.commands) + (self.nonce is not None)
 
 
 class Inbox:
@@ -95,9 +112,9 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._groups)
 
-    def has_room(self, commands: Sequence[Command]) -> bool:
+    def has_room(self, commands: Sequence[Command], nonce: UseNonce | None = None) -> bool:
         """Whether these may come in now, all of them."""
-        after = self.commands + len(commands)
+        after = self.commands + len(commands) + (nonce is not None)
         if after <= self._capacity:
             return True
         return after <= self._with_reserve and all(
@@ -106,7 +123,7 @@ class Inbox:
 
     def put(self, group: Group) -> None:
         """Takes in a group for which there is room."""
-        self.commands += len(group.commands)
+        self.commands += group.size
         assert self.commands <= self._with_reserve
         self._groups.append(group)
         self._arrived.set()
@@ -114,7 +131,7 @@ class Inbox:
     def take(self) -> Group:
         """The group that has waited longest."""
         group = self._groups.popleft()
-        self.commands -= len(group.commands)
+        self.commands -= group.size
         return group
 
     async def wait(self, timeout_s: float) -> bool:

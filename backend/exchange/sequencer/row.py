@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exchange.core.apply import apply
-from exchange.core.commands import Tick
-from exchange.core.events import Event
+from exchange.core.commands import Command, Tick
+from exchange.core.events import Event, Rejected
 from exchange.core.schedule import work_is_due
 from exchange.core.state import State
 from exchange.journal.rows import encode_command
@@ -35,7 +35,7 @@ class Row:
 
     Ticks go before commands wherever work is due, also inside a group. A group is never divided: once the
     Ticks inside it have made `MAX_BATCH_EVENTS` events they stop, and the rest of the group is answered
-    `work_queued` where it would trade.
+    `work_queued` where it would trade. Of a group whose nonce is refused nothing else is done.
     """
 
     __slots__ = ("_state", "_work", "encoded", "events", "groups", "time_ns")
@@ -61,30 +61,34 @@ class Row:
                 self._tick()
             elif inbox.commands and taken < max_commands:
                 group = inbox.take()
-                taken += len(group.commands)
+                taken += group.size
                 self._take(group)
             else:
                 break
 
     def _take(self, group: Group) -> None:
         self.groups.append(group)  # before anything can fail: its caller will be told
+        if group.nonce is not None:
+            used = self._do(group.nonce, group.encoded_nonce)
+            if isinstance(used.events[0], Rejected):
+                group.outcomes.extend([used] * len(group.commands))
+                return
         state, time_ns, ticked = self._state, self.time_ns, 0
-        all_encoded, all_events, outcomes = self.encoded, self.events, group.outcomes
         for command, encoded in zip(group.commands, group.encoded, strict=True):
             while work_is_due(state, time_ns) and ticked < MAX_BATCH_EVENTS:
                 ticked += self._tick()
-            seq = state.seq + 1
-            events = tuple(apply(state, seq, time_ns, command))
-            all_encoded.append(encoded)
-            all_events.append(events)
-            self._work += len(events)
-            outcomes.append(Outcome(seq, time_ns, events))
+            group.outcomes.append(self._do(command, encoded))
 
     def _tick(self) -> int:
         """Does a part of what is due; how many events that made."""
-        events = tuple(apply(self._state, self._state.seq + 1, self.time_ns, _TICK))
+        events = self._do(_TICK, _ENCODED_TICK).events
         assert len(events) > 1, "a Tick that finds nothing to do would be followed by another for ever"
-        self.encoded.append(_ENCODED_TICK)
+        return len(events)
+
+    def _do(self, command: Command, encoded: bytes) -> Outcome:
+        seq = self._state.seq + 1
+        events = tuple(apply(self._state, seq, self.time_ns, command))
+        self.encoded.append(encoded)
         self.events.append(events)
         self._work += len(events)
-        return len(events)
+        return Outcome(seq, self.time_ns, events)

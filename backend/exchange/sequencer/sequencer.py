@@ -13,8 +13,9 @@ of their command is unknown.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
-from exchange.core.commands import Command
+from exchange.core.commands import Command, UseNonce
 from exchange.core.state import State
 from exchange.journal.log import JournalLog
 from exchange.journal.rows import encode_command, encode_payload, join_commands
@@ -33,6 +34,8 @@ __all__ = [
     "SequencerError",
     "Submit",
     "SubmitBatch",
+    "SubmitSigned",
+    "SubmitSignedBatch",
 ]
 
 IDLE_CHECK_S = 1.0
@@ -69,6 +72,20 @@ class EngineStopped(SequencerError):
 
 Submit = Callable[[Command], Awaitable[Outcome]]
 SubmitBatch = Callable[[Sequence[Command]], Awaitable[list[Outcome]]]
+
+
+class SubmitSigned(Protocol):
+    """`Sequencer.submit`, for whoever takes signed requests."""
+
+    def __call__(self, command: Command, nonce: UseNonce | None = None) -> Awaitable[Outcome]: ...
+
+
+class SubmitSignedBatch(Protocol):
+    """`Sequencer.submit_batch`, for whoever takes signed requests."""
+
+    def __call__(
+        self, commands: Sequence[Command], nonce: UseNonce | None = None
+    ) -> Awaitable[list[Outcome]]: ...
 
 
 class Sequencer:
@@ -123,34 +140,41 @@ class Sequencer:
         except ClockStepped:
             return self.committed.time_ns
 
-    async def submit(self, command: Command) -> Outcome:
+    async def submit(self, command: Command, nonce: UseNonce | None = None) -> Outcome:
         """Hands in a command and waits for its committed outcome.
+
+        With a `nonce` it is a request signed by an agent's key: the nonce is used right before the command,
+        in the same row. When it is refused nothing else is done, and the outcome is that of the nonce.
 
         Raises Overloaded or CommandNotEncodable when it was not taken in, EngineStopped when its outcome is
         unknown.
         """
-        return (await self._hand_in((command,)))[0]
+        return (await self._hand_in((command,), nonce))[0]
 
-    async def submit_batch(self, commands: Sequence[Command]) -> list[Outcome]:
+    async def submit_batch(self, commands: Sequence[Command], nonce: UseNonce | None = None) -> list[Outcome]:
         """Hands in 1 to `MAX_GROUP` commands; an outcome for each. All are in one row of the journal.
 
         No other caller's command comes between them. Their seqs are consecutive, but for the Ticks that the
-        engine puts between them when one of them meets a trigger. Raises as `submit` does, for all alike.
+        engine puts between them when one of them meets a trigger. One `nonce` is for all of them; when it is
+        refused, its outcome is each one's. Raises as `submit` does, for all alike.
         """
         assert 0 < len(commands) <= MAX_GROUP
-        return await self._hand_in(tuple(commands))
+        return await self._hand_in(tuple(commands), nonce)
 
-    def _hand_in(self, commands: tuple[Command, ...]) -> "asyncio.Future[list[Outcome]]":
+    def _hand_in(
+        self, commands: tuple[Command, ...], nonce: UseNonce | None
+    ) -> "asyncio.Future[list[Outcome]]":
         if self._stopped:
             raise EngineStopped
-        if not self._inbox.has_room(commands):
+        if not self._inbox.has_room(commands, nonce):
             raise Overloaded(self._pace.retry_after_s(self._inbox.commands))
         try:  # before anything is applied, because what is applied must be committed
             encoded = [encode_command(command) for command in commands]
+            encoded_nonce = b"" if nonce is None else encode_command(nonce)
         except (ValueError, TypeError) as error:
             raise CommandNotEncodable(str(error)) from error
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._inbox.put(Group(commands, encoded, future))
+        self._inbox.put(Group(commands, encoded, future, nonce, encoded_nonce))
         return future
 
     async def run(self) -> None:
