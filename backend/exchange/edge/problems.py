@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 
 from exchange.core.rejects import RejectReason
-from exchange.gateway.refusals import GatewayCode, GatewayRefusal, echo
+from exchange.gateway.refusals import GatewayCode, GatewayRefusal, RequestSignatureRefused, echo
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -108,6 +108,14 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     GatewayCode.SIGNATURE_EXPIRED: (422, "The signed deadline is past."),
     GatewayCode.SIGNATURE_DEADLINE_TOO_FAR: (422, "The signed deadline is more than an hour away."),
     GatewayCode.SIGNATURE_USED: (409, "This signature was used before."),
+    GatewayCode.SIGNATURE_HEADER_MISSING: (401, "A header of the signed request is missing."),
+    GatewayCode.SIGNATURE_HEADER_INVALID: (401, "A header of the signed request is malformed."),
+    GatewayCode.CREDENTIALS_AMBIGUOUS: (400, "The request says in two ways who it is from."),
+    GatewayCode.AGENT_NOT_ALLOWED: (403, "This is for the owner's own session; no agent may do it."),
+    GatewayCode.IP_NOT_ALLOWED: (403, "The key may not be used from this address."),
+    GatewayCode.SCOPE_MISSING: (403, "The key does not have the scope that this needs."),
+    GatewayCode.MARKET_NOT_ALLOWED: (403, "The key may not trade in this market."),
+    GatewayCode.SUB_ACCOUNT_NOT_ALLOWED: (403, "The key may not use this sub-account."),
     GatewayCode.PRE_LOGIN_TOKEN_INVALID: (401, "The pre-login token is missing or unknown."),
     GatewayCode.LOGIN_MESSAGE_MISMATCH: (401, "The signed message is not the one that was issued."),
     GatewayCode.LOGIN_EXPIRED: (401, "The message to sign in with has expired."),
@@ -195,6 +203,15 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
 }
 """Complete over EdgeCode, GatewayCode and RejectReason, which a test proves."""
 
+_OF_A_REQUEST: Mapping[str, tuple[int, str]] = {
+    GatewayCode.SIGNATURE_INVALID: (401, "The request's signature is malformed."),
+    GatewayCode.SIGNATURE_MALLEABLE: (401, "The request's signature is not in its one accepted form."),
+    GatewayCode.SIGNATURE_WRONG_SIGNER: (401, "The request's signature is not this key's over its text."),
+    GatewayCode.SIGNATURE_EXPIRED: (401, "The signed request has expired."),
+    GatewayCode.SIGNATURE_DEADLINE_TOO_FAR: (401, "The signed request's expiry is more than 60 s away."),
+}
+"""The same codes where it is a request's own signature by which it is told who asks."""
+
 _FIELD_OF_REASON: Mapping[str, str] = {
     RejectReason.PRICE_OUT_OF_RANGE: "price",
     RejectReason.PRICE_OUTSIDE_BAND: "price",
@@ -233,21 +250,26 @@ class Problem(Exception):
         nearest: tuple[str, ...] = (),
         retry_at_ms: int | None = None,
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, str] | None = None,
+        status_and_title: tuple[int, str] | None = None,
     ) -> None:
+        """`members` are shown beside these, as they are. `status_and_title`: where the table's do not fit."""
         self.code = code
-        self.status, self.title = STATUS_AND_TITLE[code]
+        self.status, self.title = status_and_title or STATUS_AND_TITLE[code]
         self.detail = self.title if detail is None else detail
         self.field = echo(field)
         self.value = echo(value)
         self.nearest = nearest
         self.retry_at_ms = retry_at_ms
         self.headers = dict(headers or {})
+        self.members = dict(members or {})
         super().__init__(f"{code}: {self.detail}")
 
     @classmethod
     def of_refusal(cls, refusal: GatewayRefusal) -> Self:
         """The problem of a refusal by the gateway."""
         wait_s = refusal.retry_after_s
+        of_request = isinstance(refusal, RequestSignatureRefused)
         return cls(
             refusal.code,
             refusal.detail,
@@ -256,6 +278,8 @@ class Problem(Exception):
             nearest=refusal.nearest,
             retry_at_ms=refusal.retry_at_ms,
             headers=None if wait_s is None else {"Retry-After": str(wait_s)},
+            members=refusal.members,
+            status_and_title=_OF_A_REQUEST[refusal.code] if of_request else None,
         )
 
     def content(self, request_id: str) -> dict[str, object]:
@@ -275,6 +299,7 @@ class Problem(Exception):
             content["nearest"] = list(self.nearest)
         if self.retry_at_ms is not None:
             content["retry_at_ms"] = self.retry_at_ms
+        content |= self.members
         content["request_id"] = request_id
         return content
 

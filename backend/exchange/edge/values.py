@@ -51,6 +51,19 @@ class ProblemDocument(BaseModel):
     retry_at_ms: TimeMs | None = Field(
         default=None, description="From when the same request may succeed, where that is known."
     )
+    signed_text: str | None = Field(
+        default=None,
+        description="Of a signed request: the text that its signature was checked against.",
+        examples=["exchange-request-1\n0x5f5f...\nlocalhost:8000\n0x70997970...\nGET\n/v1/balances\n..."],
+    )
+    signed_digest: Hash | None = Field(
+        default=None, description="Of signed typed data: the digest that the signature was checked against."
+    )
+    recovered_key: str | None = Field(
+        default=None,
+        description="The address whose key made the signature, over what it was checked against.",
+        examples=["0x70997970c51812dc3a010c7d01b50e0d17dc79c8"],
+    )
     request_id: str = Field(examples=["1f0c6a55a3b2e4d7"])
 
 

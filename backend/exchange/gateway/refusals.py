@@ -5,6 +5,7 @@ value that was offered and the nearest values that would be taken. The edge give
 """
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 
 MAX_ECHO_CHARS = 100
@@ -39,6 +40,16 @@ class GatewayCode(StrEnum):
     SIGNATURE_EXPIRED = "signature_expired"
     SIGNATURE_DEADLINE_TOO_FAR = "signature_deadline_too_far"
     SIGNATURE_USED = "signature_used"
+    # requests that an agent's key has signed
+    SIGNATURE_HEADER_MISSING = "signature_header_missing"
+    SIGNATURE_HEADER_INVALID = "signature_header_invalid"
+    CREDENTIALS_AMBIGUOUS = "credentials_ambiguous"
+    # what an agent may not
+    AGENT_NOT_ALLOWED = "agent_not_allowed"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    SCOPE_MISSING = "scope_missing"
+    MARKET_NOT_ALLOWED = "market_not_allowed"
+    SUB_ACCOUNT_NOT_ALLOWED = "sub_account_not_allowed"
     # login
     PRE_LOGIN_TOKEN_INVALID = "pre_login_token_invalid"  # noqa: S105 - a code, not a secret
     LOGIN_MESSAGE_MISMATCH = "login_message_mismatch"
@@ -56,6 +67,11 @@ class GatewayCode(StrEnum):
 class GatewayRefusal(Exception):
     """Root of the gateway's refusals. `code` is a GatewayCode or a RejectReason found out early."""
 
+    retry_after_s: int | None = None
+    """Whole seconds after which the same request may be taken, where that is known."""
+    retry_at_ms: int | None = None
+    """The same as a time."""
+
     def __init__(
         self,
         code: StrEnum,
@@ -64,12 +80,15 @@ class GatewayRefusal(Exception):
         field: str | None = None,
         value: object = None,
         nearest: tuple[str, ...] = (),
+        members: Mapping[str, str] | None = None,
     ) -> None:
+        """`members` are shown beside these, under their names, at whatever length they have."""
         self.code = code
         self.detail = detail
         self.field = echo(field)
         self.value = echo(value)
         self.nearest = nearest
+        self.members = dict(members or {})
         super().__init__(f"{code}: {detail}")
 
 
@@ -79,6 +98,18 @@ class FieldRefused(GatewayRefusal):
 
 class SignatureRefused(GatewayRefusal):
     """A signature is malformed, malleable or by another key."""
+
+
+class RequestSignatureRefused(SignatureRefused):
+    """The same of a request's own signature, by which an agent says who it is."""
+
+
+class CredentialsRefused(GatewayRefusal):
+    """It can not be told by what a request says who it is from, or by a key that may nothing (any more)."""
+
+
+class AgentRefused(GatewayRefusal):
+    """An agent asks for what its owner has not allowed it, or what no agent may."""
 
 
 class LoginRefused(GatewayRefusal):

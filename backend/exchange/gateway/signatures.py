@@ -60,9 +60,10 @@ def require_signer(digest: bytes, signature: bytes, owner: str, field: str = "si
     if signer != owner:
         raise SignatureRefused(
             GatewayCode.SIGNATURE_WRONG_SIGNER,
-            "the signature is by another key, or over other values than the ones sent",
+            f"the signature is by {signer}, not by {owner}, or over other values than the ones sent",
             field=field,
             value="0x" + signature.hex(),
+            members={"recovered_key": signer, "signed_digest": "0x" + digest.hex()},
         )
 
 

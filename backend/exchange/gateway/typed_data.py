@@ -1,5 +1,5 @@
-"""What an owner signs for withdrawals, as EIP-712 typed data: a withdrawal, whose digest is its id, and an
-address that withdrawals may go to.
+"""What an owner signs, as EIP-712 typed data: a withdrawal, whose digest is its id, an address that
+withdrawals may go to, and an agent that may act for the owner.
 
 The domain holds this deployment's genesis id as salt, the chain and the vault, so a signature is good for
 one deployment only. The type hashes and the domain separator are made once. Source: EIP-712.
@@ -37,6 +37,18 @@ WITHDRAWAL_ADDRESS_FIELDS = (
     ("nonce", "uint256"),
     ("deadline", "uint256"),
 )
+AGENT_APPROVAL_FIELDS = (
+    ("account", "address"),
+    ("key", "string"),
+    ("name", "string"),
+    ("scopes", "string[]"),
+    ("markets", "string[]"),
+    ("subAccounts", "uint8[]"),
+    ("expires", "uint64"),
+    ("ipRanges", "string[]"),
+    ("nonce", "uint256"),
+    ("deadline", "uint256"),
+)
 
 
 def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
@@ -46,6 +58,7 @@ def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
 _DOMAIN_TYPE_HASH = _type_hash("EIP712Domain", DOMAIN_FIELDS)
 _WITHDRAWAL_TYPE_HASH = _type_hash("Withdrawal", WITHDRAWAL_FIELDS)
 _WITHDRAWAL_ADDRESS_TYPE_HASH = _type_hash("WithdrawalAddress", WITHDRAWAL_ADDRESS_FIELDS)
+_AGENT_APPROVAL_TYPE_HASH = _type_hash("AgentApproval", AGENT_APPROVAL_FIELDS)
 _NAME_HASH = keccak(DOMAIN_NAME.encode())
 _VERSION_HASH = keccak(DOMAIN_VERSION.encode())
 
@@ -74,8 +87,27 @@ class WithdrawalAddressMessage:
     deadline_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class AgentApprovalMessage:
+    """What the owner signs to let a key act: `account` is the owner in lower case, `key` the key's text.
+
+    No markets: every market; no sub-accounts: all of the owner's; no ranges: from anywhere.
+    """
+
+    account: str
+    key: str
+    name: str
+    scopes: tuple[str, ...]
+    markets: tuple[str, ...]
+    sub_accounts: tuple[int, ...]
+    expires_s: int
+    ip_ranges: tuple[str, ...]
+    nonce: int
+    deadline_s: int
+
+
 class WithdrawalDomain:
-    """The EIP-712 domain of one deployment's withdrawals."""
+    """The EIP-712 domain of what one deployment's owners sign."""
 
     def __init__(self, genesis_id: str, chain_id: int, vault: str) -> None:
         """`genesis_id` is 0x and 64 hex digits, `vault` a lower-case address."""
@@ -114,6 +146,23 @@ class WithdrawalDomain:
         )
         return keccak(b"\x19\x01" + self._separator + struct_hash)
 
+    def agent_digest(self, message: AgentApprovalMessage) -> bytes:
+        """The 32 bytes that the owner signs to approve an agent. Texts must be encodable as UTF-8."""
+        struct_hash = keccak(
+            _AGENT_APPROVAL_TYPE_HASH
+            + _address_word(message.account)
+            + keccak(message.key.encode())
+            + keccak(message.name.encode())
+            + _texts_word(message.scopes)
+            + _texts_word(message.markets)
+            + keccak(b"".join(map(_word, message.sub_accounts)))
+            + _word(message.expires_s)
+            + _texts_word(message.ip_ranges)
+            + _word(message.nonce)
+            + _word(message.deadline_s)
+        )
+        return keccak(b"\x19\x01" + self._separator + struct_hash)
+
     def as_typed_data(self) -> dict[str, object]:
         """Domain and types of a withdrawal as wallets take them (`eth_signTypedData_v4`)."""
         return self._typed_data("Withdrawal", WITHDRAWAL_FIELDS)
@@ -141,6 +190,10 @@ class WithdrawalDomain:
         """Domain and types of an added destination as wallets take them."""
         return self._typed_data("WithdrawalAddress", WITHDRAWAL_ADDRESS_FIELDS)
 
+    def agent_typed_data(self) -> dict[str, object]:
+        """Domain and types of an agent's approval as wallets take them."""
+        return self._typed_data("AgentApproval", AGENT_APPROVAL_FIELDS)
+
     def _typed_data(self, primary_type: str, fields: tuple[tuple[str, str], ...]) -> dict[str, object]:
         return {
             "domain": {
@@ -160,6 +213,10 @@ class WithdrawalDomain:
 
 def _word(number: int) -> bytes:
     return number.to_bytes(32)
+
+
+def _texts_word(texts: tuple[str, ...]) -> bytes:
+    return keccak(b"".join(keccak(text.encode()) for text in texts))
 
 
 def _address_word(address: str) -> bytes:
