@@ -101,7 +101,7 @@ class Devnet:
 
     def start(self) -> None:
         """Starts the process and waits until it is ready."""
-        command = [str(Path(sys.executable).with_name("exchange")), "devnet"]
+        command = [str(Path(sys.executable).with_name("exchange")), "devnet", "--no-bots"]
         command += [
             "--port",
             str(self.port),

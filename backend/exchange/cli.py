@@ -97,9 +97,14 @@ def devnet(
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port of the figures for Prometheus; 0: any that is free.")
     ] = 0,
+    no_bots: Annotated[bool, typer.Option("--no-bots", help="Nobody trades but you.")] = False,
 ) -> None:
-    """Everything on this machine, a local chain included, with markets open."""
-    _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time, metrics_port)))
+    """Everything on this machine, a local chain included, with markets open and two bots that trade."""
+    _run(
+        run_devnet(
+            DevnetOptions(port, rpc_port, data_dir, fresh, block_time, metrics_port, has_bots=not no_bots)
+        )
+    )
 
 
 @app.command(name="serve")
@@ -325,3 +330,7 @@ def _fail(message: str) -> None:
 def main() -> None:
     """Entry point of the `exchange` script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

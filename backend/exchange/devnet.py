@@ -65,6 +65,8 @@ class DevnetOptions:
     block_time_s: int
     metrics_port: int = 0
     """0: any that is free."""
+    has_bots: bool = False
+    """Whether a maker and a taker trade on the markets."""
 
 
 async def run_devnet(options: DevnetOptions) -> None:

@@ -43,7 +43,7 @@ class Devnet:
 
     def command(self, *extra: str) -> list[str]:
         ports = ["--port", str(self.port), "--rpc-port", str(self.rpc_port)]
-        return [EXCHANGE, "devnet", *ports, "--data-dir", str(self.folder), *extra]
+        return [EXCHANGE, "devnet", "--no-bots", *ports, "--data-dir", str(self.folder), *extra]
 
     @contextlib.contextmanager
     def running(self, *extra: str) -> Iterator[subprocess.Popen[str]]:
