@@ -5,6 +5,7 @@ BIN := .venv/bin
 JOBS ?= 2
 SUBSCRIBERS ?= 100,1000
 FORGE := node_modules/.bin/forge
+PYTHON_SOURCES := backend sdk/python bots tests migrations scripts
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits bench-candles bench mutants format lint types imports openapi asyncapi \
@@ -93,13 +94,13 @@ python-test: core build/contracts/.ready
 	@EXCHANGE_CORE=python $(BIN)/pytest -n $(JOBS) -q tests/core tests/golden
 
 format: .venv/.ready node_modules/.ready ## Format everything
-	@$(BIN)/ruff format backend tests migrations scripts
-	@$(BIN)/ruff check --fix backend tests migrations scripts
+	@$(BIN)/ruff format $(PYTHON_SOURCES)
+	@$(BIN)/ruff check --fix $(PYTHON_SOURCES)
 	@$(FORGE) fmt
 
 lint: .venv/.ready
-	@$(BIN)/ruff format --check backend tests migrations scripts
-	@$(BIN)/ruff check backend tests migrations scripts
+	@$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	@$(BIN)/ruff check $(PYTHON_SOURCES)
 
 types: .venv/.ready
 	@$(BIN)/mypy
@@ -125,14 +126,14 @@ clean: ## Remove everything that was built; keeps .data
 
 # ---- set-up ----------------------------------------------------------------------------------------
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock pyproject.toml sdk/python/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version): set PYTHON=/path/to/python3"; exit 1; }
 	@echo "== set-up 1/3: Python packages into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e sdk/python
 	@touch $@
 
 core: .venv/.ready # always asked: only what is there, not when it was made, tells whether it fits
