@@ -19,6 +19,7 @@ from exchange.gateway.refusals import FieldRefused, GatewayCode
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 _DECODED = "exchange.decoded_body"
+_RAW = "exchange.raw_body"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -38,6 +39,7 @@ class StrictBody:
             if raw is None:
                 return  # the client has gone; there is nobody to answer
             if raw:
+                scope[_RAW] = raw
                 scope[_DECODED] = decode_json(raw)
         except Problem as problem:
             await problem.response(request_id(scope))(scope, receive, send)
@@ -77,6 +79,12 @@ def decoded_object(request: Request) -> dict[str, object]:
     if not isinstance(value, dict):
         raise FieldRefused(GatewayCode.FIELD_INVALID, "the body must be a JSON object", field="body")
     return value
+
+
+def raw_body(request: Request) -> bytes:
+    """The body as it came; nothing for GET and HEAD, whose body is never read."""
+    raw: bytes = request.scope.get(_RAW, b"")
+    return raw
 
 
 def no_parameters(request: Request) -> None:

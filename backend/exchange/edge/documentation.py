@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from exchange.edge.identity import SESSION_COOKIE
+from exchange.edge.identity import SECURITY_SCHEMES
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.rest.order_operations import OPERATIONS
 from exchange.edge.rest.order_shapes import DOCUMENTED
@@ -25,6 +25,9 @@ DESCRIPTION = """A wallet-native exchange: sign in with a wallet, deposit on cha
 Amounts, prices and sizes are exact decimal strings. Ids are strings, times are milliseconds since 1970 (UTC).
 Every answer carries the `seq` as of which it is true; every read takes `min_seq`, so you can read what you
 have just written. Errors are `application/problem+json` with a stable `code`.
+
+Programs have keys of their own: the owner approves an agent (`/v1/agents`), which signs each request. The
+security schemes `agent_key`, `agent_nonce`, `agent_expires` and `agent_signature` belong together.
 
 What changes is streamed over one WebSocket, `/v1/ws`, described in [asyncapi.json](/asyncapi.json)."""
 
@@ -79,10 +82,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     components["schemas"] = dict(sorted((plain["$defs"] | components.get("schemas", {})).items()))
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
-    components["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "The token of the login's answer."},
-        "cookie": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
-    }
+    components["securitySchemes"] = SECURITY_SCHEMES
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)  # FastAPI's own form of a refusal is never sent

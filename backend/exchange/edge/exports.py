@@ -3,8 +3,8 @@
 Theory of operation. A page of rows is read, turned into text and sent, and only when the client has taken
 it is the next one read. In between nothing is held but that page, so a reader that stalls costs no database
 connection; the connection's write timeout ends it (`edge.http_protocol`), an export as a whole has a time
-limit, and none outlives its session. How many run is bounded, for each owner and in all, and few read from
-the database at a time.
+limit, and none outlives its session or key. How many run is bounded, for each owner and in all, and few read
+from the database at a time.
 
 What goes wrong before the first byte is a problem like any other. Afterwards the connection is closed before
 the file's end is sent, which every HTTP/1.1 client reports; the file never ends cleanly unless it is whole.
@@ -24,8 +24,9 @@ from starlette.types import Receive, Scope, Send
 from exchange.edge.cross_origin import SEQ_HEADER
 from exchange.edge.csv_table import MEDIA_TYPE, CsvTable
 from exchange.edge.errors import unavailable
-from exchange.edge.identity import authenticate
+from exchange.edge.identity import require_still
 from exchange.edge.problems import EdgeCode, Problem
+from exchange.gateway.callers import Caller
 
 RETRY_AFTER_S = 10
 Row = TypeVar("Row")
@@ -99,17 +100,17 @@ class CsvExport(Response, Generic[Row]):
     """The answer of an export's route. `open` is called when there is room for one more."""
 
     def __init__(
-        self, name: str, owner: str, table: CsvTable, open_rows: Callable[[], Awaitable[Opened[Row]]]
+        self, name: str, caller: Caller, table: CsvTable, open_rows: Callable[[], Awaitable[Opened[Row]]]
     ) -> None:
         super().__init__()
         self._name = name
-        self._owner = owner
+        self._caller = caller
         self._table = table
         self._open_rows = open_rows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exports: Exports = scope["app"].state.exports
-        with exports.one_of(self._owner):
+        with exports.one_of(self._caller.owner):
             async with asyncio.timeout(exports.timeout_s):
                 async with exports.reading:
                     opened = await self._open_rows()
@@ -130,7 +131,7 @@ class CsvExport(Response, Generic[Row]):
     ) -> None:
         """Sends header, rows and the end, unless the client goes away before.
 
-        Raises SessionRefused when the session ends meanwhile.
+        Raises GatewayRefusal when the session or the key ends meanwhile.
         """
         exports: Exports = request.app.state.exports
         lines = self._table.header()
@@ -138,7 +139,7 @@ class CsvExport(Response, Generic[Row]):
             lines += self._table.lines(map(opened.item, rows))
             await send({"type": "http.response.body", "body": lines, "more_body": True})
             lines = b""
-            await authenticate(request)
+            await require_still(request, self._caller)
             async with exports.reading:
                 rows = await anext(opened.pages, None)
         if not gone.done():

@@ -7,10 +7,10 @@ from typing import Any
 
 from exchange.core.commands import AmendOrder, CancelOrder, PlaceOrder
 from exchange.gateway.accounts import own_account_id, own_open_order
+from exchange.gateway.callers import Caller
 from exchange.gateway.fields import parse_order_id, parse_word, refuse_unknown_fields, required
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.gateway.requests import parse_amend_order, parse_place_order
-from exchange.gateway.sessions import Session
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.open_orders import OpenOrder
 
@@ -50,15 +50,18 @@ def parse_operations(body: Mapping[str, object]) -> list[object]:
 
 @dataclass(slots=True)
 class BatchReader:
-    """Reads the items of one batch in their order."""
+    """Reads the items of one batch in their order.
 
-    session: Session
+    `amended` has the orders that were amended before, in the batch or by what is still on its way.
+    """
+
+    caller: Caller
     view: CommittedView
     now_ns: int
-    _amended: set[int] = field(default_factory=set)
+    amended: set[int] = field(default_factory=set)
 
     def parse(self, item: object) -> ParsedOperation:
-        """The command of an item. Raises FieldRefused."""
+        """The command of an item. Raises FieldRefused, AgentRefused."""
         if not isinstance(item, dict):
             raise FieldRefused(GatewayCode.FIELD_INVALID, "must be an object", field="operations", value=item)
         content: dict[str, Any] = dict(item)
@@ -66,11 +69,11 @@ class BatchReader:
         del content["op"]
         view = self.view
         if operation is Operation.PLACE:
-            account_id = own_account_id(view, self.session, content.get("sub_account"))
-            return ParsedOperation(
-                parse_place_order(content, account_id, view.market_by_symbol, self.now_ns), None
-            )
-        order = own_open_order(view, self.session, parse_order_id(required(content, "order_id")))
+            account_id = own_account_id(view, self.caller, content.get("sub_account"))
+            command = parse_place_order(content, account_id, view.market_by_symbol, self.now_ns)
+            self.caller.require_market(command.market_id)
+            return ParsedOperation(command, None)
+        order = own_open_order(view, self.caller, parse_order_id(required(content, "order_id")))
         if operation is Operation.CANCEL:
             refuse_unknown_fields(content, _CANCEL_FIELDS)
             return ParsedOperation(CancelOrder(order.account_id, order.order_id), order)
@@ -79,14 +82,21 @@ class BatchReader:
 
     def _amendment(self, content: dict[str, Any], order: OpenOrder) -> AmendOrder:
         command = parse_amend_order(content, order, self.view.markets[order.market_id], self.now_ns)
-        if order.order_id in self._amended:
-            # What is missing would be filled in from before the earlier amendment, and undo it.
-            for name in ("price", "size"):
-                if content.get(name) is None:
-                    raise FieldRefused(
-                        GatewayCode.FIELD_MISSING,
-                        "this batch amends the order before: give both price and size",
-                        field=name,
-                    )
-        self._amended.add(order.order_id)
+        if order.order_id in self.amended:
+            require_whole(content)
+        self.amended.add(order.order_id)
         return command
+
+
+def require_whole(amendment: Mapping[str, object]) -> None:
+    """For an order that is amended already, by what the view does not have yet.
+
+    What is missing would be filled in from before that amendment, and undo it. Raises FieldRefused.
+    """
+    for name in ("price", "size"):
+        if amendment.get(name) is None:
+            raise FieldRefused(
+                GatewayCode.FIELD_MISSING,
+                "an amendment of this order goes before this one: give both price and size",
+                field=name,
+            )

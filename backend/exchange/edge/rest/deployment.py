@@ -23,9 +23,15 @@ class TimeAnswer(SeqAnswer):
 
 class DeploymentAnswer(SeqAnswer):
     """`withdrawal_typed_data` is the EIP-712 domain and types of a withdrawal, as wallets take them;
-    `withdrawal_address_typed_data` those of an address that withdrawals may go to."""
+    `withdrawal_address_typed_data` those of an address that withdrawals may go to, and
+    `agent_approval_typed_data` those of an agent's approval.
+    """
 
     genesis_id: Hash
+    host: str = Field(
+        description="What signed requests name as the host, whatever they are sent to.",
+        examples=["localhost:8000"],
+    )
     chain_id: int = Field(examples=[31337])
     vault: AddressText
     confirmations: int | None = Field(
@@ -40,6 +46,7 @@ class DeploymentAnswer(SeqAnswer):
     )
     withdrawal_typed_data: dict[str, Any]
     withdrawal_address_typed_data: dict[str, Any]
+    agent_approval_typed_data: dict[str, Any]
 
 
 @router.get("/v1/time")
@@ -51,18 +58,20 @@ async def get_time(request: Request) -> TimeAnswer:
 
 @router.get("/v1/deployment", response_model=DeploymentAnswer, responses=NOT_MODIFIED)
 async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
-    """Identity of this deployment: genesis id, chain, vault, and what a withdrawal's signature covers."""
+    """Identity of this deployment: genesis id, host, chain, vault, and what owners' signatures cover."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     domain = edge.withdrawal_domain
     answer = DeploymentAnswer(
         seq=edge.view.seq,
         genesis_id=edge.view.genesis_id,
+        host=edge.config.host,
         chain_id=edge.config.chain_id,
         vault=checksummed(edge.config.vault),
         confirmations=edge.config.confirmations,
         withdrawals_halted=edge.withdrawals_halted(),
         withdrawal_typed_data=domain.as_typed_data(),
         withdrawal_address_typed_data=domain.address_typed_data(),
+        agent_approval_typed_data=domain.agent_typed_data(),
     )
     return answered(request, answer)

@@ -10,7 +10,7 @@ from exchange.core.markets import Asset
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import DepositAddressing, Edge, edge_of
 from exchange.edge.errors import unavailable
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, TimeMs
@@ -50,9 +50,9 @@ class DepositAddressAnswer(SeqAnswer):
     arrivals: list[ArrivalItem]
 
 
-@router.get("/v1/deposit-address", openapi_extra=AUTHENTICATED)
+@router.get("/v1/deposit-address", openapi_extra=AGENTS_TOO)
 async def get_deposit_address(
-    request: Request, session: SessionOf, query: Annotated[ReadQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[ReadQuery, Query()]
 ) -> DepositAddressAnswer:
     """An address of your own: send to it from any wallet or exchange. It stays the same for ever.
 
@@ -60,6 +60,7 @@ async def get_deposit_address(
     to it later is seen too, but may take minutes longer.
     """
     edge = edge_of(request)
+    caller.require_sub_account(0)
     addressing = edge.deposit_addressing
     if addressing is None:
         raise Problem(EdgeCode.NO_DEPOSIT_ADDRESSES)
@@ -68,9 +69,9 @@ async def get_deposit_address(
     await require_view(edge, query.min_seq)
     seq = edge.view.seq
     chain_id, registry = edge.config.chain_id, addressing.forwarders.registry
-    address = addressing.forwarders.address_of(session.owner)
-    await issue_address(edge.pool, chain_id, registry, session.owner, address)
-    arrivals = await arrivals_of(edge.pool, chain_id, registry, session.owner)
+    address = addressing.forwarders.address_of(caller.owner)
+    await issue_address(edge.pool, chain_id, registry, caller.owner, address)
+    arrivals = await arrivals_of(edge.pool, chain_id, registry, caller.owner)
     listed = {asset.token: asset for asset in edge.view.assets.values() if _is_ours(edge, asset)}
     minima = addressing.minima()
     return DepositAddressAnswer(

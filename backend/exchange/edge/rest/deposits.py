@@ -21,9 +21,10 @@ from exchange.edge.history import (
     open_export,
     place_of,
 )
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.reads import require_projection
 from exchange.edge.values import NS_PER_MS, AmountText, AssetSymbol, Hash, IdText, TimeMs, time_ms
+from exchange.gateway.accounts import account_id_to_read
 from exchange.projections.deposits import DepositRow, deposits_of
 
 router = APIRouter(tags=["deposits"])
@@ -60,15 +61,15 @@ class DepositsAnswer(HistoryAnswer):
     items: list[DepositItem]
 
 
-@router.get("/v1/deposits", openapi_extra=AUTHENTICATED)
+@router.get("/v1/deposits", openapi_extra=AGENTS_TOO)
 async def get_deposits(
-    request: Request, session: SessionOf, query: Annotated[HistoryQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[HistoryQuery, Query()]
 ) -> DepositsAnswer:
     """The account's deposits with their confirmations, pending ones first."""
     edge = edge_of(request)
-    place = place_of(query, deposits_of(session.account_id))
+    place = place_of(query, deposits_of(account_id_to_read(edge.view, caller, 0)))
     is_start = place.span.after is None and not place.span.ascending
-    pending = await pending_deposits(edge.pool, session.owner) if is_start else []
+    pending = await pending_deposits(edge.pool, caller.owner) if is_start else []
     pending = [item for item in pending if is_within(item.first_seen_ms * NS_PER_MS, query)]
     credited_up_to = {
         vault: edge.view.last_deposit(*vault) for vault in {(item.chain_id, item.vault) for item in pending}
@@ -95,16 +96,16 @@ async def get_deposits(
     )
 
 
-@router.get("/v1/deposits.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+@router.get("/v1/deposits.csv", openapi_extra=AGENTS_TOO, responses=CSV_RESPONSES)
 async def export_deposits(
-    request: Request, session: SessionOf, query: Annotated[ExportQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[ExportQuery, Query()]
 ) -> Response:
     """The account's credited deposits as one CSV file, oldest first."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    selection = deposits_of(session.account_id)
+    selection = deposits_of(account_id_to_read(edge.view, caller, 0))
     rows = partial(open_export, edge, query, selection, lambda row: credited_item(edge, row).model_dump())
-    return CsvExport("deposits", session.owner, _TABLE, rows)
+    return CsvExport("deposits", caller, _TABLE, rows)
 
 
 def pending_item(edge: Edge, item: PendingDeposit, asset: Asset) -> DepositItem:

@@ -17,15 +17,15 @@ from exchange.edge.history import (
     open_export,
     place_of,
 )
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.reads import require_projection
 from exchange.edge.rest.markets import market_of
 from exchange.edge.rest.order_json import fill_json
 from exchange.edge.rest.order_shapes import FillItem
 from exchange.edge.values import IdText, Symbol
 from exchange.gateway.accounts import account_id_to_read
+from exchange.gateway.callers import Caller
 from exchange.gateway.fields import parse_order_id
-from exchange.gateway.sessions import Session
 from exchange.projections.fills import FillRow, fills_of
 from exchange.projections.page import Selection
 
@@ -59,13 +59,11 @@ class FillsAnswer(HistoryAnswer):
     items: list[FillItem]
 
 
-@router.get("/v1/fills", openapi_extra=AUTHENTICATED)
-async def get_fills(
-    request: Request, session: SessionOf, query: Annotated[FillsQuery, Query()]
-) -> FillsAnswer:
+@router.get("/v1/fills", openapi_extra=AGENTS_TOO)
+async def get_fills(request: Request, caller: ReaderOf, query: Annotated[FillsQuery, Query()]) -> FillsAnswer:
     """An account's fills, newest first unless asked otherwise."""
     edge = edge_of(request)
-    place = place_of(query, await _selected(edge, session, query))
+    place = place_of(query, await _selected(edge, caller, query))
     page = await place.read(edge.pool, query.limit)
     return FillsAnswer(
         seq=page.seq,
@@ -75,23 +73,23 @@ async def get_fills(
     )
 
 
-@router.get("/v1/fills.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+@router.get("/v1/fills.csv", openapi_extra=AGENTS_TOO, responses=CSV_RESPONSES)
 async def export_fills(
-    request: Request, session: SessionOf, query: Annotated[FillsExportQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[FillsExportQuery, Query()]
 ) -> Response:
     """An account's fills as one CSV file, oldest first."""
     edge = edge_of(request)
-    selection = await _selected(edge, session, query)
+    selection = await _selected(edge, caller, query)
     rows = partial(open_export, edge, query, selection, partial(_members, edge))
-    return CsvExport("fills", session.owner, _TABLE, rows)
+    return CsvExport("fills", caller, _TABLE, rows)
 
 
-async def _selected(edge: Edge, session: Session, query: FillsQuery | FillsExportQuery) -> Selection[FillRow]:
+async def _selected(edge: Edge, caller: Caller, query: FillsQuery | FillsExportQuery) -> Selection[FillRow]:
     """The fills that a request is about, when the read tables are new enough for it."""
     market_id = None if query.market is None else market_of(edge, query.market).market_id
     order_id = None if query.order_id is None else parse_order_id(query.order_id)
     await require_projection(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     return fills_of(account_id, market_id=market_id, order_id=order_id)
 
 

@@ -18,7 +18,7 @@ from exchange.edge.history import (
     open_export,
     place_of,
 )
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.reads import require_projection
 from exchange.edge.values import AmountText, AssetSymbol, TimeMs, time_ms
 from exchange.gateway.accounts import account_id_to_read
@@ -63,14 +63,14 @@ class LedgerAnswer(HistoryAnswer):
     items: list[LedgerItem]
 
 
-@router.get("/v1/ledger", openapi_extra=AUTHENTICATED)
+@router.get("/v1/ledger", openapi_extra=AGENTS_TOO)
 async def get_ledger(
-    request: Request, session: SessionOf, query: Annotated[AccountHistoryQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountHistoryQuery, Query()]
 ) -> LedgerAnswer:
     """An account's movements, newest first unless asked otherwise; their changes add up to the balances."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     place = place_of(query, entries_of(account_id))
     page = await place.read(edge.pool, query.limit)
     return LedgerAnswer(
@@ -81,16 +81,16 @@ async def get_ledger(
     )
 
 
-@router.get("/v1/ledger.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+@router.get("/v1/ledger.csv", openapi_extra=AGENTS_TOO, responses=CSV_RESPONSES)
 async def export_ledger(
-    request: Request, session: SessionOf, query: Annotated[AccountExportQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountExportQuery, Query()]
 ) -> Response:
     """An account's movements as one CSV file, oldest first."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    selection = entries_of(account_id_to_read(edge.view, session, query.sub_account))
+    selection = entries_of(account_id_to_read(edge.view, caller, query.sub_account))
     rows = partial(open_export, edge, query, selection, partial(_members, edge))
-    return CsvExport("ledger", session.owner, _TABLE, rows)
+    return CsvExport("ledger", caller, _TABLE, rows)
 
 
 def _item(edge: Edge, row: LedgerEntryRow) -> LedgerItem:

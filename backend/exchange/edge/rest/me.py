@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from exchange.core.units import format_atoms
 from exchange.core.words import AccountState
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.reads import AccountQuery, ReadQuery, SeqAnswer, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, IdText, TimeMs, time_ms
 from exchange.gateway.accounts import account_id_to_read
@@ -34,7 +34,7 @@ class SubAccountItem(BaseModel):
 
 
 class MeAnswer(SeqAnswer):
-    """The session, and the accounts that it speaks for: the main one, 0, first."""
+    """The owner and its accounts, the main one, 0, first. `session_expires_at_ms` of an agent is its end."""
 
     address: AddressText
     account_id: IdText = Field(description="Of the main account.")
@@ -58,32 +58,33 @@ class BalancesAnswer(SeqAnswer):
     items: list[BalanceItem]
 
 
-@router.get("/v1/me", openapi_extra=AUTHENTICATED)
-async def get_me(request: Request, session: SessionOf, query: Annotated[ReadQuery, Query()]) -> MeAnswer:
-    """Whose session this is."""
+@router.get("/v1/me", openapi_extra=AGENTS_TOO)
+async def get_me(request: Request, caller: ReaderOf, query: Annotated[ReadQuery, Query()]) -> MeAnswer:
+    """The owner and its accounts; an agent sees of these the ones that it may use."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     return MeAnswer(
         seq=edge.view.seq,
-        address=checksummed(session.owner),
-        account_id=str(session.account_id),
-        fee_tier=edge.view.fee_tier(session.owner),
+        address=checksummed(caller.owner),
+        account_id=str(caller.account_id),
+        fee_tier=edge.view.fee_tier(caller.owner),
         sub_accounts=[
             _sub_account(edge, number, account_id)
-            for number, account_id in edge.view.sub_accounts(session.owner)
+            for number, account_id in edge.view.sub_accounts(caller.owner)
+            if caller.may_use(number)
         ],
-        session_expires_at_ms=time_ms(session.expires_ns),
+        session_expires_at_ms=time_ms(caller.expires_ns),
     )
 
 
-@router.get("/v1/balances", openapi_extra=AUTHENTICATED)
+@router.get("/v1/balances", openapi_extra=AGENTS_TOO)
 async def get_balances(
-    request: Request, session: SessionOf, query: Annotated[AccountQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountQuery, Query()]
 ) -> BalancesAnswer:
     """What an account has, in each asset."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     items = []
     for asset in edge.view.asset_by_symbol.values():
         balance = edge.view.balance(account_id, asset.asset_id)

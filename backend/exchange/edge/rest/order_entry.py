@@ -1,92 +1,85 @@
 """The hot routes: placing, amending and cancelling orders. Plain routes, no pydantic, no SQL.
 
-Bytes are decoded once by the body middleware, `gateway.requests` makes the command, the sequencer answers
-after the commit, msgspec writes the answer. The OpenAPI document has these routes from `order_operations`.
+Bytes are decoded once by the body middleware, `edge.order_requests` makes the commands, the sequencer answers
+after the commit, msgspec writes the answer. What an agent has signed is done only if its nonce was not used
+before, which the core decides right before it does the commands. The OpenAPI document has these routes from
+`order_operations`.
 """
-
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.core.commands import AmendOrder, CancelAll, CancelOrder, Command, PlaceOrder
-from exchange.core.events import OrderEnded
-from exchange.core.words import Side
+from exchange.core.events import Rejected
+from exchange.core.rejects import RejectReason
+from exchange.edge import order_requests
 from exchange.edge.body import decoded_object, no_parameters
-from exchange.edge.dependencies import Edge, edge_of
+from exchange.edge.dependencies import edge_of
 from exchange.edge.envelope import request_id
-from exchange.edge.identity import authenticate
-from exchange.edge.problems import Problem
-from exchange.edge.rest.order_answers import Answer, amended, cancelled, first_event, placed
-from exchange.gateway.accounts import own_account_id, own_open_order
-from exchange.gateway.batches import BatchReader, ParsedOperation, parse_operations
-from exchange.gateway.fields import parse_market, parse_order_id, parse_word
+from exchange.edge.identity import Identified, authenticate_trader
+from exchange.edge.order_requests import OrderRequest
+from exchange.edge.problems import rejected
+from exchange.edge.rate_limiting import charge_of
+from exchange.edge.rest.order_answers import Answer
 from exchange.gateway.refusals import FieldRefused, GatewayCode
-from exchange.gateway.requests import parse_amend_order, parse_place_order
 from exchange.sequencer.sequencer import Outcome
 
-_CANCEL_ALL_PARAMETERS = frozenset({"market", "side", "sub_account"})
 _MAX_PARAMETER_CHARS = 3
+_OF_THE_NONCE = frozenset(
+    {
+        RejectReason.AGENT_UNKNOWN,
+        RejectReason.AGENT_REVOKED,
+        RejectReason.AGENT_EXPIRED,
+        RejectReason.NONCE_USED,
+        RejectReason.NONCE_TOO_OLD,
+        RejectReason.NONCE_OFF_TIME,
+    }
+)
+"""Why the core takes nothing of a signed request; it refuses no order for these."""
 _encoder = msgspec.json.Encoder()
 
 
 async def post_order(request: Request) -> Response:
     """POST /v1/orders: 201 with the order and its fills; 200 for one that was sent before."""
-    session = await authenticate(request)
-    edge = edge_of(request)
+    trader = await authenticate_trader(request)
     no_parameters(request)
-    body, view = decoded_object(request), edge.view
-    account_id = own_account_id(view, session, body.get("sub_account"))
-    command = parse_place_order(body, account_id, view.market_by_symbol, edge.clock_ns())
-    outcome = await edge.submit(command)
-    return _answer(outcome, placed(view, command, outcome))
+    edge, budget = edge_of(request), charge_of(request)
+    return await _answer(
+        request, trader, order_requests.place(edge, trader.caller, budget, decoded_object(request))
+    )
 
 
 async def patch_order(request: Request) -> Response:
     """PATCH /v1/orders/{order_id}: the order with its new price or size, and what it took."""
-    session = await authenticate(request)
-    edge = edge_of(request)
+    trader = await authenticate_trader(request)
     no_parameters(request)
-    view = edge.view
-    order = own_open_order(view, session, parse_order_id(request.path_params["order_id"]))
-    market = view.markets[order.market_id]
-    outcome = await edge.submit(parse_amend_order(decoded_object(request), order, market, edge.clock_ns()))
-    return _answer(outcome, amended(view, order, outcome))
+    edge, budget = edge_of(request), charge_of(request)
+    order_id, body = request.path_params["order_id"], decoded_object(request)
+    return await _answer(request, trader, order_requests.amend(edge, trader.caller, budget, order_id, body))
 
 
 async def delete_order(request: Request) -> Response:
     """DELETE /v1/orders/{order_id}: the order as it ended. 404 when it is not open, or not the caller's."""
-    session = await authenticate(request)
-    edge = edge_of(request)
+    trader = await authenticate_trader(request)
     no_parameters(request)
-    order = own_open_order(edge.view, session, parse_order_id(request.path_params["order_id"]))
-    outcome = await edge.submit(CancelOrder(order.account_id, order.order_id))
-    return _answer(outcome, cancelled(edge.view, order, outcome))
+    edge, budget = edge_of(request), charge_of(request)
+    fields = {"order_id": request.path_params["order_id"]}
+    return await _answer(request, trader, order_requests.cancel(edge, trader.caller, budget, fields))
 
 
 async def delete_orders(request: Request) -> Response:
     """DELETE /v1/orders: cancels the account's open orders, of one market or of all, of one side or both."""
-    session = await authenticate(request)
-    edge = edge_of(request)
-    given: dict[str, str] = {}
+    trader = await authenticate_trader(request)
+    edge, budget = edge_of(request), charge_of(request)
+    fields: dict[str, object] = {}
     for name, value in request.query_params.multi_items():
-        if name not in _CANCEL_ALL_PARAMETERS or name in given:
+        if name in fields:
             raise FieldRefused(
                 GatewayCode.FIELD_UNKNOWN, "at most one market, one side and one sub_account", field=name
             )
-        given[name] = value
-    account_id = own_account_id(edge.view, session, _number(given.get("sub_account")))
-    market_id, side = None, None
-    if "market" in given:
-        market_id = parse_market(given["market"], edge.view.market_by_symbol).market_id
-    if "side" in given:
-        side = parse_word(given["side"], "side", Side)
-    outcome = await edge.submit(CancelAll(account_id, market_id, side))
-    first_event(outcome.events)
-    order_ids = [str(event.order_id) for event in outcome.events if type(event) is OrderEnded]
-    return _answer(outcome, Answer(200, {"count": len(order_ids), "order_ids": order_ids}))
+        fields[name] = _number(value) if name == "sub_account" else value
+    return await _answer(request, trader, order_requests.cancel_all(edge, trader.caller, budget, fields))
 
 
 async def post_batch(request: Request) -> Response:
@@ -94,61 +87,39 @@ async def post_batch(request: Request) -> Response:
 
     Operations that can not be read are refused by themselves; the others go to the engine as one entry.
     """
-    session = await authenticate(request)
-    edge = edge_of(request)
+    trader = await authenticate_trader(request)
     no_parameters(request)
-    reader = BatchReader(session, edge.view, edge.clock_ns())
-    results: list[dict[str, Any]] = []
-    taken: list[tuple[int, ParsedOperation]] = []
-    for index, item in enumerate(parse_operations(decoded_object(request))):
-        results.append({})
-        try:
-            taken.append((index, reader.parse(item)))
-        except FieldRefused as refused:
-            results[index] = _problem_result(Problem.of_refusal(refused), request)
-    seq = edge.view.seq
-    if taken:
-        commands: list[Command] = [operation.command for _, operation in taken]
-        outcomes = await edge.submit_batch(commands)
-        for (index, operation), outcome in zip(taken, outcomes, strict=True):
-            try:
-                status, content = _done(edge, operation, outcome)
-                results[index] = {"status": status, **content}
-            except Problem as problem:
-                results[index] = _problem_result(problem, request)
-        seq = outcomes[-1].seq
-    return _json({"seq": seq, "results": results}, 200)
+    edge, budget, body = edge_of(request), charge_of(request), decoded_object(request)
+    asked = order_requests.batch(edge, trader.caller, budget, body, request_id(request.scope))
+    return await _answer(request, trader, asked)
 
 
-def _done(edge: Edge, operation: ParsedOperation, outcome: Outcome) -> Answer:
-    match operation.command:
-        case PlaceOrder() as command:
-            return placed(edge.view, command, outcome)
-        case AmendOrder():
-            assert operation.order is not None
-            return amended(edge.view, operation.order, outcome)
-        case CancelOrder():
-            assert operation.order is not None
-            return cancelled(edge.view, operation.order, outcome)
+async def _answer(request: Request, trader: Identified, asked: OrderRequest) -> Response:
+    """Has it done, and says what came of it. Raises Problem."""
+    status, content = await done(request, trader, asked)
+    return Response(_encoder.encode(content), status_code=status, media_type="application/json")
 
 
-def _problem_result(problem: Problem, request: Request) -> dict[str, Any]:
-    return {"status": problem.status, "problem": problem.content(request_id(request.scope))}
+async def done(request: Request, trader: Identified, asked: OrderRequest) -> Answer:
+    """What the engine did of it. Raises Problem, for a nonce that was refused too: then it did nothing."""
+    edge = edge_of(request)
+    outcomes: list[Outcome] = []
+    if len(asked.commands) == 1:
+        outcomes = [await edge.submit(asked.commands[0], trader.nonce)]
+    elif asked.commands:
+        outcomes = await edge.submit_batch(asked.commands, trader.nonce)
+    if outcomes and trader.nonce is not None:
+        first = outcomes[0].events[0]
+        if type(first) is Rejected and first.reason in _OF_THE_NONCE:
+            raise rejected(first.reason)
+    return asked.answer(outcomes)
 
 
-def _number(text: str | None) -> object:
+def _number(text: str) -> object:
     """A query parameter as the number that it is, or as it is, to be refused."""
-    if text is not None and text.isascii() and text.isdigit() and len(text) <= _MAX_PARAMETER_CHARS:
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_PARAMETER_CHARS:
         return int(text)
     return text
-
-
-def _answer(outcome: Outcome, answer: Answer) -> Response:
-    return _json({"seq": outcome.seq, **answer.content}, answer.status)
-
-
-def _json(content: dict[str, Any], status: int) -> Response:
-    return Response(_encoder.encode(content), status_code=status, media_type="application/json")
 
 
 ROUTES = [

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exchange.edge.identity import AUTHENTICATED
+from exchange.edge.identity import AGENTS_TOO
 from exchange.edge.values import PROBLEM_RESPONSES
 
 
@@ -20,7 +20,7 @@ def _operation(
         "operationId": name,
         "description": description,
         "responses": responses | PROBLEM_RESPONSES,
-        **AUTHENTICATED,
+        **AGENTS_TOO,
     }
     if body is not None:
         content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{body}"}}

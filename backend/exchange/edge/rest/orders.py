@@ -20,7 +20,7 @@ from exchange.edge.history import (
     is_within,
     place_of,
 )
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.problems import Problem
 from exchange.edge.reads import ReadQuery, require_as_new, require_projection, require_view
 from exchange.edge.rest.markets import market_of
@@ -28,6 +28,7 @@ from exchange.edge.rest.order_json import OPEN, open_order_json, order_row_json
 from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem
 from exchange.edge.values import Symbol
 from exchange.gateway.accounts import account_id_to_read
+from exchange.gateway.callers import Caller
 from exchange.gateway.fields import parse_order_id
 from exchange.projections.extract import Extract
 from exchange.projections.orders import OrderRow, Status, order_by_id, orders_of
@@ -73,9 +74,9 @@ class OrdersAnswer(HistoryAnswer):
     items: list[OrderItem]
 
 
-@router.get("/v1/orders", openapi_extra=AUTHENTICATED)
+@router.get("/v1/orders", openapi_extra=AGENTS_TOO)
 async def get_orders(
-    request: Request, session: SessionOf, query: Annotated[OrdersQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[OrdersQuery, Query()]
 ) -> OrdersAnswer:
     """An account's orders, newest first unless asked otherwise."""
     edge = edge_of(request)
@@ -84,7 +85,7 @@ async def get_orders(
         await require_view(edge, query.min_seq)
     else:
         await require_projection(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     place = place_of(query, orders_of(account_id, status=query.status, market_id=market_id))
     if query.status == OPEN:
         return _open_orders(edge, account_id, market_id, place, query)
@@ -97,22 +98,22 @@ async def get_orders(
     )
 
 
-@router.get("/v1/orders.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+@router.get("/v1/orders.csv", openapi_extra=AGENTS_TOO, responses=CSV_RESPONSES)
 async def export_orders(
-    request: Request, session: SessionOf, query: Annotated[OrdersExportQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[OrdersExportQuery, Query()]
 ) -> Response:
     """An account's orders as one CSV file, in the order in which they were placed."""
     edge = edge_of(request)
     market_id = None if query.market is None else market_of(edge, query.market).market_id
     await require_projection(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     selection = orders_of(account_id, market_id=market_id)
 
     async def open_rows() -> Opened[OrderRow]:
         extract = await Extract.begin(edge.pool, selection, from_ns=query.from_ns, to_ns=query.to_ns)
         return Opened(extract.seq, _as_they_were(extract, query.status), partial(_members, edge))
 
-    return CsvExport("orders", session.owner, _TABLE, open_rows)
+    return CsvExport("orders", caller, _TABLE, open_rows)
 
 
 async def _as_they_were(extract: Extract[OrderRow], status: Status) -> AsyncGenerator[list[OrderRow], None]:
@@ -124,9 +125,9 @@ async def _as_they_were(extract: Extract[OrderRow], status: Status) -> AsyncGene
         yield [row for row in rows if status == "all" or row.status != OPEN]
 
 
-@router.get("/v1/orders/{order_id}", openapi_extra=AUTHENTICATED)
+@router.get("/v1/orders/{order_id}", openapi_extra=AGENTS_TOO)
 async def get_order(
-    request: Request, session: SessionOf, order_id: str, query: Annotated[ReadQuery, Query()]
+    request: Request, caller: ReaderOf, order_id: str, query: Annotated[ReadQuery, Query()]
 ) -> OrderAnswer:
     """One of your orders, open or ended, whichever of your accounts it is of."""
     edge = edge_of(request)
@@ -134,14 +135,22 @@ async def get_order(
     await require_view(edge, query.min_seq)
     wanted_seq = edge.view.seq
     order = edge.view.open_order(number)
-    if order is not None and edge.view.owner(order.account_id) == session.owner:
+    if order is not None and _is_to_be_read(edge, caller, order.account_id):
         return OrderAnswer(seq=edge.view.seq, order=_open(edge, order))
     await require_projection(edge, query.min_seq)
     found = await order_by_id(edge.pool, number)
-    if found.item is None or edge.view.owner(found.item.account_id) != session.owner:
+    if found.item is None or not _is_to_be_read(edge, caller, found.item.account_id):
         require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_ORDER)
     return OrderAnswer(seq=found.seq, order=_stored(edge, found.item))
+
+
+def _is_to_be_read(edge: Edge, caller: Caller, account_id: int) -> bool:
+    """Whether an order's account is the owner's. Raises AgentRefused (sub_account_not_allowed)."""
+    if edge.view.owner(account_id) != caller.owner:
+        return False
+    caller.require_sub_account(edge.view.sub_account(account_id), "order_id")
+    return True
 
 
 def _open_orders(

@@ -11,7 +11,7 @@ from exchange.chain.books import AssetPosition
 from exchange.core.units import format_atoms
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.errors import unavailable
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.reads import (
     MAX_SEQ,
@@ -233,17 +233,17 @@ async def get_roots(request: Request, query: Annotated[PageQuery, Query()]) -> R
     )
 
 
-@router.get("/v1/proof/balance", openapi_extra=AUTHENTICATED)
+@router.get("/v1/proof/balance", openapi_extra=AGENTS_TOO)
 async def get_balance_proof(
-    request: Request, session: SessionOf, query: Annotated[ProofQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[ProofQuery, Query()]
 ) -> BalanceProofAnswer:
     """That an account's balances are counted in a root: its leaves and the way from them to the root."""
     edge = edge_of(request)
     proof = await _wanted(edge, query)
     if query.min_seq is not None:
         require_as_new(proof.seq, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
-    name = account_name(session.owner, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
+    name = account_name(caller.owner, query.sub_account)
     assets = (await assets_of(edge.pool, [proof.number]))[proof.number]
     found = await inclusions(edge.pool, proof, assets, account_id, name)
     if not found:
@@ -263,7 +263,7 @@ async def get_balance_proof(
         root=f"0x{proof.root.hex()}",
         publication=_publication(proof),
         assets=[_committed_asset(asset) for asset in assets],
-        owner=checksummed(session.owner),
+        owner=checksummed(caller.owner),
         sub_account=query.sub_account,
         account_id=str(account_id),
         leaves=[_leaf(inclusion) for inclusion in found],

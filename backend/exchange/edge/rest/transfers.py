@@ -22,7 +22,7 @@ from exchange.edge.history import (
     open_export,
     place_of,
 )
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, AUTHENTICATED, OwnerOf, ReaderOf
 from exchange.edge.problems import rejected
 from exchange.edge.reads import SeqAnswer, require_projection
 from exchange.edge.values import AmountText, AssetSymbol, StrictBody, TimeMs, time_ms
@@ -99,12 +99,12 @@ _SENT_AGAIN: dict[int | str, dict[str, Any]] = {
     dependencies=[Depends(refuse_parameters)],
 )
 async def post_transfer(
-    request: Request, response: Response, session: SessionOf, body: TransferRequest
+    request: Request, response: Response, caller: OwnerOf, body: TransferRequest
 ) -> TransferAnswer:
     """Moves funds between two of your accounts, at once."""
     edge = edge_of(request)
     form = msgspec.convert(body, TransferForm, from_attributes=True)
-    account_id = own_account_id(edge.view, session, form.from_sub_account, "from_sub_account")
+    account_id = own_account_id(edge.view, caller, form.from_sub_account, "from_sub_account")
     command = transfer_command(form, account_id, edge.view.asset_by_symbol, edge.clock_ns())
     outcome = await edge.submit(command)
     made_ns: int | None = None
@@ -120,14 +120,14 @@ async def post_transfer(
     return TransferAnswer(seq=outcome.seq, transfer=_made(edge, form, command, made_ns))
 
 
-@router.get("/v1/transfers", openapi_extra=AUTHENTICATED)
+@router.get("/v1/transfers", openapi_extra=AGENTS_TOO)
 async def get_transfers(
-    request: Request, session: SessionOf, query: Annotated[AccountHistoryQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountHistoryQuery, Query()]
 ) -> TransfersAnswer:
     """An account's transfers, in and out, newest first unless asked otherwise."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     place = place_of(query, transfers_of(account_id))
     page = await place.read(edge.pool, query.limit)
     return TransfersAnswer(
@@ -138,16 +138,16 @@ async def get_transfers(
     )
 
 
-@router.get("/v1/transfers.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+@router.get("/v1/transfers.csv", openapi_extra=AGENTS_TOO, responses=CSV_RESPONSES)
 async def export_transfers(
-    request: Request, session: SessionOf, query: Annotated[AccountExportQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountExportQuery, Query()]
 ) -> Response:
     """An account's transfers, in and out, as one CSV file, oldest first."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    selection = transfers_of(account_id_to_read(edge.view, session, query.sub_account))
+    selection = transfers_of(account_id_to_read(edge.view, caller, query.sub_account))
     rows = partial(open_export, edge, query, selection, lambda row: _stored(edge, row).model_dump())
-    return CsvExport("transfers", session.owner, _TABLE, rows)
+    return CsvExport("transfers", caller, _TABLE, rows)
 
 
 def _made(edge: Edge, form: TransferForm, command: TransferFunds, made_ns: int | None) -> TransferItem:

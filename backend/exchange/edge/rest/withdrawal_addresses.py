@@ -17,7 +17,7 @@ from exchange.chain.allow_list import (
 )
 from exchange.edge.body import refuse_parameters
 from exchange.edge.dependencies import edge_of
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, AUTHENTICATED, ReaderOf, SessionOf
 from exchange.edge.problems import Problem
 from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
 from exchange.edge.values import AddressText, StrictBody, TimeMs, time_ms
@@ -78,15 +78,15 @@ _LISTED_BEFORE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/v1/withdrawal-addresses", openapi_extra=AUTHENTICATED)
+@router.get("/v1/withdrawal-addresses", openapi_extra=AGENTS_TOO)
 async def get_withdrawal_addresses(
-    request: Request, session: SessionOf, query: Annotated[ReadQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[ReadQuery, Query()]
 ) -> WithdrawalAddressesAnswer:
     """Where your withdrawals may go, and from when."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
     seq = edge.view.seq
-    entries = await edge.allow_list.list(session.owner)
+    entries = await edge.allow_list.list(caller.owner)
     return WithdrawalAddressesAnswer(
         seq=seq, delay_s=edge.allow_list.delay_s, items=[_item(entry) for entry in entries]
     )

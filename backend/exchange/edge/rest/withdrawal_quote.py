@@ -14,14 +14,14 @@ from exchange.core.rejects import RejectReason
 from exchange.core.units import div_ceil, format_atoms
 from exchange.core.words import AccountState
 from exchange.edge.dependencies import Edge, edge_of
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.reads import AccountQuery, SeqAnswer, require_view
 from exchange.edge.values import AddressText, AmountText, AssetSymbol, IdText, TimeMs, time_ms
 from exchange.gateway.accounts import NOBODY, account_id_to_read
 from exchange.gateway.addresses import checksummed
+from exchange.gateway.callers import Caller
 from exchange.gateway.fields import parse_amount_atoms
 from exchange.gateway.refusals import GatewayCode
-from exchange.gateway.sessions import Session
 from exchange.gateway.typed_data import WithdrawalMessage
 from exchange.gateway.withdrawals import find_asset, parse_destination
 
@@ -97,9 +97,9 @@ class WithdrawalQuoteAnswer(SeqAnswer):
     to_sign: ToSign | None = Field(description="With a nonce and a deadline for now; null likewise.")
 
 
-@router.get("/v1/withdrawals/quote", openapi_extra=AUTHENTICATED)
+@router.get("/v1/withdrawals/quote", openapi_extra=AGENTS_TOO)
 async def get_withdrawal_quote(
-    request: Request, session: SessionOf, query: Annotated[QuoteQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[QuoteQuery, Query()]
 ) -> WithdrawalQuoteAnswer:
     """What a withdrawal would cost, whether it would be taken, and what to sign for it."""
     edge = edge_of(request)
@@ -109,10 +109,10 @@ async def get_withdrawal_quote(
     destination, decision = None, None
     if query.destination is not None:
         destination = parse_destination(query.destination, asset, edge.withdrawal_domain)
-        decision = await edge.allow_list.check(session.owner, destination, time_ms(edge.clock_ns()))
+        decision = await edge.allow_list.check(caller.owner, destination, time_ms(edge.clock_ns()))
     # From here on nothing is awaited: all of it is true as of one seq.
     asset = edge.view.assets[asset.asset_id]
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     available_atoms = edge.view.balance(account_id, asset.asset_id).available_atoms
     fee_atoms = asset.withdrawal_fee_atoms
     max_fee_atoms = _max_fee_atoms(asset, edge.config.network_fee_max_atoms)
@@ -140,7 +140,7 @@ async def get_withdrawal_quote(
         to_sign=None
         if destination is None
         else _to_sign(
-            edge, session, query, asset, (amount_atoms, max_fee_atoms), destination, review_reason is not None
+            edge, caller, query, asset, (amount_atoms, max_fee_atoms), destination, review_reason is not None
         ),
     )
 
@@ -198,7 +198,7 @@ def _destination(address: str, decision: Decision | None) -> DestinationState:
 
 def _to_sign(
     edge: Edge,
-    session: Session,
+    caller: Caller,
     query: QuoteQuery,
     asset: Asset,
     amounts_atoms: tuple[int, int],
@@ -209,7 +209,7 @@ def _to_sign(
     now_ns = edge.clock_ns()
     amount_atoms, max_fee_atoms = amounts_atoms
     message = WithdrawalMessage(
-        account=session.owner,
+        account=caller.owner,
         sub_account=query.sub_account,
         token=asset.token,
         amount_atoms=amount_atoms,

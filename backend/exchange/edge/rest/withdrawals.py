@@ -26,7 +26,7 @@ from exchange.edge.history import (
     HistoryAnswer,
     place_of,
 )
-from exchange.edge.identity import AUTHENTICATED, SessionOf
+from exchange.edge.identity import AGENTS_TOO, AUTHENTICATED, OwnerOf, ReaderOf
 from exchange.edge.problems import Problem, rejected
 from exchange.edge.reads import ReadQuery, SeqAnswer, require_as_new, require_projection
 from exchange.edge.values import (
@@ -136,18 +136,18 @@ class WithdrawalsAnswer(HistoryAnswer):
     openapi_extra=AUTHENTICATED,
     dependencies=[Depends(refuse_parameters)],
 )
-async def post_withdrawal(request: Request, session: SessionOf, body: WithdrawalRequest) -> WithdrawalAnswer:
+async def post_withdrawal(request: Request, caller: OwnerOf, body: WithdrawalRequest) -> WithdrawalAnswer:
     """Asks for a withdrawal, with the owner's signature over it."""
     edge = edge_of(request)
     command = withdrawal_command(
         msgspec.convert(body, WithdrawalForm, from_attributes=True),
-        own_account_id(edge.view, session, body.sub_account),
-        session.owner,
+        own_account_id(edge.view, caller, body.sub_account),
+        caller.owner,
         edge.view.asset_by_symbol,
         edge.withdrawal_domain,
         edge.clock_ns(),
     )
-    await _require_allowed(edge, session.owner, command.destination)
+    await _require_allowed(edge, caller.owner, command.destination)
     outcome = await edge.submit(command)
     match outcome.events[0]:
         case WithdrawalRequested() as requested:
@@ -159,14 +159,14 @@ async def post_withdrawal(request: Request, session: SessionOf, body: Withdrawal
             raise AssertionError(f"a withdrawal was asked for and {event!r} answered")
 
 
-@router.get("/v1/withdrawals", openapi_extra=AUTHENTICATED)
+@router.get("/v1/withdrawals", openapi_extra=AGENTS_TOO)
 async def get_withdrawals(
-    request: Request, session: SessionOf, query: Annotated[AccountHistoryQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountHistoryQuery, Query()]
 ) -> WithdrawalsAnswer:
     """An account's withdrawals with their status, newest first unless asked otherwise."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    account_id = account_id_to_read(edge.view, session, query.sub_account)
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
     place = place_of(query, withdrawals_of(account_id))
     page = await place.read(edge.pool, query.limit)
     payments = await payment_status(edge.pool, [row.withdrawal_id for row in page.items])
@@ -178,14 +178,14 @@ async def get_withdrawals(
     )
 
 
-@router.get("/v1/withdrawals.csv", openapi_extra=AUTHENTICATED, responses=CSV_RESPONSES)
+@router.get("/v1/withdrawals.csv", openapi_extra=AGENTS_TOO, responses=CSV_RESPONSES)
 async def export_withdrawals(
-    request: Request, session: SessionOf, query: Annotated[AccountExportQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[AccountExportQuery, Query()]
 ) -> Response:
     """An account's withdrawals with their status as one CSV file, oldest first."""
     edge = edge_of(request)
     await require_projection(edge, query.min_seq)
-    selection = withdrawals_of(account_id_to_read(edge.view, session, query.sub_account))
+    selection = withdrawals_of(account_id_to_read(edge.view, caller, query.sub_account))
 
     async def open_rows() -> Opened[WithdrawalRow]:
         extract = await Extract.begin(edge.pool, selection, from_ns=query.from_ns, to_ns=query.to_ns)
@@ -197,12 +197,12 @@ async def export_withdrawals(
             lambda row: _stored(edge, row, payments.get(row.withdrawal_id)).model_dump(),
         )
 
-    return CsvExport("withdrawals", session.owner, _TABLE, open_rows)
+    return CsvExport("withdrawals", caller, _TABLE, open_rows)
 
 
-@router.get("/v1/withdrawals/{withdrawal_id}", openapi_extra=AUTHENTICATED)
+@router.get("/v1/withdrawals/{withdrawal_id}", openapi_extra=AGENTS_TOO)
 async def get_withdrawal(
-    request: Request, session: SessionOf, withdrawal_id: str, query: Annotated[ReadQuery, Query()]
+    request: Request, caller: ReaderOf, withdrawal_id: str, query: Annotated[ReadQuery, Query()]
 ) -> WithdrawalAnswer:
     """One of your withdrawals."""
     edge = edge_of(request)
@@ -210,10 +210,11 @@ async def get_withdrawal(
         raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
     wanted_seq = edge.view.seq
     await require_projection(edge, query.min_seq)
-    found = await withdrawal_of_owner(edge.pool, session.owner, withdrawal_id.lower())
+    found = await withdrawal_of_owner(edge.pool, caller.owner, withdrawal_id.lower())
     if found.item is None:
         require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_WITHDRAWAL)
+    caller.require_sub_account(edge.view.sub_account(found.item.account_id), "withdrawal_id")
     payments = await payment_status(edge.pool, [found.item.withdrawal_id])
     item = _stored(edge, found.item, payments.get(found.item.withdrawal_id))
     return WithdrawalAnswer(seq=found.seq, withdrawal=item)
