@@ -27,7 +27,7 @@ from exchange.core.invariants import audit
 from exchange.core.movements import movements
 from exchange.core.schedule import work_is_due
 from exchange.core.state import State
-from exchange.core.words import Side
+from exchange.core.words import RateClass, Side
 from exchange.sequencer.committed import CommittedView
 
 SECOND = 1_000_000_000
@@ -198,6 +198,7 @@ class CheckedState:
             assert view.cancel_all_ns(account_id) == account.cancel_all_ns
             assert view.fee_tier(owner) == account.fee_tier
         self._check_orders()
+        self._check_agents()
         for market_id in state.markets:
             assert view.depth(market_id, 1_000_000) == self.depth(market_id)
             assert view.last_ticks(market_id) == (state.books[market_id].last_ticks or None)
@@ -207,6 +208,20 @@ class CheckedState:
             assert view.open_withdrawal(label) == requested
         for label in state.final_withdrawals:
             assert view.open_withdrawal(label) is None
+
+    def _check_agents(self) -> None:
+        """The view has the same agents, and of each all but its nonces."""
+        for key, agent in self.state.agents.items():
+            seen = self.view.agent(key)
+            assert seen is not None
+            for name in seen.__struct_fields__:
+                assert getattr(seen, name) == getattr(agent, name), name
+            assert seen in self.view.agents_of(agent.owner)
+        for owner, agents in self.state.agents_by_owner.items():
+            times_ns = [seen.approved_ns for seen in self.view.agents_of(owner)]
+            assert times_ns == sorted((agent.approved_ns for agent in agents), reverse=True)
+        for owner, _ in self.state.account_by_owner:
+            assert self.view.rate_class(owner) is self.state.rate_classes.get(owner, RateClass.STANDARD)
 
     def _check_orders(self) -> None:
         """The view has the same open orders, and of each all that it shows of it."""

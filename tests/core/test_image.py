@@ -20,14 +20,16 @@ from tests.core.fields import LINKS, fields_of
 from tests.core.naive_commands import make_command
 from tests.core.random_commands import RandomCommands
 from tests.core.test_naive_reference import compare, compare_balances, stage
-from tests.core.venue import SECOND, Venue, address
+from tests.core.venue import SECOND, Venue, address, key_of
 
 from exchange.core import ledger
 from exchange.core.accounts import Account
+from exchange.core.agents import Agent
 from exchange.core.apply import apply
 from exchange.core.book import BookSide, Level
 from exchange.core.by_id import ById
-from exchange.core.commands import PlaceOrder
+from exchange.core.commands import PlaceOrder, UseNonce
+from exchange.core.events import Rejected
 from exchange.core.image import (
     IMAGE_TAG,
     ImageInvalid,
@@ -36,13 +38,14 @@ from exchange.core.image import (
     image_hash,
     state_hash,
 )
-from exchange.core.image_rows import AssetRow, ClientOrderRow, MarketRow, OrderRow, StateRow
+from exchange.core.image_rows import AgentRow, AssetRow, ClientOrderRow, MarketRow, OrderRow, StateRow
 from exchange.core.invariants import audit
 from exchange.core.markets import Asset, Market
 from exchange.core.orders import Order
+from exchange.core.rejects import RejectReason
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS
-from exchange.core.words import AccountState, TriggerKind
+from exchange.core.words import AccountState, RateClass, TriggerKind
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,6 +91,15 @@ def full_state() -> State:
     venue.buy("bob", 1, 101)
     assert venue.state.met_markets == [1]
     venue.restrict("carol", AccountState.CANCEL_ONLY)
+    bounds = {"market_ids": (2, 1), "sub_accounts": (3,), "ip_ranges": ("10.0.0.0/8",)}
+    venue.approve("alice", "bot", **bounds)
+    venue.approve("alice", "gone")
+    venue.approve("bob", "another bot")
+    venue.revoke("alice", "gone")
+    for ahead_us in (0, 50, 10**6):
+        venue.sign("bot", ahead_us=ahead_us)
+    venue.set_rate_class("alice", RateClass.MARKET_MAKER)
+    venue.set_rate_class("bob", RateClass.MARKET_MAKER)
     return venue.state
 
 
@@ -146,10 +158,17 @@ def test_the_image_of_everything_comes_back_whole() -> None:
         "orders": ById(),
         "books": {},
         "ended_client_orders": deque(),
+        "agents": {},
+        "agents_by_owner": {},
     }
     assert dataclasses.replace(again, **by_identity) == dataclasses.replace(state, **by_identity)
     assert again.account_by_owner.keys() == state.account_by_owner.keys()
     assert sorted(again.orders) == sorted(state.orders)
+    for key, agent in state.agents.items():
+        assert [getattr(again.agents[key], name) for name in fields_of(Agent)] == [
+            getattr(agent, name) for name in fields_of(Agent)
+        ]
+        assert again.agents[key] in again.agents_by_owner[agent.owner]
 
 
 def test_a_queue_keeps_its_order_though_ids_say_otherwise() -> None:
@@ -213,6 +232,45 @@ def test_only_an_account_that_is_not_active_has_its_state_in_the_image() -> None
     assert decode_state(before).accounts[1_000].state is AccountState.ACTIVE
 
 
+def test_a_state_without_agents_and_rate_classes_has_nothing_of_them_in_its_image() -> None:
+    """So that states from before there were such things keep their hashes."""
+    venue = Venue()
+    venue.account_id("alice")
+    parts = {len(content_of(venue.state))}
+    venue.set_rate_class("alice", RateClass.MARKET_MAKER)
+    *_, agents, rate_classes = content_of(venue.state)
+    assert (agents, rate_classes) == ([], [[address("alice"), "market_maker"]])
+    venue.set_rate_class("alice", RateClass.STANDARD)
+    parts.add(len(content_of(venue.state)))
+    venue.approve("alice", "bot")
+    assert content_of(venue.state)[-1][0][0] == key_of("bot")
+    assert parts == {16}
+    assert len(content_of(venue.state)) == 17
+
+
+def content_of(state: State) -> list[Any]:
+    content: list[Any] = msgspec.json.decode(encode_state(state).removeprefix(IMAGE_TAG))
+    return content
+
+
+def test_nonces_that_are_too_old_are_not_in_the_image_and_are_refused_as_before() -> None:
+    venue = Venue()
+    venue.approve("alice", "bot")
+    used = [venue.time_ns // 1_000 + ahead_us for ahead_us in (0, 10, 20, 50_000_000)]
+    for nonce in used:
+        venue.sign("bot", nonce)
+    venue.time_ns += 60 * SECOND + 10_000
+    venue.account_id("somebody, so that the state is of this time")
+    again = decode_state(encode_state(venue.state))
+    assert again.agents[key_of("bot")].nonces == used[1:]
+    assert encode_state(again) == encode_state(venue.state)
+    off_time, *taken = (RejectReason.NONCE_OFF_TIME, *[RejectReason.NONCE_USED] * 3)
+    for nonce, reason in zip(used, (off_time, *taken), strict=True):
+        for state in (venue.state, again):
+            events = apply(state, state.seq + 1, venue.time_ns, UseNonce(key_of("bot"), nonce))
+            assert events == [Rejected(reason)]
+
+
 def test_amounts_of_128_bits_come_back_exactly() -> None:
     venue = Venue()
     venue.open_market()
@@ -224,7 +282,16 @@ def test_amounts_of_128_bits_come_back_exactly() -> None:
 def test_the_order_in_which_dicts_were_filled_is_no_part_of_the_state() -> None:
     state = full_state()
     before = encode_state(state)
-    for name in ("assets", "markets", "books", "accounts", "fee_tiers", "last_deposit"):
+    for name in (
+        "assets",
+        "markets",
+        "books",
+        "accounts",
+        "fee_tiers",
+        "last_deposit",
+        "agents",
+        "rate_classes",
+    ):
         setattr(state, name, dict(reversed(getattr(state, name).items())))
     state.withdrawals = dict(reversed(state.withdrawals.items()))
     for account in state.accounts.values():
@@ -269,7 +336,7 @@ def test_another_process_with_another_hash_seed_makes_the_same_image(hash_seed: 
 REBUILT = {
     State: {
         "asset_by_symbol", "asset_by_route", "market_by_symbol", "account_by_owner", "expiries", "switches",
-        "work_due_ns", "orders",
+        "work_due_ns", "orders", "agents_by_owner",
     },
     Account: {"orders", "fee_tier", "open_withdrawals"},
     BookSide: {"sign", "keys"},
@@ -384,6 +451,7 @@ def test_rows_of_orders_assets_and_markets_have_the_fields_of_their_classes() ->
     )
     assert AssetRow.__struct_fields__ == fields_of(Asset)
     assert MarketRow.__struct_fields__ == fields_of(Market)
+    assert AgentRow.__struct_fields__ == fields_of(Agent)
 
 
 # ---- damaged
@@ -440,7 +508,7 @@ def test_an_image_that_names_what_it_does_not_hold_is_refused() -> None:
         lambda content: content[fields.index("made_transfers")].append([1, 1_000, "never made"]),
         lambda content: content[fields.index("met_markets")].append(9),
         lambda content: content.append(0),
-        lambda content: content.pop(),
+        lambda content: content.__delitem__(slice(fields.index("final_withdrawals"), None)),
     ]
     assert decode_state(without(lambda _: None)).seq > 0
     for change in broken:

@@ -9,7 +9,7 @@ import pytest
 from tests.core.test_image import day, full_state
 
 from exchange.core.image import IMAGE_TAG, ImageInvalid, decode_state, encode_state
-from exchange.core.image_rows import AccountRow, BookRow, ClientOrderRow, OrderRow, Row, StateRow
+from exchange.core.image_rows import AccountRow, AgentRow, BookRow, ClientOrderRow, OrderRow, Row, StateRow
 from exchange.core.state import State
 
 
@@ -31,6 +31,12 @@ class Edited:
 
     def known(self, account_id: int) -> list[Any]:
         return field(AccountRow, self.account(account_id), "client_orders")
+
+    def nonces(self) -> list[int]:
+        """Of the one agent that has used some."""
+        (used,) = filter(None, (field(AgentRow, row, "nonces") for row in self.part("agents")))
+        nonces: list[int] = used
+        return nonces
 
     @property
     def image(self) -> bytes:
@@ -171,6 +177,54 @@ def a_rise_is_awaited_among_the_falls(edited: Edited) -> None:
     edited.book("falls").append(edited.book("rises").pop())
 
 
+def an_agent_is_there_twice(edited: Edited) -> None:
+    edited.part("agents").append(edited.part("agents")[0])
+
+
+def an_agent_is_of_nobody(edited: Edited) -> None:
+    put(AgentRow, edited.part("agents")[0], owner="0xnobody")
+
+
+def an_agent_has_used_a_nonce_twice(edited: Edited) -> None:
+    nonces = edited.nonces()
+    nonces.append(nonces[-1])
+
+
+def an_agent_has_nonces_out_of_order(edited: Edited) -> None:
+    edited.nonces().reverse()
+
+
+def an_agent_has_more_nonces_than_it_may(edited: Edited) -> None:
+    nonces = edited.nonces()
+    nonces[:] = range(nonces[0], nonces[0] + 129)
+
+
+def an_agent_has_a_nonce_that_is_too_old(edited: Edited) -> None:
+    nonces = edited.nonces()
+    nonces.insert(0, edited.state[1] // 1_000 - 60_000_001)
+
+
+def an_agent_has_a_nonce_of_the_far_future(edited: Edited) -> None:
+    edited.nonces().append(edited.state[1] // 1_000 + 60_000_001)
+
+
+def a_revoked_agent_has_nonces(edited: Edited) -> None:
+    agent = next(row for row in edited.part("agents") if field(AgentRow, row, "nonces"))
+    put(AgentRow, agent, revoked_ns=edited.state[1])
+
+
+def an_owner_is_in_two_rate_classes(edited: Edited) -> None:
+    edited.part("rate_classes").append(edited.part("rate_classes")[0])
+
+
+def nobody_is_in_a_rate_class(edited: Edited) -> None:
+    edited.part("rate_classes")[0][0] = "0xnobody"
+
+
+def the_standard_rate_class_is_named(edited: Edited) -> None:
+    edited.part("rate_classes")[0][1] = "standard"
+
+
 CONTRADICTIONS: dict[Callable[[Edited], None], str] = {
     an_ended_order_is_forgotten_twice: "not to be forgotten, or is twice",
     an_ended_order_is_never_forgotten: "never to be forgotten",
@@ -200,6 +254,17 @@ CONTRADICTIONS: dict[Callable[[Edited], None], str] = {
     a_trigger_is_awaited_by_an_order_that_awaits_none: "on a side that is not its own",
     a_trigger_is_awaited_by_an_order_without_one: "on a side that is not its own",
     a_rise_is_awaited_among_the_falls: "on a side that is not its own",
+    an_agent_is_there_twice: "an agent twice",
+    an_agent_is_of_nobody: "names .*0xnobody",
+    an_agent_has_used_a_nonce_twice: "not the highest, each once",
+    an_agent_has_nonces_out_of_order: "not the highest, each once",
+    an_agent_has_more_nonces_than_it_may: "not the highest, each once",
+    an_agent_has_a_nonce_that_is_too_old: "a nonce that it can not use now",
+    an_agent_has_a_nonce_of_the_far_future: "a nonce that it can not use now",
+    a_revoked_agent_has_nonces: "a nonce that it can not use now",
+    an_owner_is_in_two_rate_classes: "a rate class twice",
+    nobody_is_in_a_rate_class: "names .*0xnobody",
+    the_standard_rate_class_is_named: "goes without saying",
 }
 
 

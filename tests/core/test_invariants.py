@@ -4,27 +4,30 @@ import ast
 import inspect
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 from tests.core.fields import copy_of
-from tests.core.venue import Venue, withdrawal_id
+from tests.core.venue import Venue, address, key_of, withdrawal_id
 
 from exchange.core import invariants
 from exchange.core.accounts import CHAIN_ACCOUNT, FEES_ACCOUNT, MAX_OPEN_ORDERS, Balance
+from exchange.core.agents import MAX_AGENT_LIFE_NS, MAX_AGENTS, MAX_LIVE_AGENTS, MAX_NONCES, Agent
 from exchange.core.book import Book, Level
 from exchange.core.commands import OpenMarket
 from exchange.core.invariants import audit
 from exchange.core.orders import Order
 from exchange.core.state import State
 from exchange.core.units import MAX_ATOMS, MAX_SIZE_LOTS
-from exchange.core.words import AccountState, Side, TimeInForce, TriggerKind
+from exchange.core.words import AccountState, RateClass, Side, TimeInForce, TriggerKind
 
 ALICE, BOB, APPLE, COIN = 1_000, 1_001, 1, 2
 
 
 def sound() -> State:
-    """An ask, two bids, a stop, an expiry, a switch; ended orders, transfers, withdrawals; two markets."""
+    """Asks, bids, a stop, an expiry, a switch, agents; ended orders, transfers, withdrawals."""
     venue = Venue()
     venue.open_market(maker_fee_bps=10, taker_fee_bps=20)
     venue.do(OpenMarket("COARSE", "APPLE", "COIN", 1, 0, 1, 10, 20))
@@ -44,6 +47,9 @@ def sound() -> State:
     for label in ("flying", "landed"):
         venue.withdraw("alice", "APPLE", 5, label)
     venue.settle("landed")
+    venue.approve("alice", "bot", market_ids=(1,))
+    venue.sign("bot")
+    venue.set_rate_class("bob", RateClass.MARKET_MAKER)
     audit(venue.state)
     return venue.state
 
@@ -556,6 +562,123 @@ def final_withdrawal_never_to_be_forgotten(state: State) -> None:
 @breaks
 def final_withdrawal_to_be_forgotten_twice(state: State) -> None:
     state.final_by_deadline.append(state.final_by_deadline[-1])
+
+
+# ---- agents
+
+
+def bot(state: State) -> Agent:
+    return state.agents[key_of("bot")]
+
+
+@breaks
+def agent_under_another_key(state: State) -> None:
+    bot(state).key = key_of("other")
+
+
+@breaks
+def agent_of_another_owner(state: State) -> None:
+    bot(state).owner = address("bob")
+
+
+@breaks
+def agent_of_the_future(state: State) -> None:
+    bot(state).approved_ns = state.time_ns + 1
+
+
+@breaks
+def agent_for_longer_than_there_is(state: State) -> None:
+    bot(state).expires_ns += MAX_AGENT_LIFE_NS
+
+
+@breaks
+def agent_revoked_before_it_was_approved(state: State) -> None:
+    agent = bot(state)
+    agent.revoked_ns, agent.nonces = agent.approved_ns - 1, []
+
+
+@breaks
+def agent_that_may_do_nothing(state: State) -> None:
+    bot(state).scopes = ()
+
+
+@breaks
+def agent_for_a_market_there_is_not(state: State) -> None:
+    bot(state).market_ids = (9,)
+
+
+@breaks
+def nonce_used_twice(state: State) -> None:
+    bot(state).nonces *= 2
+
+
+@breaks
+def too_many_nonces(state: State) -> None:
+    bot(state).nonces = list(range(MAX_NONCES + 1))
+
+
+@breaks
+def nonces_of_a_revoked_agent(state: State) -> None:
+    bot(state).revoked_ns = state.time_ns
+
+
+@breaks
+def nonce_of_the_far_future(state: State) -> None:
+    bot(state).nonces = [state.time_ns]
+
+
+@breaks
+def agent_that_its_owner_does_not_have(state: State) -> None:
+    state.agents_by_owner[address("alice")].pop()
+
+
+@breaks
+def agent_that_its_owner_has_twice(state: State) -> None:
+    state.agents_by_owner[address("alice")] *= 2
+
+
+@breaks
+def agent_that_nobody_has(state: State) -> None:
+    del state.agents_by_owner[address("alice")]
+
+
+@breaks
+def agent_that_its_owner_has_otherwise(state: State) -> None:
+    agents = state.agents_by_owner[address("alice")]
+    agents[0] = replace(agents[0])
+
+
+@breaks
+def agents_of_nobody(state: State) -> None:
+    del state.account_by_owner[address("alice"), 0]
+
+
+def more_agents(state: State, count: int, **changes: Any) -> None:
+    agents = state.agents_by_owner[address("alice")]
+    for number in range(count):
+        agent = replace(bot(state), key=f"0x{number}", **changes)
+        state.agents[agent.key] = agent
+        agents.append(agent)
+
+
+@breaks
+def too_many_live_agents(state: State) -> None:
+    more_agents(state, MAX_LIVE_AGENTS)
+
+
+@breaks
+def too_many_agents_ever(state: State) -> None:
+    more_agents(state, MAX_AGENTS, revoked_ns=state.time_ns, nonces=[])
+
+
+@breaks
+def rate_class_of_nobody(state: State) -> None:
+    state.rate_classes["0x"] = RateClass.MARKET_MAKER
+
+
+@breaks
+def rate_class_that_goes_without_saying(state: State) -> None:
+    state.rate_classes[address("bob")] = RateClass.STANDARD
 
 
 @pytest.mark.parametrize("breaking", BREAKING)

@@ -94,6 +94,15 @@ SCENARIOS: dict[RejectReason, Callable[[Venue], list[Event]]] = {
     RejectReason.WITHDRAWAL_FEE_ABOVE_MAXIMUM: lambda v: v.withdraw("alice", "PLUM", 9, "n"),
     RejectReason.WITHDRAWAL_ALREADY_FINAL: lambda v: v.settle("landed"),
     RejectReason.WITHDRAWAL_NOT_REFUNDABLE: lambda v: v.refund("flying", 1),
+    RejectReason.AGENT_INVALID: lambda v: v.approve("alice", "new", name=""),
+    RejectReason.AGENT_UNKNOWN: lambda v: v.sign("new"),
+    RejectReason.AGENT_REVOKED: lambda v: [v.revoke("alice", "bot"), v.sign("bot")][-1],
+    RejectReason.AGENT_EXPIRED: lambda v: v.approve("alice", "new", days=0),
+    RejectReason.AGENT_KEY_USED: lambda v: v.approve("bob", "bot"),
+    RejectReason.TOO_MANY_AGENTS: lambda v: [v.approve("alice", f"bot {n}") for n in range(50)][-1],
+    RejectReason.NONCE_USED: lambda v: [v.sign("bot"), v.sign("bot")][-1],
+    RejectReason.NONCE_TOO_OLD: lambda v: [v.sign("bot", ahead_us=-n) for n in range(129)][-1],
+    RejectReason.NONCE_OFF_TIME: lambda v: v.sign("bot", 1),
 }
 
 
@@ -111,6 +120,7 @@ def stage() -> Venue:
     venue.sell("alice", 4, at=100, cid="mine")
     venue.buy("bob", 1, at=100)
     venue.transfer("alice", "APPLE", 1, to=1, cid="moved")
+    venue.approve("alice", "bot")
     venue.check()
     return venue
 

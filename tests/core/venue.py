@@ -8,6 +8,7 @@ from exchange.core import ledger
 from exchange.core.accounts import FEES_ACCOUNT
 from exchange.core.commands import (
     AmendOrder,
+    ApproveAgent,
     CancelAll,
     CancelAllAfter,
     CancelOrder,
@@ -18,17 +19,20 @@ from exchange.core.commands import (
     PlaceOrder,
     RefundWithdrawal,
     RequestWithdrawal,
+    RevokeAgent,
     SetAccountLimits,
     SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetRateClass,
     SetRules,
     SettleWithdrawal,
     SetWithdrawalTerms,
     Tick,
     TransferFunds,
+    UseNonce,
 )
 from exchange.core.events import AccountKnown, AccountOpened, Event, OrderEnded, Rejected, Trade
 from exchange.core.markets import Market
@@ -36,8 +40,10 @@ from exchange.core.orders import Order
 from exchange.core.rejects import RejectReason
 from exchange.core.words import (
     AccountState,
+    AgentScope,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -51,8 +57,10 @@ __all__ = [
     "VAULT",
     "Venue",
     "address",
+    "approval",
     "ends",
     "fills",
+    "key_of",
     "refusal",
     "token",
     "trades",
@@ -74,6 +82,31 @@ def token(symbol: str) -> str:
 
 def withdrawal_id(label: str) -> str:
     return "0x" + label.encode().hex().rjust(64, "0")
+
+
+def key_of(bot: str) -> str:
+    """A stable Ed25519 key for an agent of a test."""
+    return "0x" + bot.encode().hex().rjust(64, "0")
+
+
+def approval(person: str, bot: str, expires_ns: int, **more: object) -> ApproveAgent:
+    """The person's approval of a bot that may do everything everywhere, but for what `more` says."""
+    return ApproveAgent(
+        **{
+            "owner": address(person),
+            "key": key_of(bot),
+            "name": bot,
+            "scopes": (AgentScope.READ, AgentScope.TRADE),
+            "market_ids": (),
+            "sub_accounts": (),
+            "expires_ns": expires_ns,
+            "ip_ranges": (),
+            "nonce": 1,
+            "deadline_s": expires_ns // SECOND,
+            "signature": "0x" + "22" * 65,
+            **more,
+        }  # type: ignore[arg-type]
+    )
 
 
 class Venue(CheckedState):
@@ -213,6 +246,24 @@ class Venue(CheckedState):
 
     def refund(self, label: str, block_time_s: int) -> list[Event]:
         return self.do(RefundWithdrawal(withdrawal_id(label), 300, block_time_s))
+
+    # ---- agents
+
+    def approve(self, person: str, bot: str, *, days: float = 30, **more: object) -> list[Event]:
+        """The person lets a bot act for so long."""
+        self.account_id(person)
+        return self.do(approval(person, bot, self.time_ns + int(days * 86_400 * SECOND), **more))
+
+    def revoke(self, name: str, bot: str) -> list[Event]:
+        return self.do(RevokeAgent(address(name), key_of(bot)))
+
+    def sign(self, bot: str, nonce: int | None = None, *, ahead_us: int = 0) -> list[Event]:
+        """A request signed by the bot: at this time, or so far ahead of now."""
+        return self.do(UseNonce(key_of(bot), self.time_ns // 1_000 + ahead_us if nonce is None else nonce))
+
+    def set_rate_class(self, name: str, rate_class: RateClass) -> list[Event]:
+        self.account_id(name)
+        return self.do(SetRateClass(address(name), rate_class))
 
     # ---- orders
 

@@ -19,6 +19,8 @@ TAKE_WHEN_THERE_IS_ROOM = {
     c.OpenAccount,
     c.TransferFunds,
     c.RequestWithdrawal,
+    c.ApproveAgent,
+    c.UseNonce,
 }
 
 

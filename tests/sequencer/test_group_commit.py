@@ -46,7 +46,7 @@ async def test_nothing_is_released_before_the_commit(database_url: str) -> None:
         log = GatedLog(real)
         async with running(log) as engine:
             view = engine.sequencer.committed
-            callers = engine.hand_in(account_of("alice"), account_of("bob"), CancelOrder(7, 7))
+            callers = engine.hand_in(account_of("alice"), account_of("bob"), account_of("carol"))
             waiting = asyncio.create_task(view.reached(1, 10))
             await log.until_asked()
             await turns(20)

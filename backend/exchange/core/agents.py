@@ -72,7 +72,7 @@ class Agent:
 
     def refuse_nonce(self, nonce: int, now_ns: int) -> RejectReason | None:
         """Why a request with this nonce may not be taken now."""
-        if not is_near(nonce, now_ns):
+        if not lowest_nonce(now_ns) <= nonce <= highest_nonce(now_ns):
             return RejectReason.NONCE_OFF_TIME
         nonces = self.nonces
         if not nonces or nonce > nonces[-1]:
@@ -92,7 +92,11 @@ class Agent:
             del nonces[0]
 
 
-def is_near(nonce: int, now_ns: int) -> bool:
-    """Whether a nonce is a time that a request may be signed at to be taken now."""
-    now_us = now_ns // 1_000
-    return now_us - NONCE_WINDOW_US <= nonce <= now_us + NONCE_WINDOW_US
+def lowest_nonce(now_ns: int) -> int:
+    """What no request that is taken now, or later, may be below."""
+    return now_ns // 1_000 - NONCE_WINDOW_US
+
+
+def highest_nonce(now_ns: int) -> int:
+    """What no request that is taken now may be above."""
+    return now_ns // 1_000 + NONCE_WINDOW_US

@@ -18,10 +18,12 @@ from typing import Any, Final
 import msgspec
 
 from exchange.core.accounts import SYSTEM_ACCOUNTS, Account, Balance
+from exchange.core.agents import MAX_NONCES, Agent, highest_nonce, lowest_nonce
 from exchange.core.book import Book, BookSide
 from exchange.core.commands import PlaceOrder
 from exchange.core.image_rows import (
     AccountRow,
+    AgentRow,
     AssetRow,
     BookRow,
     ClientOrderRow,
@@ -35,7 +37,7 @@ from exchange.core.orders import Order
 from exchange.core.schedule import find_next
 from exchange.core.state import State
 from exchange.core.trading import trigger_side
-from exchange.core.words import AccountState
+from exchange.core.words import AccountState, RateClass
 
 IMAGE_TAG: Final = b"exchange state 1\n"
 
@@ -66,9 +68,17 @@ def _values_of(row: type[Row], **elsewhere: str) -> Callable[[Any], tuple[Any, .
     return attrgetter(*(elsewhere.get(name, name) for name in row.__struct_fields__))
 
 
+def _agent_values(agent: Agent, now_ns: int) -> tuple[Any, ...]:
+    """Without nonces that are too old: they are refused for that, remembered or not."""
+    *values, nonces = _all_agent_values(agent)
+    lowest = lowest_nonce(now_ns)
+    return (*values, [nonce for nonce in nonces if nonce >= lowest])
+
+
 _asset_values = _values_of(AssetRow)
 _market_values = _values_of(MarketRow)
 _order_values = _values_of(OrderRow, account_id="account.account_id")
+_all_agent_values = _values_of(AgentRow)
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -97,8 +107,17 @@ def encode_state(state: State) -> bytes:
             (deadline_s, withdrawal_id, state.final_withdrawals[withdrawal_id])
             for deadline_s, withdrawal_id in state.final_by_deadline
         ),
+        *_later_values(state),
     )
     return IMAGE_TAG + _ENCODER.encode(content)
+
+
+def _later_values(state: State) -> tuple[Any, ...]:
+    """What older states do not have, up to the last there is of it."""
+    agents = [_agent_values(state.agents[key], state.time_ns) for key in sorted(state.agents)]
+    if state.rate_classes:
+        return (agents, sorted(state.rate_classes.items()))
+    return (agents,) if agents else ()
 
 
 def _book_values(market_id: int, book: Book) -> tuple[Any, ...]:
@@ -208,6 +227,7 @@ def decode_state(image: bytes) -> State:
         _enter_orders(state, row.books)
         _enter_client_orders(state, row)
         _enter_withdrawals(state, row)
+        _enter_agents(state, row)
         _check_memory(state)
     except KeyError as error:
         raise ImageInvalid(f"it names {error}, which it does not hold") from error
@@ -409,6 +429,28 @@ def _enter_withdrawals(state: State, row: StateRow) -> None:
     _require_all(len(state.withdrawals), len(row.withdrawals), "a withdrawal")
     final = len(state.withdrawals.keys() | state.final_withdrawals.keys()) - len(state.withdrawals)
     _require_all(final, len(row.final_withdrawals), "a withdrawal that has ended")
+
+
+def _enter_agents(state: State, row: StateRow) -> None:
+    """Enters agents and rate classes. Raises KeyError, ImageInvalid."""
+    lowest, highest = lowest_nonce(state.time_ns), highest_nonce(state.time_ns)
+    for agent_row in row.agents:
+        agent = Agent(*msgspec.structs.astuple(agent_row))
+        nonces = agent.nonces
+        if nonces != sorted(set(nonces)) or len(nonces) > MAX_NONCES:
+            raise ImageInvalid(f"the nonces of agent {agent.key} are not the highest, each once")
+        if nonces and (nonces[0] < lowest or nonces[-1] > highest or agent.revoked_ns):
+            raise ImageInvalid(f"agent {agent.key} has a nonce that it can not use now")
+        state.account_by_owner[agent.owner, 0]
+        state.agents[agent.key] = agent
+        state.agents_by_owner.setdefault(agent.owner, []).append(agent)
+    for owner, rate_class in row.rate_classes:
+        state.account_by_owner[owner, 0]
+        if rate_class is RateClass.STANDARD:
+            raise ImageInvalid("it holds a rate class that goes without saying")
+        state.rate_classes[owner] = rate_class
+    _require_all(len(state.agents), len(row.agents), "an agent")
+    _require_all(len(state.rate_classes), len(row.rate_classes), "a rate class")
 
 
 def _check_memory(state: State) -> None:

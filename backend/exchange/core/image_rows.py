@@ -1,7 +1,7 @@
 """The rows of a state's image: what is written down of each thing, in which order and of which type.
 
 Append-only, see `image`: the order of the fields is the order of the bytes. Commands and events in it are
-written as in the journal. Orders, assets and markets have the fields of their classes in the same order.
+written as in the journal. Orders, assets, markets and agents have the fields of their classes.
 """
 
 import msgspec
@@ -10,8 +10,10 @@ from exchange.core.commands import PlaceOrder, TransferFunds
 from exchange.core.events import WithdrawalRequested
 from exchange.core.words import (
     AccountState,
+    AgentScope,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -127,6 +129,23 @@ class AccountRow(Row, frozen=True):
     state: AccountState = AccountState.ACTIVE
 
 
+class AgentRow(Row, frozen=True):
+    """An Agent, of its nonces those that are not too old to be used."""
+
+    key: str
+    owner: str
+    name: str
+    scopes: tuple[AgentScope, ...]
+    market_ids: tuple[int, ...]
+    sub_accounts: tuple[int, ...]
+    expires_ns: int
+    ip_ranges: tuple[str, ...]
+    nonce: int
+    approved_ns: int
+    revoked_ns: int
+    nonces: list[int]
+
+
 class StateRow(Row, frozen=True):
     """The whole State."""
 
@@ -147,3 +166,5 @@ class StateRow(Row, frozen=True):
     withdrawals: list[WithdrawalRequested]
     final_withdrawals: list[tuple[int, str, str]]
     """(deadline_s, withdrawal id, status)"""
+    agents: list[AgentRow] = []
+    rate_classes: list[tuple[str, RateClass]] = []

@@ -11,22 +11,24 @@ from exchange.core.accounts import (
     WITHDRAWALS_ACCOUNT,
 )
 from exchange.core.admission import may_rest
+from exchange.core.agents import MAX_AGENT_LIFE_NS, MAX_AGENTS, MAX_LIVE_AGENTS, MAX_NONCES, highest_nonce
 from exchange.core.book import NO_LOW_TICKS, BookSide
 from exchange.core.matching import held_asset_id, required_hold_atoms
 from exchange.core.orders import Order
 from exchange.core.state import NEVER_NS, State
 from exchange.core.units import BPS_PER_ONE, MAX_ATOMS, MAX_SIZE_LOTS, div_ceil
-from exchange.core.words import AccountState, MarketState, Side, TriggerKind
+from exchange.core.words import AccountState, MarketState, RateClass, Side, TriggerKind
 
 
 def audit(state: State) -> None:
-    """Asserts every invariant of the ledger, the books and the orders. Takes time linear in the state."""
+    """Asserts every invariant of ledger, books, orders and agents. Takes time linear in the state."""
     _audit_conservation(state)
     _audit_holds(state)
     _audit_books(state)
     _audit_schedule(state)
     _audit_memory(state)
     _audit_withdrawals(state)
+    _audit_agents(state)
 
 
 def _audit_conservation(state: State) -> None:
@@ -191,3 +193,31 @@ def _audit_withdrawals(state: State) -> None:
     assert state.withdrawals.keys().isdisjoint(state.final_withdrawals)
     assert {withdrawal_id for _, withdrawal_id in state.final_by_deadline} == state.final_withdrawals.keys()
     assert len(state.final_by_deadline) == len(state.final_withdrawals)
+
+
+def _audit_agents(state: State) -> None:
+    by_owner: dict[str, set[str]] = defaultdict(set)
+    for key, agent in state.agents.items():
+        by_owner[agent.owner].add(key)
+        assert agent.key == key
+        assert agent.approved_ns <= state.time_ns
+        assert 0 < agent.expires_ns - agent.approved_ns <= MAX_AGENT_LIFE_NS
+        assert agent.revoked_ns == 0 or agent.approved_ns <= agent.revoked_ns <= state.time_ns
+        assert agent.scopes
+        assert all(market_id in state.markets for market_id in agent.market_ids)
+        assert agent.nonces == sorted(set(agent.nonces))
+        assert len(agent.nonces) <= MAX_NONCES
+        if agent.nonces:
+            assert agent.revoked_ns == 0
+            assert agent.nonces[-1] <= highest_nonce(state.time_ns)
+    assert by_owner.keys() == state.agents_by_owner.keys()
+    for owner, agents in state.agents_by_owner.items():
+        assert (owner, 0) in state.account_by_owner
+        assert {agent.key for agent in agents} == by_owner[owner]
+        assert len(agents) == len(by_owner[owner])
+        assert len(agents) <= MAX_AGENTS
+        assert all(state.agents[agent.key] is agent for agent in agents)
+        assert sum(agent.is_live(state.time_ns) for agent in agents) <= MAX_LIVE_AGENTS
+    for owner, rate_class in state.rate_classes.items():
+        assert (owner, 0) in state.account_by_owner
+        assert rate_class is not RateClass.STANDARD

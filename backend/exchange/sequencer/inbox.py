@@ -1,13 +1,19 @@
-"""What waits for the single writer: groups of commands, bounded in commands, first come, first served.
+"""What waits for the single writer: groups of commands, bounded in commands.
 
 Beyond its capacity the inbox keeps room for what frees resources or comes from the chain or the operator:
 when placements are refused, cancels still pass. A group has that room only when all its commands have.
+
+Of what waits, groups of nothing but cancels go first, for who is late to cancel pays for it. Nobody's own
+order of things is changed by that: a group that names an account, or a key, of which something waits in the
+line of the others stands in that line too. Both lines are first come, first served, and the line of the
+others never stands still: its first has its turn after every `MAX_OVERTAKING` commands that came later.
 """
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, get_args
 
 import msgspec
 
@@ -39,7 +45,11 @@ from exchange.core.events import Event
 RESERVED_PERCENT = 25
 """Of the capacity, on top of it."""
 
+MAX_OVERTAKING: Final = 100
+
 MAX_RETRY_AFTER_S = 30
+
+GO_FIRST: frozenset[type[Command]] = frozenset({CancelOrder, CancelAll, CancelAllAfter})
 
 HAVE_RESERVED_ROOM: frozenset[type[Command]] = frozenset(
     {
@@ -64,6 +74,15 @@ HAVE_RESERVED_ROOM: frozenset[type[Command]] = frozenset(
         RevokeAgent,
     }
 )
+
+
+_NAMES: Final = {
+    kind: next((name for name in ("account_id", "key") if name in kind.__struct_fields__), None)
+    for kind in get_args(Command)
+}
+"""Where a command names the account or the key whose order of things is kept."""
+
+Name = int | str
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +110,11 @@ class Group(msgspec.Struct, gc=False, eq=False):
     nonce was refused, its own for each of them.
     """
 
+    number: int = 0
+    """The groups are numbered as they come in."""
+    names: tuple[Name, ...] = ()
+    """The accounts and keys it names, each once."""
+
     @property
     def size(self) -> int:
         """In commands."""
@@ -98,19 +122,25 @@ class Group(msgspec.Struct, gc=False, eq=False):
 
 
 class Inbox:
-    """A bounded queue of groups, between the callers and the engine's task in one loop."""
+    """Two lines of groups with one bound, between the callers and the engine's task in one loop."""
 
     def __init__(self, capacity: int) -> None:
         assert capacity > 0
         self._capacity = capacity
         self._with_reserve = capacity + capacity * RESERVED_PERCENT // 100
-        self._groups: deque[Group] = deque()
+        self._cancels: deque[Group] = deque()
+        self._others: deque[Group] = deque()
+        self._named: dict[Name, int] = {}
+        """How many of the others name an account or a key."""
+        self._overtaking = 0
+        """Commands taken from the line of the cancels since one of the others had its turn."""
+        self._numbered = 0
         self._arrived = asyncio.Event()
         self.commands = 0
         """How many wait."""
 
     def __bool__(self) -> bool:
-        return bool(self._groups)
+        return bool(self._others or self._cancels)
 
     def has_room(self, commands: Sequence[Command], nonce: UseNonce | None = None) -> bool:
         """Whether these may come in now, all of them."""
@@ -125,25 +155,65 @@ class Inbox:
         """Takes in a group for which there is room."""
         self.commands += group.size
         assert self.commands <= self._with_reserve
-        self._groups.append(group)
+        self._numbered = group.number = self._numbered + 1
+        group.names = _names(group)
+        named = self._named
+        if _goes_first(group) and not any(name in named for name in group.names):
+            self._cancels.append(group)
+        else:
+            self._others.append(group)
+            for name in group.names:
+                named[name] = named.get(name, 0) + 1
         self._arrived.set()
 
     def take(self) -> Group:
-        """The group that has waited longest."""
-        group = self._groups.popleft()
+        """The group whose turn it is."""
+        if self._cancels and not self._is_turn_of_others():
+            group = self._cancels.popleft()
+            self._overtaking += group.size
+        else:
+            group = self._others.popleft()
+            self._overtaking = 0
+            for name in group.names:
+                self._named[name] -= 1
+                if not self._named[name]:
+                    del self._named[name]
         self.commands -= group.size
         return group
+
+    def _is_turn_of_others(self) -> bool:
+        """Whether the first of them was overtaken by enough. What came before it is never overtaken by it."""
+        if not self._others or self._overtaking < MAX_OVERTAKING:
+            return False
+        return self._others[0].number < self._cancels[0].number
 
     async def wait(self, timeout_s: float) -> bool:
         """Waits until something is there; False when that takes longer than `timeout_s`."""
         self._arrived.clear()
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._groups:
+                while not self:
                     await self._arrived.wait()
         except TimeoutError:
             return False
         return True
+
+
+def _goes_first(group: Group) -> bool:
+    return all(type(command) in GO_FIRST for command in group.commands)
+
+
+def _names(group: Group) -> tuple[Name, ...]:
+    nonce, commands = group.nonce, group.commands
+    if nonce is None and len(commands) == 1:
+        return _named_by(commands)
+    return tuple(dict.fromkeys(_named_by(commands if nonce is None else (nonce, *commands))))
+
+
+def _named_by(commands: Iterable[Command]) -> tuple[Name, ...]:
+    return tuple(
+        getattr(command, field) for command in commands if (field := _NAMES[type(command)]) is not None
+    )
 
 
 class Pace:
