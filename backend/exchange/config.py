@@ -31,6 +31,7 @@
     EXCHANGE_SNAPSHOT_MINUTES   minutes after which one is made, if there were any commands; 10
     EXCHANGE_SNAPSHOTS_KEPT     how many snapshots are kept; 3
     EXCHANGE_MAX_STREAMS        WebSockets of all clients at once; 4000
+    EXCHANGE_RATE_LIMITS        TOML file of rates (docs/api/rate-limits.md); without it the defaults count
     EXCHANGE_METRICS            host:port where figures are shown to Prometheus; without it they are not
     EXCHANGE_ALERT_URL          webhook that alerts are posted to; without it they are only logged
     EXCHANGE_LOG_FORMAT, EXCHANGE_LOG_LEVEL  text or json; debug, info, warning
@@ -61,10 +62,12 @@ from exchange.environment import (
     is_address,
     keystore,
     positive,
+    rate_policy,
     required,
     shared_token,
     whole,
 )
+from exchange.gateway.rate_policy import RateLimitPolicy
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
 from exchange.proofs.publisher import ProofPolicy
@@ -130,6 +133,8 @@ class Settings:
     """A second node, which must confirm what is credited and what the vault holds. None: one is believed."""
     max_streams: int = MAX_STREAMS
     """WebSockets of all clients at once."""
+    rate_limits: RateLimitPolicy = field(default_factory=RateLimitPolicy)
+    """How much may be asked for in a time."""
     metrics: tuple[str, int] | None = None
     """Host and port (0: any that is free) where Prometheus finds the figures. None: nowhere."""
     alert_url: str | None = None
@@ -383,6 +388,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         network_fee_max_atoms=network_fee_maxima(listing),
         address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
         max_streams=at_most(environment, "EXCHANGE_MAX_STREAMS", str(MAX_STREAMS), MOST_STREAMS),
+        rate_limits=rate_policy(environment, "EXCHANGE_RATE_LIMITS"),
         metrics=_metrics_address(environment),
         alert_url=_http_url(environment, "EXCHANGE_ALERT_URL"),
     )

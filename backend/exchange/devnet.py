@@ -36,12 +36,15 @@ from exchange.config import (
 )
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.edge.server import listen
+from exchange.gateway.rate_policy import Rate, uniform_policy
 from exchange.main import Started, serve
 from exchange.stores.postgres import EmbeddedPostgres
 
 HOST = "localhost"
 CONFIRMATIONS = 3
 TABLE_WIDTH = 136
+DEVNET_RATES = uniform_policy(Rate(burst=200_000, per_s=100_000))
+"""Bots, tests and load all come from one address here."""
 
 MARKETS = (
     MarketTable("ETH", "USDC", tick="0.01", lot="0.0001", maker_fee_bps=10, taker_fee_bps=20),
@@ -124,6 +127,7 @@ def _settings(
         balance_roots=deployment.balance_roots or None,
         publisher_key=dev_keys.dev_key(dev_keys.PUBLISHER_KEY),
         origin=f"http://{HOST}:{options.port}",
+        rate_limits=DEVNET_RATES,
         host="127.0.0.1",
         port=options.port,
         metrics=("127.0.0.1", options.metrics_port),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from exchange.chain.errors import DevKeyRefused, KeystoreInvalid
 from exchange.chain.keystores import open_keystore
+from exchange.gateway.rate_policy import PolicyInvalid, RateLimitPolicy, read_policy
 
 Environment = Mapping[str, str]
 
@@ -89,3 +90,13 @@ def shared_token(environment: Environment, name: str) -> str:
     if _SHARED_TOKEN.fullmatch(token) is None:
         raise SettingsInvalid(name, "a token has 32 to 256 visible ASCII characters, and no spaces")
     return token
+
+
+def rate_policy(environment: Environment, name: str) -> RateLimitPolicy:
+    """The rates in the file that the variable names; the default ones if it is not set."""
+    if not environment.get(name):
+        return RateLimitPolicy()
+    try:
+        return read_policy(file_text(environment, name))
+    except PolicyInvalid as error:
+        raise SettingsInvalid(name, str(error)) from error

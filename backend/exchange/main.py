@@ -44,6 +44,7 @@ from exchange.edge.server import Server, listen
 from exchange.edge.ws.hub import Hub
 from exchange.feeds.feeds import Feeds
 from exchange.feeds.history import ClickHouseHistory
+from exchange.gateway.rate_limits import RateLimits
 from exchange.gateway.session_endings import SessionEndings
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
@@ -202,13 +203,17 @@ async def serve(
             clock_ns=time.time_ns,
         )
         sessions = Sessions(edge_pool, clock_ns=time.time_ns)
+        rate_limits = RateLimits(settings.rate_limits, committed.rate_class)
         edge = Edge(
             config=EdgeConfig(
                 chain_id=settings.chain_id,
                 vault=settings.vault,
                 confirmations=settings.finality.confirmations,
                 allowed_origins=frozenset({settings.origin}),
+                host=settings.domain.lower(),
                 swagger_ui=SWAGGER_ASSETS,
+                auth_burst=settings.rate_limits.ip.sign_ins.burst,
+                auth_per_s=settings.rate_limits.ip.sign_ins.per_s,
                 network_fee_max_atoms=settings.network_fee_max_atoms,
             ),
             submit=sequencer.submit,
@@ -219,6 +224,7 @@ async def serve(
             market_data=MarketData(clickhouse, trades),
             login=login,
             sessions=sessions,
+            rate_limits=rate_limits,
             clock_ns=time.time_ns,
             chain_head=lambda: custody.deposits.head_number,
             allow_list=AllowList(edge_pool, settings.address_delay_s),
@@ -268,6 +274,7 @@ async def serve(
                     clickhouse_up=lambda: clickhouse.fault is None,
                     commits=commits,
                     streams=streams,
+                    rate_limited=rate_limits.refused,
                     clock_ns=time.time_ns,
                 )
             )

@@ -95,6 +95,8 @@ class Sources:
     withdrawals_halted: Callable[[], bool]
     commits: CommitCounters
     streams: StreamCounters
+    rate_limited: Mapping[str, int]
+    """Requests and operations refused so far, by the name of the budget that was used up."""
     clock_ns: Callable[[], int]
 
 
@@ -168,6 +170,12 @@ class Metrics(Collector):
         yield from self._engine()
         yield from self._projections()
         yield from self._streams()
+        yield _counter(
+            "exchange_rate_limited",
+            "Requests and operations refused for being too many, by the budget that was used up.",
+            "budget",
+            self._sources.rate_limited,
+        )
 
     def _engine(self) -> Iterator[Metric]:
         sources = self._sources
@@ -245,14 +253,18 @@ class Metrics(Collector):
             ("conflated", "Updates that became part of a later one.", "channel", streams.conflated),
             ("cuts", "Connections and streams that the server has ended.", "reason", streams.cuts),
         ):
-            counter = CounterMetricFamily(f"exchange_ws_{name}", text, labels=[label])
-            for value, count in counts.items():
-                counter.add_metric([value], count)
-            yield counter
+            yield _counter(f"exchange_ws_{name}", text, label, counts)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    counter = CounterMetricFamily(name, text, labels=[label])
+    for value, count in counts.items():
+        counter.add_metric([value], count)
+    return counter
 
 
 def _by(name: str, text: str, label: str) -> GaugeMetricFamily:

@@ -17,6 +17,18 @@ CONFIRMATIONS = 1
 SNAPSHOT_COMMANDS = 100
 """So few that the engine is often killed while one is made, and restarts from one."""
 
+RATES = """
+[ip]
+requests = { burst = 100000, per_s = 50000 }
+
+[key]
+requests = { burst = 100000, per_s = 50000 }
+
+[account.standard]
+orders = { burst = 100000, per_s = 50000 }
+"""
+"""All of the drill's load is from one address, and is to kill the engine under load."""
+
 
 def write_settings(
     folder: Path, deployment: Deployment, *, database_url: str, rpc_url: str, url: str
@@ -27,6 +39,7 @@ def write_settings(
     """
     password = secrets.token_hex(16)
     files = {
+        "rates.toml": RATES,
         "listing.toml": _toml(devnet_listing(deployment)),
         "password": password,
         "signer.json": _keystore(dev_keys.SIGNER_KEY, password),
@@ -45,6 +58,7 @@ def write_settings(
         "EXCHANGE_CONFIRMATIONS": str(CONFIRMATIONS),
         "EXCHANGE_ORIGIN": url,
         "EXCHANGE_LISTING": str(folder / "listing.toml"),
+        "EXCHANGE_RATE_LIMITS": str(folder / "rates.toml"),
         "EXCHANGE_SIGNER_KEYSTORE": str(folder / "signer.json"),
         "EXCHANGE_SENDER_KEYSTORE": str(folder / "sender.json"),
         "EXCHANGE_KEY_PASSWORD_FILE": str(folder / "password"),

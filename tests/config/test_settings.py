@@ -11,6 +11,7 @@ from exchange.config import LocalKey, settings_from_environment
 from exchange.core.commands import ListAsset, OpenMarket
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.environment import SettingsInvalid
+from exchange.gateway.rate_policy import Rate, RateLimitPolicy
 from exchange.journal.snapshots import SnapshotPolicy
 from exchange.operator.fee_tiers import FeeTierSchedule
 
@@ -120,6 +121,19 @@ def test_the_operator_says_how_many_streams_there_may_be(environment: dict[str, 
     assert settings_from_environment(environment).max_streams == 20_000
 
 
+def test_the_operator_says_how_much_may_be_asked_for(environment: dict[str, str], tmp_path: Path) -> None:
+    assert settings_from_environment(environment).rate_limits == RateLimitPolicy()
+    path = tmp_path / "rates.toml"
+    path.write_text("[ip]\nrequests = { burst = 30, per_s = 10 }\n")
+    environment["EXCHANGE_RATE_LIMITS"] = str(path)
+    rates = settings_from_environment(environment).rate_limits
+    assert (rates.ip.requests, rates.key) == (Rate(30, 10), RateLimitPolicy().key)
+    for wrong in ("[ip]\nrequests = { burst = 30 }\n", "[proxy]\n", "[ip", "\x00"):
+        path.write_text(wrong)
+        with pytest.raises(SettingsInvalid, match="EXCHANGE_RATE_LIMITS"):
+            settings_from_environment(environment)
+
+
 def test_a_second_node_is_one_elsewhere(environment: dict[str, str]) -> None:
     name = "EXCHANGE_WITNESS_RPC_URL"
     assert settings_from_environment(environment).witness_rpc_url is None
@@ -164,6 +178,7 @@ def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
         ("EXCHANGE_SNAPSHOT_MINUTES", "-1"),
         ("EXCHANGE_SNAPSHOTS_KEPT", "101"),
         ("EXCHANGE_LISTING", "/nowhere/listing.toml"),
+        ("EXCHANGE_RATE_LIMITS", "/nowhere/rates.toml"),
         ("EXCHANGE_SIGNER_KEYSTORE", "/nowhere/key.json"),
         ("EXCHANGE_KEY_PASSWORD_FILE", "/nowhere/password"),
     ],

@@ -21,7 +21,7 @@ from exchange.chain.allow_list import AllowList
 from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
 from exchange.chain.risk import AssetLimits, RiskPolicy
-from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket, SetRules
+from exchange.core.commands import Command, CreditDeposit, ListAsset, OpenMarket, SetRules, UseNonce
 from exchange.core.state import State
 from exchange.edge.app import create_app
 from exchange.edge.dependencies import DepositAddressing, Edge, EdgeConfig, MarketData
@@ -31,6 +31,8 @@ from exchange.edge.ws.hub import Hub
 from exchange.edge.ws.protocol import WebSocketProtocol
 from exchange.feeds.feeds import Feeds
 from exchange.feeds.history import ClickHouseHistory
+from exchange.gateway.rate_limits import RateLimits
+from exchange.gateway.rate_policy import Rate, RateLimitPolicy, uniform_policy
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
@@ -46,6 +48,7 @@ from exchange.sequencer.sequencer import Outcome, Sequencer
 from exchange.stores.clickhouse import ClickHouse
 
 ORIGIN = "http://localhost:8000"
+HOST = "localhost:8000"
 CHAIN_ID = 31337
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 ETH = "0x" + "00" * 20
@@ -58,6 +61,8 @@ FORWARDERS = Forwarders.load(
 )
 MINIMA = {ETH: 10**16, USDC: 10**6}
 DEPOSIT_ADDRESSING = DepositAddressing(FORWARDERS, lambda: MINIMA, lambda: True)
+ROOMY = uniform_policy(Rate(burst=200_000, per_s=100_000))
+"""Rates that no test comes near to that is about something else."""
 SWAGGER_UI = Path(__file__).parents[2] / "node_modules" / "swagger-ui-dist"
 
 LISTING: list[Command] = [
@@ -246,11 +251,13 @@ async def running_exchange(
     wall_ns: Callable[[], int] | None = None,
     max_streams: int = 2_000,
     tick_s: float = 0.05,
+    rate_policy: RateLimitPolicy = ROOMY,
+    rate_clock_ns: Callable[[], int] = time.monotonic_ns,
 ) -> AsyncIterator[Exchange]:
     """Engine, journal, projections, streams and app on an empty migrated database.
 
     `wall_ns` is a clock of the test's own for all of it. `tick_s`: how often the streams look at the clock,
-    and at the chain.
+    and at the chain. `rate_clock_ns` is what the rates of `rate_policy` go by.
     """
     log = await JournalLog.claim(database_url)
     tail = Tail(pool)
@@ -278,15 +285,15 @@ async def running_exchange(
     def clock_ns() -> int:
         return (wall_ns or time.time_ns)() + faults.clock_ahead_ns
 
-    async def submit(command: Command) -> Outcome:
+    async def submit(command: Command, nonce: UseNonce | None = None) -> Outcome:
         if faults.refuse is not None:
             raise faults.refuse
-        return await sequencer.submit(command)
+        return await sequencer.submit(command, nonce)
 
-    async def submit_batch(commands: Sequence[Command]) -> list[Outcome]:
+    async def submit_batch(commands: Sequence[Command], nonce: UseNonce | None = None) -> list[Outcome]:
         if faults.refuse is not None:
             raise faults.refuse
-        return await sequencer.submit_batch(commands)
+        return await sequencer.submit_batch(commands, nonce)
 
     edge = Edge(
         config=EdgeConfig(
@@ -294,6 +301,7 @@ async def running_exchange(
             vault=VAULT,
             confirmations=3,
             allowed_origins=frozenset({ORIGIN}),
+            host=HOST,
             swagger_ui=SWAGGER_UI,
             read_wait_s=1.0,
             auth_burst=1_000,
@@ -306,6 +314,7 @@ async def running_exchange(
         market_data=market_data,
         login=Login(pool, domain="localhost:8000", uri=ORIGIN, chain_id=CHAIN_ID, clock_ns=clock_ns),
         sessions=Sessions(pool, clock_ns=clock_ns, lifetime_s=3600),
+        rate_limits=RateLimits(rate_policy, view.rate_class, clock_ns=rate_clock_ns),
         clock_ns=clock_ns,
         chain_head=lambda: faults.chain_head,
         allow_list=AllowList(pool, address_delay_s),

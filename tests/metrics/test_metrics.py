@@ -33,6 +33,7 @@ class Figures:
     waiting: int = 0
     commits: CommitCounters = field(default_factory=lambda: CommitCounters(0))
     streams: StreamCounters = field(default_factory=StreamCounters)
+    rate_limited: dict[str, int] = field(default_factory=dict)
 
     async def time_after(self, seq: int) -> int | None:
         if self.failure is not None:
@@ -55,6 +56,7 @@ class Figures:
                 clickhouse_up=lambda: False,
                 commits=self.commits,
                 streams=self.streams,
+                rate_limited=self.rate_limited,
                 clock_ns=lambda: START_NS,
             )
         )
@@ -147,6 +149,14 @@ async def test_streams_are_counted_by_channel_and_reason() -> None:
     assert samples["exchange_ws_messages_sent_total", (("channel", "orders"),)] == 2
     assert samples["exchange_ws_conflated_total", (("channel", "book"),)] == 9
     assert samples["exchange_ws_cuts_total", (("reason", "slow_reader"),)] == 1
+
+
+async def test_what_is_refused_for_being_too_much_is_counted_by_budget() -> None:
+    figures = Figures(rate_limited={"ip-requests": 7, "account-orders": 2})
+    async with listening(figures.metrics()) as client:
+        samples = await scrape(client)
+    assert samples["exchange_rate_limited_total", (("budget", "ip-requests"),)] == 7
+    assert samples["exchange_rate_limited_total", (("budget", "account-orders"),)] == 2
 
 
 async def test_the_lag_in_seconds_is_that_of_the_first_command_that_is_missing(

@@ -29,6 +29,8 @@ from exchange.core.commands import ListAsset, OpenMarket, PlaceOrder, RequestWit
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.core.words import OrderType, Side, TimeInForce
 from exchange.edge.dependencies import Edge, EdgeConfig
+from exchange.gateway.rate_limits import RateLimits
+from exchange.gateway.rate_policy import RateLimitPolicy
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.projections.postgres import PostgresProjection
@@ -207,6 +209,7 @@ class Venue:
                 **self.place,
                 confirmations=1,
                 allowed_origins=frozenset({ORIGIN}),
+                host="localhost:8000",
                 swagger_ui=SWAGGER_UI,
                 read_wait_s=0.2,
             ),
@@ -220,6 +223,7 @@ class Venue:
                 self.pool, domain="localhost:8000", uri=ORIGIN, chain_id=DEV_CHAIN_ID, clock_ns=time.time_ns
             ),
             sessions=Sessions(self.pool, clock_ns=time.time_ns),
+            rate_limits=RateLimits(RateLimitPolicy(), committed.rate_class),
             clock_ns=time.time_ns,
             chain_head=lambda: self.watcher.head_number,
             allow_list=AllowList(self.pool, 0),

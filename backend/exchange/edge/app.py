@@ -1,7 +1,8 @@
 """The HTTP application, made of what it is given: `create_app(edge)`.
 
-From the outside in: the envelope (request id, security headers, Origin, last net), the body (bounded,
-strict JSON), then the routes. FastAPI and pydantic serve all routes but the hot order routes.
+From the outside in: the envelope (request id, security headers, Origin, last net), the rates of the client's
+address, the body (bounded, strict JSON), then the routes. FastAPI and pydantic serve all routes but the hot
+order routes.
 """
 
 import time
@@ -17,7 +18,9 @@ from exchange.edge.documentation import documentation_routes, openapi_document
 from exchange.edge.envelope import Envelope
 from exchange.edge.errors import install_error_handlers
 from exchange.edge.exports import Exports
+from exchange.edge.rate_limiting import RateLimiting
 from exchange.edge.rest import (
+    agents,
     auth,
     cancel_all_after,
     deployment,
@@ -35,6 +38,7 @@ from exchange.edge.rest import (
     tickers,
     transfers,
     udf,
+    whoami,
     withdrawal_addresses,
     withdrawal_quote,
     withdrawals,
@@ -61,6 +65,9 @@ def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
     app.state.market_reads = Counter()
     install_error_handlers(app)
     app.add_middleware(StrictBody)
+    app.add_middleware(
+        RateLimiting, limits=edge.rate_limits, forms={f"{udf.router.prefix}/": udf.udf_problem}
+    )
     app.add_middleware(Envelope, allowed_origins=edge.config.allowed_origins)
     return app
 
@@ -87,6 +94,8 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         tickers,
         udf,
         auth,
+        agents,
+        whoami,
         me,
         orders,
         cancel_all_after,

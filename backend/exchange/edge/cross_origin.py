@@ -18,9 +18,17 @@ _PUBLIC_READ = "exchange.public_read"
 SEQ_HEADER = "X-Seq"
 """The `seq` as of which an answer is true, where its body has no place for it."""
 
+RATE_LIMIT_HEADERS = (
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RateLimit-Policy",
+    "Retry-After",
+)
+
 PUBLIC_READ_HEADERS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": f"ETag, {SEQ_HEADER}",
+    "Access-Control-Expose-Headers": ", ".join(("ETag", SEQ_HEADER, *RATE_LIMIT_HEADERS)),
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
@@ -32,12 +40,17 @@ class PublicRead(APIRoute):
         handler = super().get_route_handler()
 
         async def public(request: Request) -> Response:
-            request.scope[_PUBLIC_READ] = True
+            mark_public_read(request.scope)
             return await handler(request)
 
         return public
 
 
+def mark_public_read(scope: Scope) -> None:
+    """Every page may read the answer to this request."""
+    scope[_PUBLIC_READ] = True
+
+
 def is_public_read(scope: Scope) -> bool:
-    """Whether a PublicRead route has the request."""
+    """Whether it was marked so."""
     return _PUBLIC_READ in scope

@@ -14,13 +14,15 @@ from exchange.chain.gas_price import GasPrice
 from exchange.chain.reconcile import FinalizedComparison
 from exchange.chain.risk import RiskPolicy
 from exchange.edge.shared_answers import SharedAnswers
+from exchange.gateway.rate_limits import RateLimits
 from exchange.gateway.sessions import Sessions
+from exchange.gateway.signed_requests import Signers
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalDomain
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.sequencer import Submit, SubmitBatch
+from exchange.sequencer.sequencer import SubmitSigned, SubmitSignedBatch
 from exchange.stores.clickhouse import ClickHouse
 
 
@@ -33,6 +35,8 @@ class EdgeConfig:
     confirmations: int | None
     """None: a block counts when the chain calls it finalized."""
     allowed_origins: frozenset[str]
+    host: str
+    """Of the public origin, with its port if it has one, in lower case: what signed requests are for."""
     swagger_ui: Path
     read_wait_s: float = 2.0
     """How long a read waits for `min_seq`, and a history page for its projection."""
@@ -96,8 +100,8 @@ class Edge:
     """The edge's dependencies, wired in main."""
 
     config: EdgeConfig
-    submit: Submit
-    submit_batch: SubmitBatch
+    submit: SubmitSigned
+    submit_batch: SubmitSignedBatch
     view: CommittedView
     projection: PostgresProjection
     pool: asyncpg.Pool
@@ -105,6 +109,7 @@ class Edge:
     """None when there is no ClickHouse: then trades and candles are `unavailable`, all else goes on."""
     login: Login
     sessions: Sessions
+    rate_limits: RateLimits
     clock_ns: Callable[[], int]
     chain_head: Callable[[], int]
     """Number of the newest block seen; 0 before the first."""
@@ -122,6 +127,11 @@ class Edge:
     @property
     def withdrawal_domain(self) -> WithdrawalDomain:
         return WithdrawalDomain(self.view.genesis_id, self.config.chain_id, self.config.vault)
+
+    @property
+    def signers(self) -> Signers:
+        """Who tells which agent has signed a request."""
+        return Signers(self.view, self.config.host, self.clock_ns)
 
 
 def edge_of(request: Request) -> Edge:

@@ -15,6 +15,7 @@ from exchange.core.commands import UseNonce
 from exchange.core.words import AgentScope
 from exchange.edge.body import raw_body
 from exchange.edge.dependencies import edge_of
+from exchange.edge.rate_limiting import charge_of
 from exchange.gateway.callers import Caller
 from exchange.gateway.origins import SAFE_METHODS, check_origin
 from exchange.gateway.refusals import AgentRefused, CredentialsRefused, GatewayCode, SessionRefused
@@ -110,7 +111,7 @@ def require_origin(request: Request) -> None:
 async def authenticate(request: Request) -> Session:
     """The session of a request that no agent may make.
 
-    Raises SessionRefused, OriginRefused, CredentialsRefused, AgentRefused (agent_not_allowed).
+    Raises SessionRefused, OriginRefused, CredentialsRefused, AgentRefused (agent_not_allowed), RateLimited.
     """
     headers = _signed_headers(request)
     if headers is not None:
@@ -120,7 +121,10 @@ async def authenticate(request: Request) -> Session:
             field=KEY_HEADER,
             value=headers.key,
         )
-    return await edge_of(request).sessions.find(presented_token(request))
+    token = presented_token(request)
+    session = await edge_of(request).sessions.find(token)
+    charge_of(request).take_credential(sha256(token))
+    return session
 
 
 async def authenticate_owner(request: Request) -> Caller:
@@ -130,13 +134,16 @@ async def authenticate_owner(request: Request) -> Caller:
 
 
 async def authenticate_caller(request: Request) -> Identified:
-    """Whoever a request is from. Raises GatewayRefusal."""
+    """Whoever a request is from; it is charged to them. Raises GatewayRefusal."""
     headers = _signed_headers(request)
     if headers is None:
         token = presented_token(request)
         session = await edge_of(request).sessions.find(token)
-        return Identified(Caller.of_session(session, sha256(token)), None)
-    return _agent_of(request, headers)
+        identified = Identified(Caller.of_session(session, sha256(token)), None)
+    else:
+        identified = _agent_of(request, headers)
+    charge_of(request).take_credential(identified.caller.credential)
+    return identified
 
 
 async def authenticate_any(request: Request) -> Caller:

@@ -58,7 +58,7 @@ class UdfRead(PublicRead):
         handler = super().get_route_handler()
 
         async def in_form(request: Request) -> Response:
-            request.scope[PROBLEM_FORM] = _problem
+            request.scope[PROBLEM_FORM] = udf_problem
             response = await handler(request)
             response.headers.setdefault(SEQ_HEADER, str(edge_of(request).view.seq))
             return response
@@ -187,7 +187,8 @@ async def udf_history(request: Request, query: Annotated[HistoryQuery, Query()])
     return response
 
 
-def _problem(problem: Problem, _: str) -> Response:
+def udf_problem(problem: Problem, _: str) -> Response:
+    """A problem in the protocol's form, which has no place for a request id."""
     told = UdfProblem(errmsg=problem.detail, code=problem.code.value)
     return Response(
         told.model_dump_json(),
