@@ -1,0 +1,41 @@
+"""Something to ask of the exchange, or to have done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+Who = Literal["nobody", "trader", "owner"]
+"""Whose credential it needs: none; the key's, or else the wallet's session; the wallet's session."""
+
+Params = Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: one request, or several of the same where it may be repeated."""
+
+    method: str
+    path: str
+    params: Params = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    who: Who = "nobody"
+    repeatable: bool = True
+    """Whether doing it twice is the same as doing it once."""
+    client_order_id: str | None = None
+    expires_at_ms: int | None = None
+    """The exchange takes it no later than this, so neither is it sent again later."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether something is done, and not only read."""
+        return self.method != "GET"
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        given = {name: value for name, value in self.params.items() if value is not None}
+        return f"{self.path}?{urlencode(given)}" if given else self.path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"

@@ -1,0 +1,149 @@
+"""`Exchange`: everything that can be done over HTTP, and the way to streams and to the chain."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from exchange_sdk.call import Call, Who
+from exchange_sdk.clock import ExchangeClock, Nonces
+from exchange_sdk.errors import ExchangeError, NoCredential
+from exchange_sdk.market_data import MarketData
+from exchange_sdk.models import Asset, Market
+from exchange_sdk.ownership import Ownership
+from exchange_sdk.retries import Retries
+from exchange_sdk.signing import AgentKey
+from exchange_sdk.trading import Trading
+from exchange_sdk.transport import RateLimit, Transport
+from exchange_sdk.version import __version__
+from exchange_sdk.wallet import Wallet
+
+if TYPE_CHECKING:
+    from exchange_sdk.stream import Stream
+
+log = logging.getLogger("exchange_sdk")
+
+
+class Exchange(MarketData, Trading, Ownership):
+    """One exchange. `async with Exchange(url, key=key) as exchange:`
+
+    With a `key` it trades and reads for the owner who approved it. With a `wallet` it does that and what only the
+    owner may; it signs in by itself. With both, the key trades. With neither, it reads what is public.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: AgentKey | None = None,
+        wallet: Wallet | None = None,
+        host: str | None = None,
+        timeout_s: float = 10.0,
+        retries: Retries = Retries(),  # noqa: B008 - frozen
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`url` is like `https://exchange.example`. `host`: the name that the exchange is known by, where it is
+        reached by another one; nothing is signed for an exchange that claims another name. `http`: another
+        transport of httpx, such as one with a proxy.
+        """
+        if key is not None and not isinstance(key, AgentKey):
+            raise TypeError(f"key must be an AgentKey, not {type(key).__name__}")
+        if wallet is not None and not isinstance(wallet, Wallet):
+            raise TypeError(f"wallet must be a Wallet, not {type(wallet).__name__}")
+        self.key = key
+        self.wallet = wallet
+        self._assets: dict[str, Asset] = {}
+        self._markets: dict[str, Market] = {}
+        self._approvals = Nonces()
+        self._http = Transport(
+            url,
+            key=key,
+            wallet=wallet,
+            host=host,
+            timeout_s=timeout_s,
+            retries=retries,
+            http=http,
+            user_agent=f"exchange-sdk/{__version__}",
+        )
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return self._http.url
+
+    @property
+    def clock(self) -> ExchangeClock:
+        """The exchange's time, once something was signed."""
+        return self._http.clock
+
+    @property
+    def seq(self) -> int:
+        """The engine's sequence number of the newest change made here. Reads of your own things are as new."""
+        return self._http.seq
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the newest answer said of the budget that is nearest to empty; None where it said nothing."""
+        return self._http.rate_limit
+
+    async def session_token(self, *, refused: str | None = None) -> str:
+        """The token of the wallet's session, which is signed in, and renewed, as needed; not the `refused` one."""
+        if self._http.session is None:
+            raise NoCredential("a session needs the owner's wallet: Exchange(url, wallet=...)")
+        return await self._http.session.token(refused)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int | None] | None = None,
+        body: Mapping[str, Any] | None = None,
+        who: Who = "trader",
+    ) -> Any:
+        """Any other request of the API, signed and with its errors as everywhere; the answer's JSON.
+
+        Only GET and DELETE are sent again by themselves.
+        """
+        call = Call(
+            method.upper(),
+            path,
+            params or {},
+            body=body,
+            who=who,
+            repeatable=method.upper() in {"GET", "DELETE"},
+        )
+        answer: Any = await self._http.send(call, Any)
+        return answer
+
+    def stream(self, **options: Any) -> Stream:
+        """A stream: `async with exchange.stream() as stream:`"""
+        from exchange_sdk.stream import Stream
+
+        return Stream(self, **options)
+
+    async def aclose(self) -> None:
+        """Signs out, where signed in, and ends the connections."""
+        try:
+            if self._http.session is not None:
+                await self._http.session.end()
+        except ExchangeError as error:
+            log.debug("not signed out: %s", error)
+        finally:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        who = ", ".join(repr(one) for one in (self.key, self.wallet) if one is not None)
+        return f"Exchange({self.url!r}{', ' if who else ''}{who})"

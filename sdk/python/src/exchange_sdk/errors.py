@@ -1,0 +1,338 @@
+"""What can go wrong, as one tree of exceptions.
+
+    ExchangeError
+    +-- Refused              the exchange said no, with a stable `code`; nothing was changed
+    |   +-- BadRequest       it could not be read
+    |   +-- NotAuthenticated who are you?     AgentExpired, AgentRevoked, AgentUnknown, SignatureRefused
+    |   +-- Forbidden        you may not      ScopeMissing, NotAllowed
+    |   +-- NotFound         no such thing    UnknownOrder, UnknownMarket
+    |   +-- Conflict         not as it stands InsufficientFunds, PostOnlyWouldCross, MarketClosed, ...
+    |   +-- Invalid          never            PriceOffTick, SizeOffLot, ...
+    |   +-- RateLimited      too many         wait `retry_after_s`
+    |   +-- Unavailable      not now          Overloaded, NotYet
+    |   +-- ServerError      an error of the exchange's own: report the `request_id`
+    +-- OutcomeUnknown       sent, and no answer: it may have been done. Look before you send it again
+    +-- Unreachable          nothing was done: it could not be sent, or it was a read
+    +-- UnexpectedAnswer     what answered does not speak this API
+    +-- NoCredential         this needs a key or a wallet, and there is none
+    +-- WrongDeployment      the server claims to be another one than the one that was asked
+
+Every one has a `code`, and those that are answers of the exchange have its own: the list is docs/api/errors.md
+of the exchange. Values of a type that is not taken (floats above all) are a plain TypeError.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from exchange_sdk.codes import STATUS
+
+
+class Problem(msgspec.Struct, kw_only=True, frozen=True):
+    """An error as the exchange tells it (RFC 9457), over HTTP, in a batch, or on a stream."""
+
+    code: str
+    detail: str = ""
+    title: str = ""
+    status: int = 0
+    field: str | None = None
+    value: str | None = None
+    nearest: tuple[str, ...] | None = None
+    retry_at_ms: int | None = None
+    retry_after_s: float | None = None
+    request_id: str | None = None
+    signed_text: str | None = None
+    recovered_key: str | None = None
+
+
+class ExchangeError(Exception):
+    """Whatever this package raises by itself."""
+
+    code: str = "error"
+
+
+class Refused(ExchangeError):
+    """The exchange said no. Nothing was changed."""
+
+    codes: ClassVar[frozenset[str]] = frozenset()
+    """The codes that are this class, where it stands for some only."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.code = problem.code
+
+    @property
+    def detail(self) -> str:
+        """For people."""
+        return self.problem.detail or self.problem.title
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 0 where there was none."""
+        return self.problem.status
+
+    @property
+    def field(self) -> str | None:
+        """The field at fault."""
+        return self.problem.field
+
+    @property
+    def value(self) -> str | None:
+        """What was sent in it."""
+        return self.problem.value
+
+    @property
+    def nearest(self) -> tuple[str, ...]:
+        """The nearest values that would be taken."""
+        return self.problem.nearest or ()
+
+    @property
+    def request_id(self) -> str | None:
+        """What the exchange's log knows the request by."""
+        return self.problem.request_id
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """In how many seconds to ask again, where the exchange said so."""
+        return self.problem.retry_after_s
+
+    @property
+    def retry_at_ms(self) -> int | None:
+        """From when the same request may succeed, where that is known."""
+        return self.problem.retry_at_ms
+
+    @property
+    def signed_text(self) -> str | None:
+        """Of a refused signature: the text that it was checked against."""
+        return self.problem.signed_text
+
+    @property
+    def recovered_key(self) -> str | None:
+        """Of a refused secp256k1 signature: whose it is."""
+        return self.problem.recovered_key
+
+    def __str__(self) -> str:
+        notes = [f"field {self.field}"] if self.field else []
+        if self.nearest:
+            notes.append(f"nearest {', '.join(self.nearest)}")
+        if self.retry_after_s is not None:
+            notes.append(f"retry after {self.retry_after_s:g} s")
+        if self.request_id:
+            notes.append(f"request {self.request_id}")
+        text = f"{self.code}: {self.detail}" if self.detail else self.code
+        return f"{text} ({'; '.join(notes)})" if notes else text
+
+
+class BadRequest(Refused):
+    """It could not be read."""
+
+
+class NotAuthenticated(Refused):
+    """The exchange does not know, or no longer knows, who is asking."""
+
+
+class AgentUnknown(NotAuthenticated):
+    """The owner has not approved this key."""
+
+    codes = frozenset({"agent_unknown"})
+
+
+class AgentExpired(NotAuthenticated):
+    """The key's approval is over."""
+
+    codes = frozenset({"agent_expired"})
+
+
+class AgentRevoked(NotAuthenticated):
+    """The owner has revoked this key. It is dead for ever."""
+
+    codes = frozenset({"agent_revoked"})
+
+
+class NonceRefused(NotAuthenticated):
+    """The request's nonce is used, too old, or too far from the exchange's time."""
+
+    codes = frozenset({"nonce_used", "nonce_too_old", "nonce_off_time"})
+
+
+class Forbidden(Refused):
+    """This key or wallet may not."""
+
+
+class ScopeMissing(Forbidden):
+    """The owner did not give the key this scope, market or sub-account."""
+
+    codes = frozenset({"scope_missing", "market_not_allowed", "sub_account_not_allowed"})
+
+
+class OwnerOnly(Forbidden):
+    """Only the owner may, with the wallet."""
+
+    codes = frozenset({"agent_not_allowed"})
+
+
+class NotFound(Refused):
+    """There is no such thing, or it is not yours."""
+
+
+class UnknownOrder(NotFound):
+    """You have no such order, or it is not open any more."""
+
+    codes = frozenset({"unknown_order"})
+
+
+class UnknownMarket(NotFound):
+    """There is no such market."""
+
+    codes = frozenset({"unknown_market"})
+
+
+class Conflict(Refused):
+    """The present state does not allow it; later it might."""
+
+
+class InsufficientFunds(Conflict):
+    """The available balance does not cover this."""
+
+    codes = frozenset({"insufficient_funds"})
+
+
+class PostOnlyWouldCross(Conflict):
+    """The post-only order would have taken liquidity."""
+
+    codes = frozenset({"post_only_would_cross"})
+
+
+class FillOrKillUnfillable(Conflict):
+    """The fill-or-kill order can not be filled whole."""
+
+    codes = frozenset({"fill_or_kill_unfillable"})
+
+
+class MarketClosed(Conflict):
+    """The market does not take this in its present state: `code` tells which."""
+
+    codes = frozenset({"market_pre_open", "market_post_only", "market_cancel_only", "market_halted"})
+
+
+class Invalid(Refused):
+    """It can be read, but these values can never be taken."""
+
+
+class PriceOffTick(Invalid):
+    """The price is not a whole number of ticks; `nearest` are."""
+
+    codes = frozenset({"price_off_tick"})
+
+
+class SizeOffLot(Invalid):
+    """The size is not a whole number of lots; `nearest` are."""
+
+    codes = frozenset({"size_off_lot"})
+
+
+class RateLimited(Refused):
+    """Too many requests: wait `retry_after_s`."""
+
+
+class Unavailable(Refused):
+    """Not now. Nothing was done."""
+
+
+class Overloaded(Unavailable):
+    """The engine has too much to do. Nothing was done."""
+
+    codes = frozenset({"overloaded", "work_queued"})
+
+
+class NotYet(Unavailable):
+    """The data is not as new as was asked for."""
+
+    codes = frozenset({"not_yet"})
+
+
+class ServerError(Refused):
+    """An error of the exchange's own: report the `request_id`."""
+
+
+class OutcomeUnknown(ExchangeError):
+    """It was sent, and no answer came. It may have been done or not: never take this for a failure.
+
+    An order is found by `client_order_id`: `await exchange.find_order(client_order_id)`. From
+    `settled_at_ms` on what is not there will not come any more: the request is not taken after that.
+    """
+
+    code = "outcome_unknown"
+
+    def __init__(
+        self,
+        what: str,
+        client_order_id: str | None = None,
+        settled_at_ms: int | None = None,
+    ) -> None:
+        super().__init__(what, client_order_id, settled_at_ms)
+        self.what = what
+        self.client_order_id = client_order_id
+        self.settled_at_ms = settled_at_ms
+        self.refusal: Refused | None = None
+        """What it was refused for when it was sent again; that does not tell what became of it before."""
+
+    def __str__(self) -> str:
+        about = f" (client_order_id {self.client_order_id})" if self.client_order_id else ""
+        return f"{self.what}: no answer, so it may have been done or not{about}"
+
+
+class Unreachable(ExchangeError):
+    """Nothing was done: the request could not be sent, or it was one that only reads."""
+
+    code = "unreachable"
+
+
+class UnexpectedAnswer(ExchangeError):
+    """What answered does not speak this API: another program, a proxy, or a newer version."""
+
+    code = "unexpected_answer"
+
+
+class NoCredential(ExchangeError):
+    """This needs a key or a wallet: `Exchange(url, key=...)` or `Exchange(url, wallet=...)`."""
+
+    code = "no_credential"
+
+
+class WrongDeployment(ExchangeError):
+    """The server claims to be another deployment than the one that was asked. Nothing was signed."""
+
+    code = "wrong_deployment"
+
+
+_BY_STATUS: dict[int, type[Refused]] = {
+    401: NotAuthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    422: Invalid,
+    429: RateLimited,
+    503: Unavailable,
+}
+
+
+def _leaves(kind: type[Refused]) -> list[type[Refused]]:
+    return [kind, *(leaf for below in kind.__subclasses__() for leaf in _leaves(below))]
+
+
+_BY_CODE: dict[str, type[Refused]] = {code: kind for kind in _leaves(Refused) for code in kind.codes}
+
+
+def error_of(problem: Problem) -> ExchangeError:
+    """The exception for a problem. Without a status (streams have none), its code tells the class."""
+    if problem.code == OutcomeUnknown.code:
+        return OutcomeUnknown(problem.detail or problem.title or problem.code)
+    kind = _BY_CODE.get(problem.code)
+    if kind is None:
+        status = problem.status or STATUS.get(problem.code, 0)
+        kind = _BY_STATUS.get(status) or (ServerError if status >= 500 else BadRequest if status else Refused)
+    return kind(problem)

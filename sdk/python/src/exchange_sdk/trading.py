@@ -1,0 +1,187 @@
+"""Placing, changing and ending orders."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from exchange_sdk.account import Account
+from exchange_sdk.call import Call
+from exchange_sdk.errors import OutcomeUnknown, UnknownOrder
+from exchange_sdk.models import (
+    BatchResult,
+    CancelledAll,
+    DeadMansSwitch,
+    Model,
+    Order,
+    OrderType,
+    Placed,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+from exchange_sdk.numbers import Number
+from exchange_sdk.orders import (
+    Amend,
+    Cancel,
+    Operation,
+    OrderRef,
+    Place,
+    Time,
+    new_client_id,
+    operation_json,
+    order_id_of,
+)
+
+_REQUEST_LIFE_MS = 20_000
+"""The exchange takes at most 30 s. Below the 60 s for which it remembers a client_order_id, so that an order that is
+sent again in that time can not be placed twice."""
+
+
+class _Cancelled(Model, frozen=True):
+    seq: int
+    order: Order
+
+
+class _Batch(Model, frozen=True):
+    seq: int
+    results: tuple[BatchResult, ...]
+
+
+class Trading(Account):
+    """What changes orders: for the owner's wallet, or a key with the scope `trade`."""
+
+    async def place(
+        self,
+        market: str,
+        side: Side,
+        size: Number | None = None,
+        price: Number | None = None,
+        *,
+        amount: Number | None = None,
+        type: OrderType = "limit",  # noqa: A002 - the exchange's own word
+        time_in_force: TimeInForce | None = None,
+        good_till: Time | None = None,
+        stop: Number | None = None,
+        take_profit: Number | None = None,
+        self_trade_prevention: SelfTradePrevention | None = None,
+        client_order_id: str | None = None,
+        sub_account: int = 0,
+    ) -> Placed:
+        """Places an order and tells what it filled at once.
+
+        It has a `client_order_id`, of its own making unless given, so that it is sent again where no answer comes,
+        and placed once. Raises Refused, or OutcomeUnknown when no answer came at all.
+        """
+        return await self.submit(
+            Place(
+                market=market,
+                side=side,
+                size=size,
+                price=price,
+                amount=amount,
+                type=type,
+                time_in_force=time_in_force,
+                good_till=good_till,
+                stop=stop,
+                take_profit=take_profit,
+                self_trade_prevention=self_trade_prevention,
+                client_order_id=client_order_id or new_client_id(),
+                sub_account=sub_account,
+            )
+        )
+
+    async def submit(self, order: Place) -> Placed:
+        """Places an order that was made before. See `place`."""
+        expires_at_ms = order.expires_at_ms or await self._expiry_ms()
+        dated = msgspec.structs.replace(order, expires_at_ms=expires_at_ms)
+        call = Call(
+            "POST",
+            "/v1/orders",
+            body=dated.fields(),
+            who="trader",
+            client_order_id=order.client_order_id,
+            expires_at_ms=expires_at_ms,
+        )
+        return await self._http.send(call, Placed)
+
+    async def amend(
+        self, order: OrderRef, *, price: Number | None = None, size: Number | None = None
+    ) -> Placed:
+        """Gives an open order another price or size; `size` is the total, what is filled included.
+
+        A smaller size at the same price keeps its place in the queue; anything else goes to its end. Never sent
+        again by itself: raises OutcomeUnknown when no answer came.
+        """
+        change = Amend(order=order, price=price, size=size)
+        expires_at_ms = await self._expiry_ms()
+        call = Call(
+            "PATCH",
+            f"/v1/orders/{change.order_id}",
+            body=change.fields() | {"expires_at_ms": expires_at_ms},
+            who="trader",
+            repeatable=False,
+            expires_at_ms=expires_at_ms,
+        )
+        return await self._http.send(call, Placed)
+
+    async def cancel(self, order: OrderRef) -> Order:
+        """Ends an open order; the order as it ended. Raises UnknownOrder where it is not open any more."""
+        order_id = order_id_of(order)
+        try:
+            answer = await self._http.delete(f"/v1/orders/{order_id}", _Cancelled, who="trader")
+        except OutcomeUnknown as unknown:
+            # Sent again, it was not there any more: most likely for what the first request did.
+            if not isinstance(unknown.refusal, UnknownOrder):
+                raise
+            ended = await self.order(order_id)
+            if ended.status != "cancelled":
+                raise unknown.refusal from unknown
+            return ended
+        return answer.order
+
+    async def cancel_all(
+        self, market: str | None = None, *, side: Side | None = None, sub_account: int = 0
+    ) -> CancelledAll:
+        """Ends all open orders of an account, or those of one market or side."""
+        return await self._http.delete(
+            "/v1/orders",
+            CancelledAll,
+            {"market": market, "side": side, "sub_account": sub_account},
+            who="trader",
+        )
+
+    async def batch(self, operations: Sequence[Operation]) -> list[BatchResult]:
+        """Does up to 100 operations in their order, committed as one; each is done or refused by itself.
+
+        One with an Amend in it is not sent again by itself: it raises OutcomeUnknown when no answer came.
+        """
+        expires_at_ms = await self._expiry_ms()
+        dated = [
+            operation
+            if isinstance(operation, Cancel) or operation.expires_at_ms is not None
+            else msgspec.structs.replace(operation, expires_at_ms=expires_at_ms)
+            for operation in operations
+        ]
+        call = Call(
+            "POST",
+            "/v1/orders/batch",
+            body={"operations": [operation_json(operation) for operation in dated]},
+            who="trader",
+            repeatable=not any(isinstance(operation, Amend) for operation in dated),
+            expires_at_ms=expires_at_ms,
+        )
+        return list((await self._http.send(call, _Batch)).results)
+
+    async def cancel_all_after(self, seconds: int, *, sub_account: int = 0) -> DeadMansSwitch:
+        """The dead man's switch: all orders of the account are cancelled unless this is called again in time.
+
+        0 switches it off.
+        """
+        body = {"seconds": seconds, "sub_account": sub_account}
+        return await self._http.post(
+            "/v1/cancel-all-after", body, DeadMansSwitch, who="trader", repeatable=True
+        )
+
+    async def _expiry_ms(self) -> int:
+        await self._http.ready()
+        return self._http.clock.now_ms() + _REQUEST_LIFE_MS
