@@ -15,17 +15,20 @@ from exchange.core.commands import (
     SetRules,
 )
 from exchange.core.state import State
-from exchange.core.words import OrderType, Side, TimeInForce
+from exchange.core.words import AgentScope, OrderType, Side, TimeInForce
 from exchange.gateway.accounts import NOBODY, account_id_to_read, own_account_id, own_open_order
 from exchange.gateway.batches import BatchReader, parse_operations
-from exchange.gateway.refusals import FieldRefused
+from exchange.gateway.callers import Caller
+from exchange.gateway.refusals import AgentRefused, FieldRefused
 from exchange.gateway.sessions import Session
+from exchange.sequencer.agents import Agent
 from exchange.sequencer.committed import CommittedView
 
 NOW_NS = 1_763_841_600_000_000_000
 VAULT, USDC, WETH = "0x" + "aa" * 20, "0x" + "cc" * 20, "0x" + "00" * 20
 ALICE, BOB = "0x" + "01" * 20, "0x" + "02" * 20
 MAIN, SECOND, BOBS = 1_000, 1_001, 1_002
+SESSION = Caller.of_session(Session(ALICE, MAIN, 0, 2**62), b"token")
 PLACE = {"op": "place", "market": "ETH-USDC", "side": "buy", "price": "3000", "size": "1"}
 
 
@@ -59,7 +62,7 @@ def view() -> CommittedView:
 
 @pytest.fixture
 def reader(view: CommittedView) -> BatchReader:
-    return BatchReader(Session(ALICE, MAIN, 0, 2**62), view, NOW_NS)
+    return BatchReader(SESSION, view, NOW_NS)
 
 
 def refusal_of(reader: BatchReader, item: Any) -> tuple[str, str | None]:
@@ -142,7 +145,7 @@ def test_a_refused_amendment_does_not_count_as_one(reader):
 
 
 def test_a_session_speaks_for_all_accounts_of_its_owner_and_no_other(view):
-    session = Session(ALICE, MAIN, 0, 2**62)
+    session = SESSION
     assert [own_account_id(view, session, number) for number in (None, 0, 5)] == [MAIN, MAIN, SECOND]
     assert [account_id_to_read(view, session, number) for number in (0, 5, 6)] == [MAIN, SECOND, NOBODY]
     assert own_open_order(view, session, 10).account_id == MAIN
@@ -151,3 +154,39 @@ def test_a_session_speaks_for_all_accounts_of_its_owner_and_no_other(view):
             own_open_order(view, session, order_id)
         assert caught.value.code == "unknown_order"
     assert (view.balances(NOBODY), view.open_orders(NOBODY)) == ({}, [])
+
+
+def agent(market_ids: tuple[int, ...] = (), sub_accounts: tuple[int, ...] = ()) -> Caller:
+    key, scopes = "0x" + "e5" * 32, (AgentScope.TRADE,)
+    return Caller.of_agent(Agent(key, ALICE, "bot", scopes, market_ids, sub_accounts, 2**62, (), 1, 1), MAIN)
+
+
+def test_an_agent_uses_the_sub_accounts_that_it_was_allowed(view):
+    of_five = agent(sub_accounts=(5, 6))
+    assert own_account_id(view, of_five, 5) == SECOND
+    assert account_id_to_read(view, of_five, 6) == NOBODY
+    for refused in (
+        lambda: own_account_id(view, of_five, None),
+        lambda: account_id_to_read(view, of_five, 0),
+        lambda: own_open_order(view, of_five, 10),
+    ):
+        with pytest.raises(AgentRefused) as caught:
+            refused()
+        assert caught.value.code == "sub_account_not_allowed"
+    with pytest.raises(FieldRefused) as caught:
+        own_open_order(view, of_five, 11)
+    assert caught.value.code == "unknown_order"
+
+
+def test_items_in_a_market_that_the_agent_was_not_allowed_are_refused_by_themselves(view):
+    elsewhere = BatchReader(agent(market_ids=(2,)), view, NOW_NS)
+    here = BatchReader(agent(market_ids=(1, 2)), view, NOW_NS)
+    for item, field in (
+        (PLACE, "market"),
+        ({"op": "amend", "order_id": ALICES_ORDER, "size": "1"}, "order_id"),
+        ({"op": "cancel", "order_id": ALICES_ORDER}, "order_id"),
+    ):
+        with pytest.raises(AgentRefused) as caught:
+            elsewhere.parse(item)
+        assert (caught.value.code, caught.value.field) == ("market_not_allowed", field)
+        here.parse(item)

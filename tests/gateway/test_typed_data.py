@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.gateway.signatures import parse_signature, recover_address
-from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import (
+    AgentApprovalMessage,
+    WithdrawalAddressMessage,
+    WithdrawalDomain,
+    WithdrawalMessage,
+)
 
 GENESIS_ID = "0x" + "ab" * 32
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
@@ -89,6 +94,50 @@ def test_the_digest_of_an_address_is_the_one_that_wallets_sign(message):
         {"name": "nonce", "type": "uint256"},
         {"name": "deadline", "type": "uint256"},
     ]
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+several_texts = st.lists(texts, max_size=4).map(tuple)
+
+
+@given(
+    st.builds(
+        AgentApprovalMessage,
+        account=addresses,
+        key=texts,
+        name=texts,
+        scopes=several_texts,
+        markets=several_texts,
+        sub_accounts=st.lists(st.integers(0, 255), max_size=4).map(tuple),
+        expires_s=st.integers(0, 2**64 - 1),
+        ip_ranges=several_texts,
+        nonce=words,
+        deadline_s=words,
+    )
+)
+def test_the_digest_of_an_agent_is_the_one_that_wallets_sign(message):
+    described = DOMAIN.agent_typed_data()
+    signable = encode_typed_data(
+        full_message={
+            "domain": described["domain"],
+            "primaryType": described["primary_type"],
+            "types": described["types"],
+            "message": {
+                "account": message.account,
+                "key": message.key,
+                "name": message.name,
+                "scopes": list(message.scopes),
+                "markets": list(message.markets),
+                "subAccounts": list(message.sub_accounts),
+                "expires": message.expires_s,
+                "ipRanges": list(message.ip_ranges),
+                "nonce": message.nonce,
+                "deadline": message.deadline_s,
+            },
+        }
+    )
+    expected = keccak(b"\x19" + signable.version + signable.header + signable.body)
+    assert DOMAIN.agent_digest(message) == expected
 
 
 def test_a_wallets_typed_data_signature_recovers_to_the_wallet():
