@@ -3,13 +3,13 @@
 One list of open orders, sorted anew for every single fill. Fees are exact fractions, rounded up per order.
 Holds are never remembered but worked out from the open orders whenever they are asked for. It is written
 from docs/trading.md and shares only the vocabulary (commands, events, reasons) with the core, none of its
-code: `naive_world` is what it knows, `naive_orders`, `naive_matching`, `naive_endings`, `naive_operator` and
-`naive_custody` are what it does.
+code: `naive_world` is what it knows, `naive_orders`, `naive_matching`, `naive_endings`, `naive_operator`,
+`naive_custody` and `naive_agents` are what it does.
 """
 
 from typing import Any
 
-from tests.core import naive_custody, naive_endings, naive_operator, naive_orders
+from tests.core import naive_agents, naive_custody, naive_endings, naive_operator, naive_orders
 from tests.core.naive_world import World
 
 from exchange.core import commands as c
@@ -38,6 +38,10 @@ ANSWERS: dict[type[c.Command], Any] = {
     c.CancelAll: naive_endings.cancel_all,
     c.CancelAllAfter: naive_endings.cancel_all_after,
     c.Tick: naive_endings.tick,
+    c.ApproveAgent: naive_agents.approve_agent,
+    c.RevokeAgent: naive_agents.revoke_agent,
+    c.UseNonce: naive_agents.use_nonce,
+    c.SetRateClass: naive_agents.set_rate_class,
 }
 
 

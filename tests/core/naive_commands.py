@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import msgspec
 from tests.core.naive import Naive
-from tests.core.venue import CHAIN_ID, SECOND, START_NS, VAULT, address, token
+from tests.core.venue import CHAIN_ID, SECOND, START_NS, VAULT, address, approval, key_of, token
 
 from exchange.core.commands import (
     AmendOrder,
+    ApproveAgent,
     CancelAll,
     CancelAllAfter,
     CancelOrder,
@@ -23,22 +24,26 @@ from exchange.core.commands import (
     PlaceOrder,
     RefundWithdrawal,
     RequestWithdrawal,
+    RevokeAgent,
     SetAccountLimits,
     SetAccountState,
     SetFees,
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetRateClass,
     SetRules,
     SettleWithdrawal,
     SetWithdrawalTerms,
     Tick,
     TransferFunds,
+    UseNonce,
 )
 from exchange.core.words import (
     AccountState,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -319,15 +324,60 @@ def open_market(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
     return msgspec.structs.replace(market, **pick([good] * 3 + wrong))
 
 
+# ---- agents
+
+
+def approve(pick: Chooser, naive: Naive, sent_ns: int) -> Command:
+    """Mostly a new key, now and then one that is known, as it was or otherwise."""
+    if naive.approvals and pick(range(3)) == 0:
+        known = naive.approvals[pick([*naive.approvals][-8:])]
+        names = known.__struct_fields__
+        same = ApproveAgent(*(getattr(known, name) for name in names), 1, "0xs")
+        change = pick([{}, {}, {"name": "other"}, {"owner": address("dan")}, {"nonce": 2}])
+        return msgspec.structs.replace(same, **change)
+    wrong: list[dict[str, Any]] = [
+        {"owner": ""}, {"key": "0x12"}, {"key": key_of("A").upper()}, {"name": ""}, {"name": "x" * 65},
+        {"scopes": ()}, {"market_ids": (1, 1)}, {"market_ids": (1, 9)}, {"sub_accounts": (0, 128)},
+        {"sub_accounts": (-1,)}, {"sub_accounts": (1, 1)}, {"ip_ranges": ("",)}, {"ip_ranges": ("x" * 44,)},
+        {"ip_ranges": tuple(f"10.0.0.{n}/32" for n in range(17))}, {"nonce": -1}, {"nonce": 2**63},
+    ]  # fmt: skip
+    good: list[dict[str, Any]] = [
+        {"market_ids": (2, 1)}, {"sub_accounts": (1, 0)}, {"ip_ranges": ("10.0.0.0/8", "::1/128")},
+        {"nonce": 2**63 - 1}, {"key": address(f"key {pick(range(400))}")}, {"owner": address("dan")},
+    ]  # fmt: skip
+    ahead_ns = pick([1, 9 * SECOND, *[30 * DAY] * 5, 366 * DAY] * 4 + [0, -1, 366 * DAY + 1])
+    owner, bot = pick([*OWNERS, "dan", "dan"]), f"bot {pick(range(400))}"
+    return approval(owner, bot, sent_ns + ahead_ns, **pick([{}] * 16 + good * 2 + wrong))
+
+
+def revoke(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
+    """Of a key approved lately: those that were there at first go on."""
+    key = pick([*[*naive.approvals][-6:] * 4, key_of("nobody's")])
+    owner = naive.approvals[key].owner if key in naive.approvals else address("alice")
+    return RevokeAgent(pick([owner] * 5 + [address("dan")]), key)
+
+
+def use_nonce(pick: Chooser, naive: Naive, sent_ns: int) -> Command:
+    keys, minute_us = [*naive.approvals], 60_000_000
+    key = pick([*keys[:1] * 16, *keys[1:3] * 2, *keys[-6:] * 2, key_of("nobody's")])
+    used = naive.nonces.get(key, [])[-2:]
+    off_us = [*range(-2, 3)] * 4 + [minute_us - 1, minute_us, minute_us + 1, -minute_us, -minute_us - 1]
+    return UseNonce(key, pick(used + [sent_ns // 1_000 + pick(off_us)] * 3))
+
+
+def set_rate_class(pick: Chooser, _naive: Naive, _sent_ns: int) -> Command:
+    return SetRateClass(pick([address(name) for name in OWNERS] * 3 + [""]), pick(list(RateClass)))
+
+
 Kind = Callable[[Chooser, Naive, int], Command]
 KINDS: list[Kind] = [
     *[place] * 140,
     *[cancel] * 10,
     *[amend] * 24,
-    *[withdraw] * 8,
+    *[withdraw, use_nonce] * 8,
     *[again, transfer] * 6,
-    *[set_state, deposit, land] * 4,
+    *[set_state, deposit, land, approve] * 4,
     *[cancel_all_after, set_fees, set_limits, set_account_state] * 3,
     *[set_withdrawal_terms, cancel_all, set_tier, set_bands, open_account, open_market, list_asset] * 2,
-    set_rules,
+    *[set_rules, revoke, set_rate_class],
 ]

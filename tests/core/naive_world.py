@@ -154,6 +154,10 @@ class World:
     deposits: dict[tuple[int, str], int] = field(default_factory=dict)
     flying: dict[str, e.WithdrawalRequested] = field(default_factory=dict)
     landed: dict[str, int] = field(default_factory=dict)
+    approvals: dict[str, e.AgentApproved] = field(default_factory=dict)
+    revoked: list[str] = field(default_factory=list)
+    nonces: dict[str, list[int]] = field(default_factory=dict)
+    """All that a key ever used."""
 
     def frozen(self, account: int) -> bool:
         return self.restricted.get(account) == AccountState.FROZEN

@@ -5,7 +5,18 @@ For tests of what carries a state (images, journals), where what the commands do
 
 from random import Random
 
-from tests.core.venue import CHAIN_ID, SECOND, START_NS, VAULT, address, token, withdrawal_id
+from msgspec.structs import replace
+from tests.core.venue import (
+    CHAIN_ID,
+    SECOND,
+    START_NS,
+    VAULT,
+    address,
+    approval,
+    key_of,
+    token,
+    withdrawal_id,
+)
 
 from exchange.core import commands as c
 from exchange.core.apply import apply
@@ -18,6 +29,7 @@ from exchange.core.words import (
     AccountState,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -129,6 +141,8 @@ class RandomCommands:
                 return c.CancelAll(account_id, random.choice((None, 1, 2)), random.choice((None, *Side)))
             case 92:
                 return c.OpenAccount(address(person), random.randrange(4))
+            case 95 | 96 | 97 | 98:
+                return self._agents(person)
             case _:
                 return self._order(account_id, market_id, expires_ns)
 
@@ -152,6 +166,26 @@ class RandomCommands:
             case _:
                 asset_id = random.choice(list(self.state.assets))
                 return c.SetWithdrawalTerms(asset_id, random.randrange(4), random.randrange(1, 4))
+
+    def _agents(self, person: str) -> c.Command:
+        """Signed requests of a dozen keys, that are now and then approved, revoked, and approved again."""
+        random, state = self.random, self.state
+        key, owner = key_of(f"bot {random.randrange(12)}"), address(person)
+        match random.randrange(8):
+            case 0 | 1:
+                agent = state.agents.get(key)
+                days = random.choice((0.001, 30))
+                fresh = approval(person, "bot", self.time_ns + int(days * 86_400 * SECOND), key=key)
+                if agent is None or random.random() < 0.3:
+                    return fresh
+                names = ("owner", "key", "name", "expires_ns")
+                return replace(fresh, **{name: getattr(agent, name) for name in names})
+            case 2:
+                return c.RevokeAgent(state.agents[key].owner if key in state.agents else owner, key)
+            case 3:
+                return c.SetRateClass(owner, random.choice(list(RateClass)))
+            case _:
+                return c.UseNonce(key, self.time_ns // 1_000 + random.randrange(-3, 4))
 
     def _open_order(self, account_id: int) -> Order | None:
         account = self.state.accounts[account_id]

@@ -3,15 +3,32 @@
 from collections import Counter
 from copy import deepcopy
 from functools import cache
+from random import Random
 from typing import Any
 
 import pytest
 from tests.core.naive import Naive
 from tests.core.test_naive_reference import compare, compare_balances, stage
-from tests.core.venue import SECOND, Venue, ends, fills, refusal
+from tests.core.venue import SECOND, Venue, approval, ends, fills, key_of, refusal
 
-from exchange.core.commands import AmendOrder, CancelAll, CancelOrder, PlaceOrder, SetMarketState, Tick
-from exchange.core.events import Event, OrderAccepted, OrderAmended, OrderKnown, OrderTriggered, Ticked
+from exchange.core.commands import (
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    PlaceOrder,
+    SetMarketState,
+    Tick,
+    UseNonce,
+)
+from exchange.core.events import (
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderKnown,
+    OrderTriggered,
+    Rejected,
+    Ticked,
+)
 from exchange.core.rejects import RejectReason
 from exchange.core.words import (
     EndReason,
@@ -209,6 +226,32 @@ def test_the_whole_size_of_an_amended_order_must_fit_in_128_bits(pair: Pair) -> 
     assert isinstance(amended, OrderAmended)
     assert amended.remaining_lots == 1
     compare_balances(pair.venue, pair.naive)
+
+
+def test_of_a_minute_of_nonces_an_agent_remembers_the_highest(pair: Pair) -> None:
+    """In any order, with waits so short that all stay near the time, and a key that is used beside it."""
+    random = Random(2)
+    keys = [key_of("dan's 1"), key_of("dan's 2")]
+    now_us = pair.venue.time_ns // 1_000
+    nonces = [now_us + random.randrange(-300, 300) for _ in range(1_500)]
+    reasons = Counter(
+        event.reason if isinstance(event, Rejected) else "taken"
+        for nonce in nonces
+        for event in pair.do(UseNonce(random.choice(keys), nonce))
+    )
+    assert reasons["taken"] > 400
+    assert reasons[RejectReason.NONCE_USED] > 100
+    assert reasons[RejectReason.NONCE_TOO_OLD] > 100
+    assert [len(pair.venue.state.agents[key].nonces) for key in keys] == [128, 128]
+
+
+def test_an_owner_may_approve_a_thousand_keys_ever(pair: Pair) -> None:
+    for number in range(951):
+        pair.do(approval("dan", f"new {number}", pair.venue.time_ns + 1))
+        pair.venue.time_ns += 1
+    refused = pair.do(approval("dan", "one more", pair.venue.time_ns + 1))
+    assert refusal(refused) == RejectReason.TOO_MANY_AGENTS
+    assert pair.do(approval("carol", "one more", pair.venue.time_ns + 1))
 
 
 STOP = {"trigger": TriggerKind.STOP, "order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}

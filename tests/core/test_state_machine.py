@@ -33,7 +33,7 @@ from exchange.core.commands import (
     Tick,
     TransferFunds,
 )
-from exchange.core.events import Rejected
+from exchange.core.events import NonceUsed, Rejected
 from exchange.core.image import decode_state, encode_state
 from exchange.core.orders import Order
 from exchange.core.units import MAX_ATOMS
@@ -41,6 +41,7 @@ from exchange.core.words import (
     AccountState,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -71,6 +72,15 @@ placements = st.fixed_dictionaries(
         "self_trade_prevention": modes,
     }
 )  # fmt: skip
+bots = st.sampled_from(["b1", "b2", "b3", "b4", "b5"])
+agent_bounds = st.fixed_dictionaries(
+    {
+        "market_ids": st.sampled_from([(), (1,), (1, 1), (9,)]),
+        "sub_accounts": st.sampled_from([(), (0, 1), (128,)]),
+        "nonce": st.integers(1, 3),
+    }
+)
+AWAY_US = [sign * 60_000_000 + off for sign in (-1, 1) for off in (-1, 0, 1)]
 triggers = st.tuples(st.sampled_from(TriggerKind), st.integers(1, 7))
 
 
@@ -78,6 +88,8 @@ class Exchange(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.venue = Venue(rules=1)
+        self.used: set[tuple[str, int]] = set()
+        """Nonces."""
 
     def do(self, command: Any) -> None:
         events = self.venue.do(command)
@@ -274,6 +286,31 @@ class Exchange(RuleBasedStateMachine):
     @rule(version=st.integers(0, 3))
     def set_rules(self, version: int) -> None:
         self.do(SetRules(version))
+
+    # ---- agents
+
+    @rule(name=people, bot=bots, days=st.sampled_from([0, 1e-6, 0.001, 30, 366, 367]), bounds=agent_bounds)
+    def approve(self, name: str, bot: str, days: float, bounds: dict[str, Any]) -> None:
+        self.venue.approve(name, bot, days=days, **bounds)
+
+    @rule(name=people, bot=bots)
+    def revoke(self, name: str, bot: str) -> None:
+        self.venue.revoke(name, bot)
+
+    @rule(
+        bot=bots, ahead_us=st.lists(st.one_of(st.integers(-70, 70), st.sampled_from(AWAY_US)), max_size=150)
+    )
+    def sign(self, bot: str, ahead_us: list[int]) -> None:
+        """No nonce is ever taken twice, whatever was forgotten, and whatever the machine went through."""
+        for ahead in ahead_us:
+            (event,) = self.venue.sign(bot, ahead_us=ahead)
+            if isinstance(event, NonceUsed):
+                assert (event.key, event.nonce) not in self.used
+                self.used.add((event.key, event.nonce))
+
+    @rule(name=people, rate_class=st.sampled_from(RateClass))
+    def set_rate_class(self, name: str, rate_class: RateClass) -> None:
+        self.venue.set_rate_class(name, rate_class)
 
     # ---- anything
 

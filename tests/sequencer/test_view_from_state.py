@@ -5,14 +5,17 @@ from typing import NamedTuple, Self
 
 import pytest
 from tests.core.random_commands import PEOPLE, RandomCommands
-from tests.core.venue import CHAIN_ID, VAULT, address, withdrawal_id
+from tests.core.venue import CHAIN_ID, VAULT, address, key_of, withdrawal_id
 
 from exchange.core.events import (
+    AgentApproved,
+    AgentRevoked,
     CancelAllAfterFired,
     Event,
     FundsTransferred,
     OrderAmended,
     OrderTriggered,
+    RateClassSet,
     SelfTradePrevented,
     Trade,
 )
@@ -53,6 +56,9 @@ def everything(view: CommittedView, known: Known) -> dict[str, object]:
         "states": [view.account_state(a) for a in accounts],
         "limits": [(view.account_limits(a), view.cancel_all_ns(a)) for a in accounts],
         "people": [(view.sub_accounts(address(p)), view.fee_tier(address(p))) for p in PEOPLE],
+        "agents": [view.agent(key_of(f"bot {number}")) for number in range(13)],
+        "agents of": [view.agents_of(address(person)) for person in (*PEOPLE, "nobody")],
+        "rate classes": [view.rate_class(address(person)) for person in PEOPLE],
         "deposits": view.last_deposit(CHAIN_ID, VAULT),
         "withdrawals": [view.open_withdrawal(withdrawal_id(f"w{number}")) for number in range(30)],
     }
@@ -75,6 +81,7 @@ def test_a_view_from_a_state_equals_the_fold_of_all_events(seed: int) -> None:
         assert everything(built, known) == everything(folded, known), f"seed {seed}, seq {folded.seq}"
     happened.update(type(event) for _, _, events in day.log for event in events)
     wanted = {Trade, OrderAmended, OrderTriggered, SelfTradePrevented, CancelAllAfterFired, FundsTransferred}
+    wanted |= {AgentApproved, AgentRevoked, RateClassSet}
     assert wanted <= happened, "the day has everything in it"
 
 
