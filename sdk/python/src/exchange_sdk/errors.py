@@ -13,12 +13,15 @@
     |   +-- ServerError      an error of the exchange's own: report the `request_id`
     +-- OutcomeUnknown       sent, and no answer: it may have been done. Look before you send it again
     +-- Unreachable          nothing was done: it could not be sent, or it was a read
+    +-- NotLive              a stream is interrupted, and what it gave is old
+    +-- StreamClosed         the stream was closed, or has ended
     +-- UnexpectedAnswer     what answered does not speak this API
     +-- NoCredential         this needs a key or a wallet, and there is none
     +-- WrongDeployment      the server claims to be another one than the one that was asked
 
-Every one has a `code`, and those that are answers of the exchange have its own: the list is docs/api/errors.md
-of the exchange. Values of a type that is not taken (floats above all) are a plain TypeError.
+Every one has a `code`, and those that are answers of the exchange have its own: the list is
+docs/api/errors.md of the exchange. Values of a type that is not taken (floats above all) are a plain
+TypeError.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class Problem(msgspec.Struct, kw_only=True, frozen=True):
     retry_after_s: float | None = None
     request_id: str | None = None
     signed_text: str | None = None
+    signed_digest: str | None = None
     recovered_key: str | None = None
 
 
@@ -106,12 +110,17 @@ class Refused(ExchangeError):
 
     @property
     def signed_text(self) -> str | None:
-        """Of a refused signature: the text that it was checked against."""
+        """Of a refused signature of a key: the text that it was checked against."""
         return self.problem.signed_text
 
     @property
+    def signed_digest(self) -> str | None:
+        """Of a refused signature of a wallet: the EIP-712 digest that it was checked against."""
+        return self.problem.signed_digest
+
+    @property
     def recovered_key(self) -> str | None:
-        """Of a refused secp256k1 signature: whose it is."""
+        """Of a refused signature: the address that has signed that."""
         return self.problem.recovered_key
 
     def __str__(self) -> str:
@@ -289,6 +298,26 @@ class Unreachable(ExchangeError):
     """Nothing was done: the request could not be sent, or it was one that only reads."""
 
     code = "unreachable"
+
+
+class NotLive(ExchangeError):
+    """What is held is older than it should be: the stream is interrupted. Nothing is wrong with the request."""
+
+    code = "not_live"
+
+    def __init__(self, what: str, since_ms: int | None = None) -> None:
+        super().__init__(what, since_ms)
+        self.what = what
+        self.since_ms = since_ms
+
+    def __str__(self) -> str:
+        return self.what
+
+
+class StreamClosed(ExchangeError):
+    """The stream was closed, or has ended by itself."""
+
+    code = "stream_closed"
 
 
 class UnexpectedAnswer(ExchangeError):
