@@ -218,6 +218,7 @@ async def serve(
             ),
             submit=sequencer.submit,
             submit_batch=sequencer.submit_batch,
+            hand_in=sequencer.hand_in,
             view=committed,
             projection=read_tables,
             pool=edge_pool,

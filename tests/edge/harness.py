@@ -37,6 +37,7 @@ from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
 from exchange.journal.log import JournalLog
+from exchange.journal.recovery import read_genesis_and_head, replay
 from exchange.journal.tail import Tail
 from exchange.metrics import StreamCounters
 from exchange.projections.clickhouse import ClickHouseProjection
@@ -254,22 +255,22 @@ async def running_exchange(
     rate_policy: RateLimitPolicy = ROOMY,
     rate_clock_ns: Callable[[], int] = time.monotonic_ns,
 ) -> AsyncIterator[Exchange]:
-    """Engine, journal, projections, streams and app on an empty migrated database.
+    """Engine, journal, projections, streams and app on a migrated database, going on with its journal.
 
     `wall_ns` is a clock of the test's own for all of it. `tick_s`: how often the streams look at the clock,
     and at the chain. `rate_clock_ns` is what the rates of `rate_policy` go by.
     """
     log = await JournalLog.claim(database_url)
     tail = Tail(pool)
-    view = CommittedView("0x" + log.head.hash.hex())
-    clock = Clock(0) if wall_ns is None else Clock(0, wall_ns, wall_ns)
+    state, view = await _recovered(pool, log)
+    clock = Clock(state.time_ns) if wall_ns is None else Clock(state.time_ns, wall_ns, wall_ns)
     streams = StreamCounters()
 
     def on_commit(batch: Committed) -> None:
         feeds.committed(batch)
         tail.notify()
 
-    sequencer = Sequencer(State(), view, log, clock, on_commit=on_commit)
+    sequencer = Sequencer(state, view, log, clock, on_commit=on_commit)
     projection = PostgresProjection(pool, tail)
     market_data = None
     if clickhouse is not None:
@@ -295,6 +296,11 @@ async def running_exchange(
             raise faults.refuse
         return await sequencer.submit_batch(commands, nonce)
 
+    def hand_in(commands: Sequence[Command]) -> asyncio.Future[list[Outcome]]:
+        if faults.refuse is not None:
+            raise faults.refuse
+        return sequencer.hand_in(commands)
+
     edge = Edge(
         config=EdgeConfig(
             chain_id=CHAIN_ID,
@@ -308,6 +314,7 @@ async def running_exchange(
         ),
         submit=submit,
         submit_batch=submit_batch,
+        hand_in=hand_in,
         view=view,
         projection=projection,
         pool=pool,
@@ -338,7 +345,7 @@ async def running_exchange(
         tasks.append(asyncio.create_task(market_data.projection.run()))
     transport = httpx.ASGITransport(create_app(edge, hub))
     try:
-        for command in LISTING:
+        for command in () if state.market_by_symbol else LISTING:
             outcome = await sequencer.submit(command)
             assert type(outcome.events[0]).__name__ != "Rejected", outcome
         async with httpx.AsyncClient(transport=transport, base_url="https://localhost:8000") as client:
@@ -348,6 +355,15 @@ async def running_exchange(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await log.close()
+
+
+async def _recovered(pool: asyncpg.Pool, log: JournalLog) -> tuple[State, CommittedView]:
+    """What the journal says has happened."""
+    async with pool.acquire() as connection:
+        genesis_id, head = await read_genesis_and_head(connection)
+        state = await replay(connection, genesis_id, head)
+    assert state.seq == log.head.seq
+    return state, CommittedView.from_state("0x" + genesis_id.hex(), state)
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ async def test_an_error_behind_a_request_that_had_to_wait_costs_one_connection(s
         connection, open_topic = connection_of(streams), hub.open
 
         async def open_late(*given):
-            while not connection._queue:  # noqa: ASYNC110 - no event tells of it
+            while not connection._turns.weight:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(0)
             return await open_topic(*given)
 
@@ -60,7 +60,7 @@ async def test_an_error_while_what_waited_is_written_costs_one_connection(stream
         connection.writable = False  # as while nobody reads
         await client.send(op="ping")
         async with asyncio.timeout(10):
-            while not connection._queue:  # noqa: ASYNC110 - no event tells of it
+            while not connection._turns.weight:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(0.01)
         with monkeypatch.context() as broken:
             broken.setattr(messages, "pong", lambda *_: 1 / 0)

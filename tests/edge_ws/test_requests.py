@@ -23,6 +23,8 @@ async def test_the_first_message_is_a_welcome(streams):
             "requests_at_once": 100,
             "requests_per_s": 50,
             "subscriptions": 200,
+            "batch_bytes": 65536,
+            "commands_in_flight": 1000,
         }
 
 
@@ -98,7 +100,7 @@ async def test_a_message_that_is_no_request_is_told_why(streams):
             answer = await client.say(raw)
             assert (answer["type"], answer["code"]) == ("error", code), raw
             assert answer["detail"]
-            assert set(answer) <= {"type", "id", "code", "detail", "field"}
+            assert set(answer) <= {"type", "id", "code", "detail", "field", "value"}
             await is_alive(client)
 
 

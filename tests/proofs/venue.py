@@ -215,6 +215,7 @@ class Venue:
             ),
             submit=self.exchange.submit,
             submit_batch=self.exchange.submit_batch,
+            hand_in=self.exchange.hand_in,
             view=committed,
             projection=self.projection,
             pool=self.pool,

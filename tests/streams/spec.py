@@ -19,7 +19,7 @@ def document() -> Frame:
 
 
 class Shapes:
-    """The schemas of what the exchange sends, by (type, channel)."""
+    """The schemas of what the exchange sends, by (type, channel), of results by (type, op)."""
 
     def __init__(self) -> None:
         components = document()["components"]
@@ -29,7 +29,8 @@ class Shapes:
             members = schema.get("properties", {})
             if name not in components["messages"] or "const" not in members.get("type", {}):
                 continue
-            kind = (members["type"]["const"], members.get("channel", {}).get("const"))
+            of = members.get("channel", members.get("op", {}))
+            kind = (members["type"]["const"], of.get("const"))
             assert kind not in self._by_kind, kind
             self._by_kind[kind] = jsonschema_rs.Draft7Validator(
                 {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "components": components}
@@ -43,7 +44,7 @@ class Shapes:
         """The frame, which must be exactly of one documented kind."""
         frame: Frame = json.loads(text)
         assert type(frame) is dict, text
-        kind = (frame.get("type"), frame.get("channel"))
+        kind = (frame.get("type"), frame.get("channel", frame.get("op")))
         assert kind in self._by_kind, f"no documented message: {text[:500]}"
         errors = [str(error) for error in self._by_kind[kind].iter_errors(frame)]
         assert not errors, f"{text[:1000]}\n{errors[0][:1000]}"

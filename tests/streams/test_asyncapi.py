@@ -16,6 +16,9 @@ META_SCHEMA = ROOT / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0
 DATA_CHANNELS = {
     "book", "bbo", "trades", "ticker", "candles", "orders", "fills", "balances", "deposits", "withdrawals",
 }  # fmt: skip
+TRADING_OPS = {
+    "place", "amend", "cancel", "cancel_all", "batch", "cancel_all_after", "cancel_on_disconnect",
+}  # fmt: skip
 PRIVATE_CHANNELS = {"orders", "fills", "balances", "deposits", "withdrawals"}
 
 BOOK = {
@@ -70,6 +73,7 @@ def test_every_channel_has_a_snapshot_an_update_and_replies_and_private_ones_can
     for channel in DATA_CHANNELS:
         expected |= {(kind, channel) for kind in ("subscribed", "unsubscribed", "snapshot", "update")}
     expected |= {("ended", channel) for channel in PRIVATE_CHANNELS}
+    expected |= {("result", op) for op in TRADING_OPS}
     assert SHAPES.kinds == expected
 
 

@@ -32,8 +32,7 @@ from tests.streams.spec import Frame
 from websockets.server import ServerProtocol
 
 from exchange.edge.problems import STATUS_AND_TITLE
-from exchange.edge.ws.limits import MAX_REFUSED, REQUESTS_AT_ONCE
-from exchange.edge.ws.protocol import PIECE_BYTES
+from exchange.edge.ws.limits import MAX_REFUSED, REQUESTS_AT_ONCE, STRANGERS
 
 DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover; client_max_window_bits"
 KIB = 1024
@@ -448,7 +447,7 @@ async def test_of_a_flood_little_is_looked_at_in_one_turn_and_nothing_after_the_
             assert await client.read_until_closed() == 4002
             sending.cancel()
         handle.cancel()
-    a_piece = PIECE_BYTES // 6 + 1
+    a_piece = STRANGERS.piece_bytes // 6 + 1
     assert max(turns) <= a_piece
     assert sum(turns) <= REQUESTS_AT_ONCE + MAX_REFUSED + 100 + a_piece, "it was looked at after the cut"
     assert len(client.pongs) + len(client.replies) <= sum(turns)

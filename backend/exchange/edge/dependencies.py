@@ -22,7 +22,7 @@ from exchange.gateway.typed_data import WithdrawalDomain
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import PostgresProjection
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.sequencer import SubmitSigned, SubmitSignedBatch
+from exchange.sequencer.sequencer import HandIn, SubmitSigned, SubmitSignedBatch
 from exchange.stores.clickhouse import ClickHouse
 
 
@@ -102,6 +102,8 @@ class Edge:
     config: EdgeConfig
     submit: SubmitSigned
     submit_batch: SubmitSignedBatch
+    hand_in: HandIn
+    """`submit_batch` for who has many on their way at a time: it waits for nothing."""
     view: CommittedView
     projection: PostgresProjection
     pool: asyncpg.Pool

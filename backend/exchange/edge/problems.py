@@ -41,6 +41,7 @@ class EdgeCode(StrEnum):
     BINARY_NOT_SUPPORTED = "binary_not_supported"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
     NOT_SUBSCRIBED = "not_subscribed"
+    CHALLENGE_USED = "challenge_used"
     NO_DEPOSIT_ADDRESSES = "no_deposit_addresses"
     NOT_YET = "not_yet"
     NOT_COMPARED_YET = "not_compared_yet"
@@ -70,10 +71,11 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.NOT_FOUND: (404, "There is nothing at this address."),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "This address does not take this method."),
     EdgeCode.UPGRADE_REQUIRED: (426, "This address is for WebSockets only."),
-    EdgeCode.MESSAGE_TOO_LARGE: (413, "The message is larger than 4 KiB."),
+    EdgeCode.MESSAGE_TOO_LARGE: (413, "The message is too large."),
     EdgeCode.BINARY_NOT_SUPPORTED: (415, "Messages are text; this one was binary."),
     EdgeCode.TOO_MANY_SUBSCRIPTIONS: (409, "The connection has as many subscriptions as it may have."),
     EdgeCode.NOT_SUBSCRIBED: (409, "The connection has no such subscription."),
+    EdgeCode.CHALLENGE_USED: (401, "The connection's challenge was answered before; connect again."),
     EdgeCode.NO_DEPOSIT_ADDRESSES: (404, "This deployment has no personal deposit addresses."),
     EdgeCode.NOT_YET: (503, "The data is not as new as this needs yet."),
     EdgeCode.NOT_COMPARED_YET: (503, "Vault and ledger were not compared at a finalized block yet."),

@@ -28,6 +28,7 @@ __all__ = [
     "MAX_GROUP",
     "CommandNotEncodable",
     "EngineStopped",
+    "HandIn",
     "Outcome",
     "Overloaded",
     "Sequencer",
@@ -86,6 +87,10 @@ class SubmitSignedBatch(Protocol):
     def __call__(
         self, commands: Sequence[Command], nonce: UseNonce | None = None
     ) -> Awaitable[list[Outcome]]: ...
+
+
+HandIn = Callable[[Sequence[Command]], "asyncio.Future[list[Outcome]]"]
+"""`Sequencer.hand_in`, for whoever signs nothing."""
 
 
 class Sequencer:
@@ -149,7 +154,7 @@ class Sequencer:
         Raises Overloaded or CommandNotEncodable when it was not taken in, EngineStopped when its outcome is
         unknown.
         """
-        return (await self._hand_in((command,), nonce))[0]
+        return (await self.hand_in((command,), nonce))[0]
 
     async def submit_batch(self, commands: Sequence[Command], nonce: UseNonce | None = None) -> list[Outcome]:
         """Hands in 1 to `MAX_GROUP` commands; an outcome for each. All are in one row of the journal.
@@ -158,12 +163,16 @@ class Sequencer:
         engine puts between them when one of them meets a trigger. One `nonce` is for all of them; when it is
         refused, its outcome is each one's. Raises as `submit` does, for all alike.
         """
-        assert 0 < len(commands) <= MAX_GROUP
-        return await self._hand_in(tuple(commands), nonce)
+        return await self.hand_in(commands, nonce)
 
-    def _hand_in(
-        self, commands: tuple[Command, ...], nonce: UseNonce | None
+    def hand_in(
+        self, commands: Sequence[Command], nonce: UseNonce | None = None
     ) -> "asyncio.Future[list[Outcome]]":
+        """As `submit_batch`, for who has many on their way at a time: when it returns, all are in the inbox.
+
+        Raises at once what `submit_batch` does, but for EngineStopped while they are there.
+        """
+        assert 0 < len(commands) <= MAX_GROUP
         if self._stopped:
             raise EngineStopped
         if not self._inbox.has_room(commands, nonce):
@@ -174,7 +183,7 @@ class Sequencer:
         except (ValueError, TypeError) as error:
             raise CommandNotEncodable(str(error)) from error
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._inbox.put(Group(commands, encoded, future, nonce, encoded_nonce))
+        self._inbox.put(Group(tuple(commands), encoded, future, nonce, encoded_nonce))
         return future
 
     async def run(self) -> None:

@@ -19,10 +19,11 @@ from exchange.edge.documentation import TITLE, VERSION
 from exchange.edge.ws import limits
 from exchange.edge.ws import message_shapes as shapes
 from exchange.edge.ws.close_codes import CloseCode
+from exchange.edge.ws.trading_shapes import PARTIAL, TRADING
 
 Document = dict[str, Any]
 
-DESCRIPTION = """One WebSocket carries everything that changes. Frames are JSON text.
+DESCRIPTION = """One WebSocket carries everything that changes, and takes orders. Frames are JSON text.
 
 Amounts, prices and sizes are exact decimal strings, ids are strings, times are milliseconds since 1970
 (UTC), and `seq` is the number that every answer of the HTTP API carries. How the messages work together is
@@ -32,15 +33,18 @@ _WHEN_CLOSED = {
     CloseCode.GOING_AWAY: "the server is stopping; connect again",
     CloseCode.PROTOCOL_ERROR: "not WebSocket",
     CloseCode.INVALID_TEXT: "a text that is not UTF-8",
-    CloseCode.MESSAGE_TOO_BIG: f"a message of more than {limits.MAX_MESSAGE_BYTES} bytes",
+    CloseCode.MESSAGE_TOO_BIG: f"a message of more than {limits.STRANGERS.message_bytes} bytes "
+    f"({limits.TRADERS.message_bytes} of who may trade)",
     CloseCode.INTERNAL_ERROR: "an error of ours",
     CloseCode.SLOW_READER: f"{limits.MAX_WAITING_MESSAGES} private messages waited; connect again and resume",
     CloseCode.PING_TIMEOUT: f"no pong within {limits.PONG_S:.0f} s",
-    CloseCode.FLOOD: f"{limits.MAX_REFUSED} requests refused within {limits.REFUSED_WINDOW_S} s",
+    CloseCode.FLOOD: f"{limits.MAX_REFUSED} requests refused for being too fast within "
+    f"{limits.REFUSED_WINDOW_S} s, or {limits.MAX_REFUSED_TRADING} that trade",
 }
 _LIMITS = (
     f"a request of {limits.MAX_REQUEST_BYTES} bytes",
     f"{limits.REQUESTS_AT_ONCE} requests at once and {limits.REQUESTS_PER_S} a second",
+    f"a batch of {limits.MAX_BATCH_BYTES} bytes, of who may trade",
     f"{limits.MAX_SUBSCRIPTIONS} subscriptions of a connection",
     "no binary frames",
 )
@@ -135,10 +139,19 @@ class _Operation:
 
 def _operations() -> dict[str, _Operation]:
     operations = {
-        "auth": _Operation("receive", "Authenticate.", [shapes.AuthRequest], [shapes.Authenticated]),
+        "auth": _Operation(
+            "receive",
+            "Authenticate.",
+            [shapes.AuthRequest, shapes.AuthByKeyRequest],
+            [shapes.Authenticated],
+        ),
         "ping": _Operation("receive", "Ask for a sign of life.", [shapes.PingRequest], [shapes.Pong]),
         "connection": _Operation("send", "The connection's own.", [shapes.Welcome, shapes.Heartbeat], []),
     }
+    for trade in TRADING:
+        operations[f"trade.{trade.name}"] = _Operation(
+            "receive", trade.summary, [trade.request], [trade.result]
+        )
     for channel in shapes.CHANNELS:
         name, found = channel.name, shapes.channel_messages(channel)
         sent = [found.snapshot, found.update, *([found.ended] if found.ended else [])]
@@ -182,10 +195,10 @@ def _schemas(messages: Sequence[_Model]) -> Document:
     _, found = models_json_schema(
         [(message, "serialization") for message in messages], ref_template="#/components/schemas/{model}"
     )
-    envelopes = {_name(message) for message in messages}
+    may_lack = {_name(message) for message in [*messages, *PARTIAL]}
     schemas: Document = dict(sorted(found["$defs"].items()))
     for name, schema in schemas.items():
-        _close(schema, may_lack_members=name in envelopes)
+        _close(schema, may_lack_members=name in may_lack)
     return schemas
 
 

@@ -3,48 +3,57 @@
 Theory of operation. Requests are served one after the other, because what one does (say who is there)
 decides what the next may. Most are served as they arrive. One that has to wait for something (a look at a
 session, at ClickHouse) is served by a task, and while there is one, what arrives queues behind it; so each
-reply comes in its turn, and a subscription's first messages directly follow its own. An operation that may
-overlap with others, as an order may, can take a place in this queue and be answered when its turn comes.
+reply comes in its turn, and a subscription's first messages directly follow its own. What trades overlaps: it
+goes to the engine as it arrives, and is answered when its turn comes (`turns`, `trading`).
 
 The connection never keeps data for a slow reader. While it can not be written to, its requests wait, for
 what they ask for may be long, and its subscriptions fall behind, each at the seq that it has; when it can,
-the hub gives them what they have missed (`hub`, `fan_out`).
+the hub gives them what they have missed (`hub`, `fan_out`). Only what the engine did with its orders is kept
+for it, up to a bound.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from exchange.core.rejects import RejectReason
+from exchange.core.words import AgentScope
 from exchange.edge.dependencies import Edge
 from exchange.edge.errors import problem_of, unavailable
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.rest.markets import market_of
 from exchange.edge.ws import limits, messages
+from exchange.edge.ws.authentication import Authentication
 from exchange.edge.ws.close_codes import CloseCode
 from exchange.edge.ws.fan_out import Missed, Subscription
 from exchange.edge.ws.frames import Frames, ping_frame
 from exchange.edge.ws.hub import Hub
-from exchange.edge.ws.principal import Principal, identify
 from exchange.edge.ws.requests import (
     Authenticate,
+    AuthenticateByKey,
     Ping,
-    Request,
     RequestRefused,
+    StreamRequest,
     Subject,
     Subscribe,
+    TradeRequest,
     Unsubscribe,
     parse_request,
 )
+from exchange.edge.ws.trading import Trading
+from exchange.edge.ws.turns import Pending, Turns
 from exchange.edge.ws.upgrade import Upgrade
 from exchange.feeds.errors import FeedUnavailable
 from exchange.feeds.keys import TopicKey
 from exchange.gateway.accounts import own_account_id
-from exchange.gateway.rate_limit import TokenBuckets
+from exchange.gateway.callers import Caller
+from exchange.gateway.rate_limit import TokenBuckets, client_key
 from exchange.gateway.refusals import GatewayCode
 
-MAX_QUEUED = limits.REQUESTS_AT_ONCE
-"""Requests that may wait behind one that is under way; with more nothing is read from the client."""
+RESULTS_BYTES = 32 * 1024
+"""So many bytes of results are written at once; then it is seen whether the client can take more."""
+_Waiting = Subscribe | Authenticate | AuthenticateByKey
+"""What is served by a task, while all behind it waits."""
 
 
 class Connection:
@@ -52,26 +61,29 @@ class Connection:
 
     __slots__ = (
         "_allowance",
-        "_auth_buckets",
-        "_client",
+        "_authentication",
         "_close",
         "_edge",
         "_heartbeat_due_s",
         "_hub",
         "_is_open",
-        "_is_serving",
         "_ping_due_s",
         "_pinged_s",
-        "_queue",
         "_read_or_not",
+        "_results_are_due",
+        "_signed_out",
         "_subscriptions",
         "_takes_deflated",
+        "_trading",
+        "_trading_refusals",
+        "_turns",
         "_unsent_bytes",
         "_unsent_then",
-        "_upgrade",
+        "_waiting_events",
         "_write",
         "behind",
-        "principal",
+        "bounds",
+        "caller",
         "writable",
     )
 
@@ -81,7 +93,7 @@ class Connection:
         hub: Hub,
         edge: Edge,
         auth_buckets: TokenBuckets,
-        client: str,
+        address: str | None,
         upgrade: Upgrade,
         takes_deflated: bool,
         write: Callable[[bytes], None],
@@ -91,13 +103,12 @@ class Connection:
     ) -> None:
         """`read_or_not` is to be called whenever `is_backed_up` may have changed.
 
-        `unsent_bytes`: of what was written, what is still here.
+        `address` is the client's, as the transport knows it. `unsent_bytes`: of what was written, what is
+        still here.
         """
         self._hub = hub
         self._edge = edge
-        self._auth_buckets = auth_buckets
-        self._client = client
-        self._upgrade = upgrade
+        self._authentication = Authentication(edge, auth_buckets, upgrade, address)
         self._takes_deflated = takes_deflated
         self._write = write
         self._close = close
@@ -105,12 +116,18 @@ class Connection:
         self._unsent_bytes = unsent_bytes
         self._unsent_then = 0
         self._allowance = limits.Allowance()
-        self._queue: deque[Request | Frames] = deque()
-        """What is to be served, or to be said, when its turn comes."""
-        self._is_serving = False
+        self._trading = Trading(edge, client_key(address))
+        self._trading_refusals = limits.Refusals(limits.MAX_REFUSED_TRADING)
+        self._turns: Turns[StreamRequest | Frames] = Turns(_has_to_wait)
+        self._results_are_due = False
+        self._waiting_events = 0
+        """Of what the engine did for a client that does not read."""
         self._is_open = True
         self._subscriptions: dict[Subject, Subscription] = {}
-        self.principal: Principal | None = None
+        self.caller: Caller | None = None
+        self._signed_out = Problem(GatewayCode.UNAUTHENTICATED, "say who you are first, with auth")
+        """Why there is no caller."""
+        self.bounds = limits.STRANGERS
         self.writable = True
         self.behind: dict[Subscription, None] = {}
         """Subscriptions that have something to make up for, longest first."""
@@ -125,33 +142,44 @@ class Connection:
     def open(self) -> None:
         """The upgrade is answered: says welcome."""
         self._hub.add(self)
-        self._say(messages.welcome(self._edge.view, self._edge.clock_ns()))
+        challenge = self._authentication.challenge
+        self._say(messages.welcome(self._edge.view, challenge, self._edge.clock_ns()))
 
     def on_closing(self) -> None:
         """Either side closes it: nothing more is to be sent."""
         self._is_open = self.writable = False
 
+    def on_server_stop(self) -> None:
+        """It will be lost because the server goes, not the client: no order is cancelled for that."""
+        self._trading.cancels_when_lost = False
+
     def on_lost(self) -> None:
         """The transport is gone, however it went."""
         self.on_closing()
-        self._queue.clear()
+        in_flight = self._turns.clear()
         try:
             for subject in list(self._subscriptions):
                 self._end(subject)
         finally:
             self._hub.remove(self)
+            if self._trading.cancels_when_lost:
+                self._hub.start(self, self._trading.cancel_placed(in_flight))
 
     def on_text(self, raw: bytes) -> None:
         """A whole message."""
-        request: Request | None = None
         try:
-            request = parse_request(raw)
+            request = parse_request(raw, self.bounds.request_bytes)
         except RequestRefused as refused:
-            problem, identifier = refused.problem, refused.id
-        if not self._allowance.take():
-            problem, identifier = _too_fast(), request.id if request is not None else identifier
-            request = None
-        self._in_turn(request or Frames([messages.error(problem, identifier)]))
+            problem = refused.problem if self._allowance.take() else _too_fast()
+            self._in_turn(Frames([messages.error(problem, refused.id)]))
+            self._check_flood()
+            return
+        if self.bounds is limits.TRADERS and isinstance(request, TradeRequest):
+            self._in_turn(request, request.weight)  # what it may cost is known to `trading`
+        elif self._allowance.take():
+            self._in_turn(request)
+        else:
+            self._in_turn(Frames([messages.error(_too_fast(), request.id)]))
         self._check_flood()
 
     def on_binary(self) -> None:
@@ -172,10 +200,10 @@ class Connection:
     def on_writable(self) -> None:
         """It can be written to again."""
         with self.containing():
+            self._waiting_events = 0
             if self.behind:
                 self._hub.serve_soon(self)
-            if not self._is_serving:
-                self._serve_queue()
+            self._serve()
 
     def containing(self) -> AbstractContextManager[None]:
         """For what is done for this connection: an error of ours in there closes it with 1011."""
@@ -184,7 +212,7 @@ class Connection:
     @property
     def is_backed_up(self) -> bool:
         """Whether so many requests wait that no more are to be read."""
-        return len(self._queue) >= MAX_QUEUED
+        return self._turns.weight >= self.bounds.weight
 
     # ---- what the hub and the subscriptions call
 
@@ -236,13 +264,20 @@ class Connection:
         self._unsent_then = unsent_bytes
 
     def _sign_out_when_over(self, now_ns: int) -> None:
-        if self.principal is not None and self.principal.expires_ns <= now_ns:
+        caller = self.caller
+        if caller is None or caller.expires_ns > now_ns:
+            return
+        if caller.agent is None:
             self.sign_out(Problem(GatewayCode.SESSION_EXPIRED, "this session is over; sign in again"))
+        else:
+            self.sign_out(Problem(RejectReason.AGENT_EXPIRED, "what the owner allowed this key is over"))
 
     def sign_out(self, problem: Problem) -> None:
-        """The connection speaks for nobody any more: its private streams end."""
-        self._hub.forget_principal(self)
-        self.principal = None
+        """The connection speaks for nobody any more: its private streams end, and it trades no more."""
+        self._hub.forget_caller(self)
+        self.caller = None
+        self._signed_out = problem
+        self.bounds = limits.STRANGERS
         for subject in [subject for subject in self._subscriptions if subject.is_private]:
             self._end(subject)
             self._hub.count_cut(problem.code.value)
@@ -251,20 +286,51 @@ class Connection:
     # ---- requests, in turn
 
     def _check_flood(self) -> None:
-        if self._allowance.is_flooded:
+        if self._allowance.refusals.are_too_many or self._trading_refusals.are_too_many:
             self.cut(CloseCode.FLOOD)
 
-    def _in_turn(self, item: Request | Frames) -> None:
+    def _in_turn(self, item: StreamRequest | TradeRequest | Frames, weight: int = 1) -> None:
         """Serves or says it now, or after what is under way."""
         if not self._is_open:
             return
-        self._queue.append(item)
-        if not self._is_serving:
-            self._serve_queue()
-        elif self.is_backed_up:
+        self._turns.add(item, weight, self._hand_in)
+        self._serve_what_can_be()
+        if self.is_backed_up:
             self._read_or_not()
 
-    def _serve_queue(self) -> None:
+    def _hand_in(self, request: TradeRequest) -> Pending | Frames:
+        """Gives the engine what trades, when nothing before it has to be waited for."""
+        self._sign_out_when_over(self._edge.clock_ns())
+        if self.caller is None:
+            return Frames([messages.error(self._signed_out, request.id)])
+        try:
+            return self._trading.hand_in(self.caller, request, self._on_outcome)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            if problem.code is GatewayCode.RATE_LIMITED:
+                self._trading_refusals.add()
+            return Frames([messages.error(problem, request.id)])
+
+    def _on_outcome(self, pending: Pending) -> None:
+        """The engine is done with something. What else it has done in the same turn is answered with it."""
+        if not self._is_open:
+            return
+        if not self.writable:
+            self._waiting_events += pending.events
+            if self._waiting_events > limits.MAX_WAITING_EVENTS:
+                self.cut(CloseCode.SLOW_READER)
+        elif not self._results_are_due:
+            self._results_are_due = True
+            asyncio.get_running_loop().call_soon(self._send_results)
+
+    def _send_results(self) -> None:
+        self._results_are_due = False
+        with self.containing():
+            self._serve()
+
+    def _serve(self) -> None:
         """As far as nothing has to be waited for, and the replies can be written."""
         was_backed_up = self.is_backed_up
         self._serve_what_can_be()
@@ -272,21 +338,34 @@ class Connection:
             self._read_or_not()
 
     def _serve_what_can_be(self) -> None:
-        while self._queue and self.writable:
-            match self._queue.popleft():
-                case Frames() as frames:
-                    self.send(frames)
+        turns = self._turns
+        while self.writable and (item := turns.next()) is not None:
+            match item:
+                case Pending():
+                    self._send_results_from(item)
+                case Frames():
+                    self.send(item)
                 case Ping(identifier):
                     view = self._edge.view
                     self._say(messages.pong(identifier, view.seq, self._edge.clock_ns()))
-                case Unsubscribe() as request:
-                    self._unsubscribe(request)
-                case (Subscribe() | Authenticate()) as request:
-                    self._is_serving = True
-                    self._hub.start(self, self._serve(request))
-                    return
+                case Unsubscribe():
+                    self._unsubscribe(item)
+                case Subscribe() | Authenticate() | AuthenticateByKey():
+                    self._hub.start(self, self._serve_waiting(item))
 
-    async def _serve(self, request: Subscribe | Authenticate) -> None:
+    def _send_results_from(self, pending: Pending) -> None:
+        """That one's, and those of all that follow and are done, in few writes."""
+        results: list[bytes] = []
+        size_bytes = 0
+        next_pending: Pending | None = pending
+        while next_pending is not None and size_bytes < RESULTS_BYTES:
+            result = self._trading.result(next_pending)
+            results.append(result)
+            size_bytes += len(result)
+            next_pending = self._turns.next_pending()
+        self._write(Frames(results).plain)  # to deflate one takes longer than to trade
+
+    async def _serve_waiting(self, request: _Waiting) -> None:
         """Serves one request that may have to wait, then what came behind it."""
         try:
             if isinstance(request, Subscribe):
@@ -298,37 +377,26 @@ class Connection:
             if problem is None:
                 raise
             self._say(messages.error(problem, request.id))
-        finally:
-            self._is_serving = False
-        self._serve_queue()
+        self._turns.go_on(self._hand_in)
+        self._serve()
 
     # ---- requests
 
-    async def _authenticate(self, request: Authenticate) -> None:
-        token = request.token or self._cookie()
-        wait_s = self._auth_buckets.take(self._client)
-        if wait_s:
-            raise Problem(GatewayCode.RATE_LIMITED, f"too many attempts from here; wait {wait_s} s")
-        principal = await identify(self._edge.sessions, token)
+    async def _authenticate(self, request: Authenticate | AuthenticateByKey) -> None:
+        if isinstance(request, Authenticate):
+            caller = await self._authentication.by_session(request)
+        else:
+            caller = self._authentication.by_key(request)
         if not self._is_open:
             return  # nobody would forget it again
-        if self.principal is not None and self.principal.credential != principal.credential:
+        if self.caller is not None and self.caller.credential != caller.credential:
             self.sign_out(
-                Problem(GatewayCode.UNAUTHENTICATED, "another session speaks on this connection now")
+                Problem(GatewayCode.UNAUTHENTICATED, "another session or key speaks on this connection now")
             )
-        self.principal = principal
-        self._hub.remember_principal(self)
-        self._say(messages.authenticated(request.id, principal))
-
-    def _cookie(self) -> str:
-        if self._upgrade.cookie is None:
-            raise Problem(GatewayCode.UNAUTHENTICATED, "send the token of a session", field="token")
-        if not self._upgrade.has_origin:
-            raise Problem(
-                GatewayCode.ORIGIN_REQUIRED,
-                "a cookie counts only from our own pages, which state their Origin; programs send a token",
-            )
-        return self._upgrade.cookie
+        self.caller = caller
+        self._hub.remember_caller(self)
+        self.bounds = limits.TRADERS if AgentScope.TRADE in caller.scopes else limits.STRANGERS
+        self._say(messages.authenticated(request.id, caller))
 
     async def _subscribe(self, request: Subscribe) -> None:
         subject = request.subject
@@ -336,10 +404,10 @@ class Connection:
         known = self._subscriptions.get(subject)
         if known is None and len(self._subscriptions) >= limits.MAX_SUBSCRIPTIONS:
             raise Problem(EdgeCode.TOO_MANY_SUBSCRIPTIONS, f"at most {limits.MAX_SUBSCRIPTIONS}")
-        principal, key = self.principal, self._key(subject)
+        caller, key = self.caller, self._key(subject)
         fan_out = await self._hub.open(key, subject)
         self._sign_out_when_over(self._edge.clock_ns())
-        if not self._is_open or (subject.is_private and self.principal is not principal):
+        if not self._is_open or (subject.is_private and self.caller is not caller):
             self._hub.close(fan_out)  # while we waited
             raise Problem(GatewayCode.UNAUTHENTICATED, "the session has ended")
         if known is not None:
@@ -363,13 +431,15 @@ class Connection:
         self._say(messages.unsubscribed(request.id, request.subject))
 
     def _key(self, subject: Subject) -> TopicKey:
-        """Raises FieldRefused (unknown_market, unknown_account), Problem (unauthenticated)."""
+        """Raises FieldRefused (unknown_market, unknown_account), Problem (unauthenticated), AgentRefused."""
         if subject.market is not None:
             market_id = market_of(self._edge, subject.market).market_id
             return TopicKey(subject.channel, market_id=market_id, interval=subject.interval or "")
-        if self.principal is None:
+        caller = self.caller
+        if caller is None:
             raise Problem(GatewayCode.UNAUTHENTICATED, "say who you are first, with auth")
-        account_id = own_account_id(self._edge.view, self.principal.session, subject.sub_account)
+        caller.require_scope(AgentScope.READ)
+        account_id = own_account_id(self._edge.view, caller, subject.sub_account)
         return TopicKey(subject.channel, account_id=account_id)
 
     def _end(self, subject: Subject) -> None:
@@ -380,6 +450,10 @@ class Connection:
     def _say(self, payload: bytes) -> None:
         if self._is_open:
             self.send(Frames([payload]))
+
+
+def _has_to_wait(item: StreamRequest | Frames) -> bool:
+    return isinstance(item, _Waiting)
 
 
 def _too_fast() -> Problem:

@@ -7,7 +7,8 @@
     twice a second            a flush in any case (candles end by the clock), heartbeats, pings, sessions
                               that have expired
     once a second             what the chain says of deposits and withdrawals, where somebody asks for it
-    a session was ended       its private streams end in the same moment (`Sessions`)
+    a session was ended       its private streams end in the same moment, and it trades no more (`Sessions`);
+    or a key revoked          for a key that is when its revocation is committed (`CommittedView`)
 
 An error of ours is a bug. Where it concerns one connection, that is closed with 1011 (`containing`); where
 it may concern all, all are, and the feeds begin anew. Either is logged; the engine and the rest of the edge
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 import asyncpg
 import structlog
 
+from exchange.core.rejects import RejectReason
 from exchange.edge.dependencies import Edge
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.edge.ws import messages
@@ -31,10 +33,10 @@ from exchange.edge.ws.chain_steps import DepositsFanOut, StepsFanOut, Withdrawal
 from exchange.edge.ws.close_codes import CloseCode
 from exchange.edge.ws.fan_out import FanOut, Missed, Reader
 from exchange.edge.ws.frames import Frames
-from exchange.edge.ws.principal import Principal
 from exchange.edge.ws.requests import Subject
 from exchange.feeds.feeds import Feeds, Handed
 from exchange.feeds.keys import Channel, TopicKey
+from exchange.gateway.callers import Caller
 from exchange.gateway.refusals import GatewayCode
 from exchange.metrics import StreamCounters
 
@@ -52,7 +54,7 @@ logger = structlog.get_logger(__name__)
 class Client(Reader, Protocol):
     """A connection, as the hub sees it."""
 
-    principal: Principal | None
+    caller: Caller | None
 
     def catch_up(self, missed: Missed) -> None: ...
     def tick(self, now_s: float, now_ns: int, heartbeat: Frames) -> None: ...
@@ -79,7 +81,7 @@ class Hub:
         self._tick_s = tick_s
         self._poll_chain_s = poll_chain_s
         self._clients: dict[Client, None] = {}
-        self._by_credential: dict[bytes, dict[Client, None]] = {}
+        self._by_credential: dict[bytes | str, dict[Client, None]] = {}
         self._fan_outs: dict[TopicKey, FanOut] = {}
         self._to_serve: dict[Client, None] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -87,7 +89,8 @@ class Hub:
         self._is_flushing = False
         self._flush_from_s = 0.0
         """Before then no flush begins."""
-        edge.sessions.watch(self._session_ended, lambda: self._by_credential)
+        edge.sessions.watch(self._session_ended, self._sessions_in_use)
+        edge.view.watch_revoked(self._agent_revoked)
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -149,20 +152,20 @@ class Hub:
     def remove(self, client: Client) -> None:
         """The connection is lost, and has ended its subscriptions."""
         self._to_serve.pop(client, None)
-        self.forget_principal(client)
+        self.forget_caller(client)
         if client in self._clients:
             del self._clients[client]
             self._counters.connections -= 1
 
-    def remember_principal(self, client: Client) -> None:
-        """The client has one now: it is told when its session ends."""
-        assert client.principal is not None
-        self._by_credential.setdefault(client.principal.credential, {})[client] = None
+    def remember_caller(self, client: Client) -> None:
+        """The client has one now: it is told when what that came in by is ended."""
+        assert client.caller is not None
+        self._by_credential.setdefault(client.caller.credential, {})[client] = None
 
-    def forget_principal(self, client: Client) -> None:
-        if client.principal is None:
+    def forget_caller(self, client: Client) -> None:
+        if client.caller is None:
             return
-        credential = client.principal.credential
+        credential = client.caller.credential
         of_it = self._by_credential.get(credential, {})
         of_it.pop(client, None)
         if not of_it:
@@ -172,10 +175,21 @@ class Hub:
         """A connection or a stream was ended by us; `reason` is a stable code."""
         self._counters.cuts[reason] += 1
 
-    def _session_ended(self, credential: bytes) -> None:
+    def _sessions_in_use(self) -> list[bytes]:
+        return [credential for credential in self._by_credential if isinstance(credential, bytes)]
+
+    def _session_ended(self, token_hash: bytes) -> None:
+        self._sign_out(
+            token_hash, Problem(GatewayCode.SESSION_INVALID, "this session was ended; sign in again")
+        )
+
+    def _agent_revoked(self, key: str) -> None:
+        self._sign_out(key, Problem(RejectReason.AGENT_REVOKED, "the owner has revoked this key"))
+
+    def _sign_out(self, credential: bytes | str, problem: Problem) -> None:
         for client in list(self._by_credential.get(credential, ())):
-            with self.containing(client):  # it must not keep the session from being ended
-                client.sign_out(Problem(GatewayCode.SESSION_INVALID, "this session was ended; sign in again"))
+            with self.containing(client):  # it must not keep the credential from being ended
+                client.sign_out(problem)
 
     # ---- what is followed
 

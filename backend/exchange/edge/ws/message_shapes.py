@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, Field, create_model
 
 from exchange.core.accounts import MAX_SUB_ACCOUNT
+from exchange.core.words import AgentScope
 from exchange.edge.reads import MAX_SEQ
 from exchange.edge.rest.deposits import DepositItem
 from exchange.edge.rest.market_data import CandleItem, TradeItem
@@ -35,6 +36,14 @@ Interval = Annotated[
 Level = Annotated[
     list[AmountText],
     Field(min_length=2, max_length=2, description="Price and size.", examples=[["3000.01", "1.25"]]),
+]
+KeyText = Annotated[
+    str,
+    Field(
+        pattern=r"^0x([0-9a-f]{64}|[0-9a-f]{40})$",
+        description="An Ed25519 public key, or the address of a secp256k1 key.",
+        examples=["0x70997970c51812dc3a010c7d01b50e0d17dc79c8"],
+    ),
 ]
 Checksum = Annotated[
     int,
@@ -187,10 +196,19 @@ class Request(StrictBody):
 
 
 class AuthRequest(Request):
-    """Says whose the private streams are to be. Without `token` the cookie of the upgrade counts."""
+    """Says by a session who is there. Without `token` the cookie of the upgrade counts."""
 
     op: Literal["auth"]
     token: str | None = Field(default=None, description="The token of the login's answer.")
+
+
+class AuthByKeyRequest(Request):
+    """Says by an agent's key who is there: it signs the challenge of `welcome`, see docs/api/signing.md."""
+
+    op: Literal["auth"]
+    key: KeyText
+    expires_ms: TimeMs = Field(description="Until when the signature may be taken; at most 60 s from now.")
+    signature: str = Field(pattern="^0x[0-9a-fA-F]+$", examples=["0x" + "5f" * 64])
 
 
 class PingRequest(Request):
@@ -209,11 +227,13 @@ class Reply(BaseModel):
 
 
 class Authenticated(Reply):
-    """Whose the private streams are now, until when."""
+    """Whose the private streams are now, and who trades, until when. `key` and `scopes` are an agent's."""
 
     type: Literal["authenticated"]
     owner: AddressText
     expires_ms: TimeMs
+    key: KeyText | None = None
+    scopes: list[AgentScope] | None = Field(default=None, examples=[["read", "trade"]])
 
 
 class Pong(Reply):
@@ -231,6 +251,22 @@ class Refused(Reply):
     code: str = Field(pattern=r"^[a-z0-9_]+$", examples=["field_invalid"])
     detail: str
     field: str | None = Field(default=None, description="The field at fault.", examples=["interval"])
+    value: str | None = Field(default=None, description="What was sent in it.", examples=["2m"])
+    nearest: list[str] | None = Field(
+        default=None, description="Nearest values that would be taken.", examples=[["3000", "3000.01"]]
+    )
+    retry_after_s: int | None = Field(
+        default=None, ge=1, description="In how many seconds it may succeed.", examples=[1]
+    )
+    retry_at_ms: TimeMs | None = Field(
+        default=None, description="From when it may succeed, where that is known."
+    )
+    signed_text: str | None = Field(
+        default=None, description="The text that a key's signature was checked against."
+    )
+    recovered_key: str | None = Field(
+        default=None, description="The address whose key made the signature, over `signed_text`."
+    )
 
 
 class Limits(BaseModel):
@@ -240,6 +276,10 @@ class Limits(BaseModel):
     requests_at_once: int = Field(examples=[100])
     requests_per_s: int = Field(examples=[50])
     subscriptions: int = Field(examples=[200])
+    batch_bytes: int = Field(description="Of who may trade.", examples=[65536])
+    commands_in_flight: int = Field(
+        description="Of who may trade: with so many unanswered, no more is read.", examples=[1000]
+    )
 
 
 class Welcome(BaseModel):
@@ -249,6 +289,7 @@ class Welcome(BaseModel):
     seq: Seq
     time_ms: TimeMs
     genesis_id: Hash
+    challenge: Hash = Field(description="What an agent's key signs, once.")
     heartbeat_ms: int = Field(description="How often a heartbeat comes.", examples=[5000])
     limits: Limits
 

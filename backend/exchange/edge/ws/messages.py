@@ -5,30 +5,34 @@ from typing import Any
 import msgspec
 
 from exchange.edge.problems import Problem
+from exchange.edge.rest.order_answers import Answer
 from exchange.edge.values import time_ms
 from exchange.edge.ws import limits
-from exchange.edge.ws.principal import Principal
-from exchange.edge.ws.requests import Subject
+from exchange.edge.ws.requests import Subject, TradingOp
 from exchange.gateway.addresses import checksummed
+from exchange.gateway.callers import Caller
 from exchange.sequencer.committed import CommittedView
 
 _encode = msgspec.json.Encoder().encode
 
 
-def welcome(view: CommittedView, now_ns: int) -> bytes:
-    """The first message."""
+def welcome(view: CommittedView, challenge: str, now_ns: int) -> bytes:
+    """The first message. The challenge is what an agent's key is to sign."""
     return _encode(
         {
             "type": "welcome",
             "seq": view.seq,
             "time_ms": time_ms(now_ns),
             "genesis_id": view.genesis_id,
+            "challenge": challenge,
             "heartbeat_ms": int(limits.HEARTBEAT_S * 1_000),
             "limits": {
                 "request_bytes": limits.MAX_REQUEST_BYTES,
                 "requests_at_once": limits.REQUESTS_AT_ONCE,
                 "requests_per_s": limits.REQUESTS_PER_S,
                 "subscriptions": limits.MAX_SUBSCRIPTIONS,
+                "batch_bytes": limits.TRADERS.request_bytes,
+                "commands_in_flight": limits.TRADERS.weight,
             },
         }
     )
@@ -44,13 +48,24 @@ def pong(identifier: str | None, seq: int, now_ns: int) -> bytes:
     return _encode(_reply("pong", identifier) | {"seq": seq, "time_ms": time_ms(now_ns)})
 
 
-def authenticated(identifier: str | None, principal: Principal) -> bytes:
+def authenticated(identifier: str | None, caller: Caller) -> bytes:
     """Whom the connection speaks for from now on."""
-    session = principal.session
-    return _encode(
-        _reply("authenticated", identifier)
-        | {"owner": checksummed(session.owner), "expires_ms": time_ms(session.expires_ns)}
-    )
+    content = _reply("authenticated", identifier) | {
+        "owner": checksummed(caller.owner),
+        "expires_ms": time_ms(caller.expires_ns),
+    }
+    if caller.agent is not None:
+        content |= {"key": caller.agent.key, "scopes": caller.scopes}
+    return _encode(content)
+
+
+def result(identifier: str | None, op: TradingOp, answer: Answer) -> bytes:
+    """The reply to a request that trades."""
+    content = _reply("result", identifier)
+    content["op"] = op.value
+    content["status"] = answer.status
+    content.update(answer.content)
+    return _encode(content)
 
 
 def subscribed(identifier: str | None, subject: Subject, *, resumed: bool, seq: int) -> bytes:
@@ -73,7 +88,15 @@ def error(problem: Problem, identifier: str | None) -> bytes:
     content = _reply("error", identifier) | {"code": problem.code.value, "detail": problem.detail}
     if problem.field is not None:
         content["field"] = problem.field
-    return _encode(content)
+    if problem.value is not None:
+        content["value"] = problem.value
+    if problem.nearest:
+        content["nearest"] = problem.nearest
+    if "Retry-After" in problem.headers:
+        content["retry_after_s"] = int(problem.headers["Retry-After"])
+    if problem.retry_at_ms is not None:
+        content["retry_at_ms"] = problem.retry_at_ms
+    return _encode(content | problem.members)
 
 
 def _reply(kind: str, identifier: str | None) -> dict[str, Any]:

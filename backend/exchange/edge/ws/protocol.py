@@ -8,7 +8,7 @@ we send does not go through it, because it is framed once for everybody (`frames
     the client does not read                `connection.writable` is False, and nothing more is read from it
     too many of its requests wait           nothing more is read from it
     it reads again                          `connection.on_writable`
-    it sends much at once                   PIECE_BYTES of it are taken apart in each turn of the loop
+    it sends much at once                   a piece (`limits.Bounds`) is taken apart in each turn of the loop
     we close                                nothing more is taken apart nor answered; the client has
                                             CLOSE_WAIT_S to close its side
     an error of ours while reading          logged, closed with 1011
@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from exchange.edge.dependencies import Edge
 from exchange.edge.problems import Problem
 from exchange.edge.raw_problem import last_answer
 from exchange.edge.ws.close_codes import CloseCode
@@ -31,9 +32,8 @@ from exchange.edge.ws.connection import Connection
 from exchange.edge.ws.hub import Hub
 from exchange.edge.ws.upgrade import accept, open_handshake, takes_deflated
 from exchange.gateway.rate_limit import client_key
+from exchange.gateway.rate_limits import RateLimited, RateLimits
 
-PIECE_BYTES = 1024
-"""So much is taken apart in one turn of the loop, then what it said is looked at: floods are seen early."""
 IGNORED_BYTES = 256 * 1024
 """So much is still read when nothing more is looked at: there may be a client's close and end behind it."""
 HIGH_WATER_BYTES = 64 * 1024
@@ -105,7 +105,9 @@ class WebSocketProtocol(asyncio.Protocol):
     def _parse(self) -> None:
         """Takes a piece apart; the rest is for the next turns of the loop."""
         assert self._connection is not None
-        piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
+        bounds = self._connection.bounds
+        self._websocket.max_size = bounds.message_bytes
+        piece, self._unparsed = self._unparsed[: bounds.piece_bytes], self._unparsed[bounds.piece_bytes :]
         self._websocket.receive_data(piece)
         with self._connection.containing():
             for frame in self._websocket.events_received():
@@ -135,10 +137,14 @@ class WebSocketProtocol(asyncio.Protocol):
         """Answers the request that this connection began with, and opens the stream."""
         state = self._app_state
         hub: Hub = state.hub
+        edge: Edge = state.edge
+        address = get_remote_addr(self._transport)
+        host = address[0] if address else None
         try:
+            _take_from(edge.rate_limits, host)
             hub.require_room()
             upgrade, answer = accept(
-                self._websocket, target.decode("latin-1"), headers, state.edge.config.allowed_origins
+                self._websocket, target.decode("latin-1"), headers, edge.config.allowed_origins
             )
         except Problem as problem:
             hub.count_cut(problem.code.value)
@@ -147,12 +153,11 @@ class WebSocketProtocol(asyncio.Protocol):
             self._wait_for_close(CLOSE_WAIT_S)
             return
         self._transport.write(answer)
-        address = get_remote_addr(self._transport)
         self._connection = Connection(
             hub=hub,
-            edge=state.edge,
+            edge=edge,
             auth_buckets=state.auth_buckets,
-            client=client_key(address[0] if address else None),
+            address=host,
             upgrade=upgrade,
             takes_deflated=takes_deflated(self._websocket),
             write=self._transport.write,
@@ -164,6 +169,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Called when the server stops."""
+        if self._connection is not None:
+            self._connection.on_server_stop()
         self.close(CloseCode.GOING_AWAY)
         self._wait_for_close(STOP_WAIT_S)
 
@@ -251,3 +258,11 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._close_timer = asyncio.get_running_loop().call_later(wait_s, self._transport.abort)
+
+
+def _take_from(rate_limits: RateLimits, host: str | None) -> None:
+    """For one upgrade. Raises Problem (rate_limited)."""
+    try:
+        rate_limits.take_address(client_key(host))
+    except RateLimited as refusal:
+        raise Problem.of_refusal(refusal) from refusal

@@ -20,7 +20,7 @@ from websockets.server import ServerProtocol
 from exchange.edge.identity import SESSION_COOKIE
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.ws.frames import WINDOW_BITS
-from exchange.edge.ws.limits import MAX_MESSAGE_BYTES
+from exchange.edge.ws.limits import STRANGERS
 from exchange.gateway.origins import require_allowed
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
 
@@ -44,7 +44,7 @@ class Upgrade:
 
 def open_handshake() -> ServerProtocol:
     """The standard's side of one connection, for `accept`."""
-    return ServerProtocol(state=State.OPEN, extensions=[_DEFLATE], max_size=MAX_MESSAGE_BYTES)
+    return ServerProtocol(state=State.OPEN, extensions=[_DEFLATE], max_size=STRANGERS.message_bytes)
 
 
 def accept(
