@@ -25,11 +25,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.bench.children import Child
 from scripts.bench.feeds import bare, exchange, subscribers, traders
-from scripts.bench.feeds.children import Child
 from scripts.bench.feeds.commit_times import CommitTimes
-from scripts.bench.feeds.usage import Moment, Shares, parent, resident_mib
 from scripts.bench.server import temporary_postgres
+from scripts.bench.usage import Moment, Shares, parent, resident_mib
 
 from exchange.stores.postgres import open_connection
 
@@ -101,7 +101,7 @@ class Run:
             tape=None if deflate else str(self._folder / "tape"),
         )
         before = resident_mib(self._engine.pid)
-        readers = await Child.start("subscribers", settings)
+        readers = await Child.start("feeds.subscribers", settings)
         try:
             await self._load.ask("begin", type(None))
             await readers.ask("connect", type(None))
@@ -138,7 +138,7 @@ class Run:
         commits = self._folder / "bare"
         CommitTimes.create(commits, played.seen.highest_seq + 2)
         tape = str(self._folder / "tape")
-        server = await Child.start("bare", bare.Settings(tape=tape, commit_times=str(commits)))
+        server = await Child.start("feeds.bare", bare.Settings(tape=tape, commit_times=str(commits)))
         try:
             settings = subscribers.Settings(
                 port=await server.ask("listen", int),
@@ -150,7 +150,7 @@ class Run:
                 commit_times=str(commits),
                 tape=None,
             )
-            readers = await Child.start("subscribers", settings)
+            readers = await Child.start("feeds.subscribers", settings)
             try:
                 await readers.ask("connect", type(None))
                 await readers.ask("begin", type(None))
@@ -249,11 +249,11 @@ async def running(options: argparse.Namespace) -> AsyncIterator[Run]:
         CommitTimes.create(folder / "commits", SPARE_SEQS + commands)
         async with temporary_postgres() as url:
             settings = exchange.Settings(url, str(folder), str(folder / "commits"), TRADERS)
-            engine = await Child.start("exchange", settings)
+            engine = await Child.start("feeds.exchange", settings)
             try:
                 serving = await engine.ask("start", exchange.Serving)
                 load = await Child.start(
-                    "traders",
+                    "feeds.traders",
                     traders.Settings(
                         port=serving.port,
                         market=MARKET,

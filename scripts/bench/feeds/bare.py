@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from scripts.bench.feeds.children import obey
+from scripts.bench.children import obey
 from scripts.bench.feeds.commit_times import CommitTimes
 from scripts.bench.feeds.frames import accept_of, server_frame
 from scripts.bench.feeds.subscribers import Taped

@@ -22,9 +22,9 @@ from pathlib import Path
 import msgspec
 import structlog
 import uvloop
+from scripts.bench.children import obey
 from scripts.bench.contenders import CHAIN_ID, VAULT, opened_accounts, opening_commands
 from scripts.bench.engine import running_engine
-from scripts.bench.feeds.children import obey
 from scripts.bench.feeds.commit_times import CommitTimes
 from scripts.bench.feeds.sampling import Sampler
 

@@ -21,7 +21,7 @@ from array import array
 from pathlib import Path
 
 import msgspec
-from scripts.bench.feeds.children import say
+from scripts.bench.children import say
 from scripts.bench.feeds.commit_times import CommitTimes
 from scripts.bench.feeds.frames import (
     CLOSE,

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 import uvloop
-from scripts.bench.feeds.children import obey
+from scripts.bench.children import obey
 from scripts.bench.measure import Latencies
 from scripts.bench.workload import (
     LEVELS_PER_SIDE,

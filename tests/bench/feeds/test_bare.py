@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from scripts.bench.children import Child, ChildFailed
 from scripts.bench.feeds import bare, subscribers
-from scripts.bench.feeds.children import Child, ChildFailed
 from scripts.bench.feeds.commit_times import CommitTimes
 from scripts.bench.feeds.subscribers import Taped
 
@@ -22,7 +22,7 @@ async def played(folder: Path, tape: list[Taped], *, checked: int = 0) -> subscr
     (folder / "tape").write_bytes(msgspec.msgpack.encode(tape))
     CommitTimes.create(folder / "commits", 1_000)
     commits = str(folder / "commits")
-    server = await Child.start("bare", bare.Settings(tape=str(folder / "tape"), commit_times=commits))
+    server = await Child.start("feeds.bare", bare.Settings(tape=str(folder / "tape"), commit_times=commits))
     try:
         settings = subscribers.Settings(
             port=await server.ask("listen", int),
@@ -34,7 +34,7 @@ async def played(folder: Path, tape: list[Taped], *, checked: int = 0) -> subscr
             commit_times=commits,
             tape=None,
         )
-        readers = await Child.start("subscribers", settings)
+        readers = await Child.start("feeds.subscribers", settings)
         try:
             await readers.ask("connect", type(None))
             await readers.ask("begin", type(None))
@@ -81,7 +81,9 @@ async def test_a_book_that_is_not_what_its_checksum_says_is_told(tmp_path: Path)
 
 async def test_a_child_that_can_not_do_what_it_is_told_says_so(tmp_path: Path) -> None:
     CommitTimes.create(tmp_path / "commits", 10)
-    server = await Child.start("bare", bare.Settings(tape="nowhere", commit_times=str(tmp_path / "commits")))
+    server = await Child.start(
+        "feeds.bare", bare.Settings(tape="nowhere", commit_times=str(tmp_path / "commits"))
+    )
     try:
         with pytest.raises(ChildFailed):
             await server.ask("listen", int)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from scripts.bench.feeds.usage import Moment, cpu_s, parent, resident_mib
+from scripts.bench.usage import Moment, cpu_s, parent, resident_mib
 
 
 def test_work_is_counted_for_the_process_that_does_it() -> None:
