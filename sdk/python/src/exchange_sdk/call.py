@@ -22,6 +22,8 @@ class Call:
     who: Who = "nobody"
     repeatable: bool = True
     """Whether doing it twice is the same as doing it once."""
+    token: str | None = None
+    """Of a session: to be sent as it is."""
     client_order_id: str | None = None
     expires_at_ms: int | None = None
     """The exchange takes it no later than this, so neither is it sent again later."""

@@ -31,8 +31,9 @@ log = logging.getLogger("exchange_sdk")
 class Exchange(MarketData, Trading, Ownership):
     """One exchange. `async with Exchange(url, key=key) as exchange:`
 
-    With a `key` it trades and reads for the owner who approved it. With a `wallet` it does that and what only the
-    owner may; it signs in by itself. With both, the key trades. With neither, it reads what is public.
+    With a `key` it trades and reads for the owner who approved it. With a `wallet` it does that and what
+    only the owner may; it signs in by itself. With both, the key trades. With neither, it reads what is
+    public.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class Exchange(MarketData, Trading, Ownership):
         retries: Retries = Retries(),  # noqa: B008 - frozen
         http: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`url` is like `https://exchange.example`. `host`: the name that the exchange is known by, where it is
-        reached by another one; nothing is signed for an exchange that claims another name. `http`: another
-        transport of httpx, such as one with a proxy.
+        """`url` is like `https://exchange.example`. `host`: the name that the exchange is known by, where
+        it is reached by another one; nothing is signed for an exchange that claims another name. `http`:
+        another transport of httpx, such as one with a proxy.
         """
         if key is not None and not isinstance(key, AgentKey):
             raise TypeError(f"key must be an AgentKey, not {type(key).__name__}")
@@ -82,7 +83,7 @@ class Exchange(MarketData, Trading, Ownership):
 
     @property
     def seq(self) -> int:
-        """The engine's sequence number of the newest change made here. Reads of your own things are as new."""
+        """The engine's sequence number of the newest change made here; your own things are read as new."""
         return self._http.seq
 
     @property
@@ -91,7 +92,7 @@ class Exchange(MarketData, Trading, Ownership):
         return self._http.rate_limit
 
     async def session_token(self, *, refused: str | None = None) -> str:
-        """The token of the wallet's session, which is signed in, and renewed, as needed; not the `refused` one."""
+        """The token of the wallet's session: signed in, and renewed, as needed; not the `refused` one."""
         if self._http.session is None:
             raise NoCredential("a session needs the owner's wallet: Exchange(url, wallet=...)")
         return await self._http.session.token(refused)
@@ -122,7 +123,7 @@ class Exchange(MarketData, Trading, Ownership):
 
     def stream(self, **options: Any) -> Stream:
         """A stream: `async with exchange.stream() as stream:`"""
-        from exchange_sdk.stream import Stream
+        from exchange_sdk.stream import Stream  # noqa: PLC0415 - it imports this
 
         return Stream(self, **options)
 

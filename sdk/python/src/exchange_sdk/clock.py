@@ -1,12 +1,15 @@
 """The exchange's time, as told by it, and nonces made of it.
 
-The local clock may be wrong and may jump. So its offset is measured, from the quickest of a few answers, and from
-then on only the monotonic clock counts.
+The local clock may be wrong and may jump. So its offset is measured, from the quickest of a few answers,
+and from then on only the monotonic clock counts.
 """
 
 import threading
 import time
 from collections.abc import Callable
+
+_TAKEN_AHEAD_US = 60_000_000
+"""How far a nonce may be ahead of the exchange's time."""
 
 
 class ExchangeClock:
@@ -64,7 +67,14 @@ class Nonces:
         self._lock = threading.Lock()
 
     def next(self, now_ns: int) -> int:
-        """The exchange's present microsecond, or the one after the last nonce."""
+        """The exchange's present microsecond, or the one after the last nonce.
+
+        Nonces that are more than a minute ahead came of a clock that was wrong, and were refused: they do not
+        count.
+        """
+        now_us = now_ns // 1_000
         with self._lock:
-            self._last = max(self._last + 1, now_ns // 1_000)
+            if self._last > now_us + _TAKEN_AHEAD_US:
+                self._last = now_us
+            self._last = max(self._last + 1, now_us)
             return self._last

@@ -26,8 +26,9 @@ Fetch = Callable[[str | None, int], Awaitable[Page[T]]]
 class History(Generic[T]):
     """Everything of one kind: `async for item in history`, or `await history.all()`.
 
-    Pages are fetched as they are needed, complete and without repetition while new items come. Listed oldest first,
-    `cursor` is where to go on another day: give it as `resume=` to get what came after, and nothing twice.
+    Pages are fetched as they are needed, complete and without repetition while new items come. Listed
+    oldest first, `cursor` is where to go on another day: give it as `resume=` to get what came after, and
+    nothing twice.
     """
 
     def __init__(self, fetch: Fetch[T], cursor: str | None = None) -> None:
@@ -42,7 +43,7 @@ class History(Generic[T]):
         return self._items()
 
     async def pages(self, size: int = PAGE_SIZE) -> AsyncIterator[Page[T]]:
-        """The pages themselves, at most `size` items each (1 to 500): to store items together with `cursor`."""
+        """The pages themselves, of at most `size` items (1 to 500): to store items together with `cursor`."""
         at = self._start
         while True:
             page = await self._fetch(at, size)

@@ -64,7 +64,7 @@ class MarketData:
         return (await self.assets(refresh=symbol not in self._assets))[symbol]
 
     async def markets(self, *, refresh: bool = False) -> dict[str, Market]:
-        """All markets by symbol. Asked once, or again to `refresh`: for their `state` and `last_price` now."""
+        """All markets by symbol. Asked once, or again to `refresh`: for `state` and `last_price` now."""
         if refresh or not self._markets:
             answer = await self._http.get("/v1/markets", _Markets)
             self._markets = {market.symbol: market for market in answer.items}
@@ -75,7 +75,7 @@ class MarketData:
         return (await self.markets(refresh=refresh or symbol not in self._markets))[symbol]
 
     async def book(self, market: str, depth: int = 50, *, group: Number | None = None) -> Book:
-        """The open orders by price, at most `depth` (1 to 500) a side; put together by a step `group` of price."""
+        """The open orders by price, `depth` (1 to 500) a side at most; put together by a step `group`."""
         step = None if group is None else plain(group, "group")
         return await self._http.get(f"{_path(market)}/book", Book, {"depth": depth, "group": step})
 

@@ -1,5 +1,6 @@
-"""What the exchange answers, as typed values. Prices, sizes and amounts are exact Decimals; times are milliseconds
-since 1970, and a `datetime` in UTC beside them. Fields that a newer exchange adds are passed over.
+"""What the exchange answers, as typed values. Prices, sizes and amounts are exact Decimals; times are
+milliseconds since 1970, and a `datetime` in UTC beside them. Fields that a newer exchange adds are passed
+over.
 """
 
 from datetime import UTC, datetime
@@ -57,10 +58,7 @@ class Deployment(Model, frozen=True):
     vault: str
     confirmations: int | None
     withdrawals_halted: bool
-    withdrawal_typed_data: dict[str, Any]
-    withdrawal_address_typed_data: dict[str, Any]
-    agent_approval_typed_data: dict[str, Any] = {}
-    host: str = ""
+    host: str
 
 
 class Asset(Model, frozen=True):

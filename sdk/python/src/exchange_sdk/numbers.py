@@ -21,7 +21,7 @@ def decimal(value: Number, name: str = "value") -> Decimal:
     """The value, exactly. Raises TypeError for floats and anything else, ValueError for what is no number."""
     if isinstance(value, float):
         raise TypeError(
-            f"{name} is the float {value!r}, which is not exact: give Decimal({str(value)!r}) or {str(value)!r}"
+            f"{name} is the float {value!r}, which is not exact: give Decimal('{value!r}') or '{value!r}'"
         )
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
         raise TypeError(f"{name} must be Decimal, int or str, not {type(value).__name__}")

@@ -1,8 +1,8 @@
 """What is sent to change orders: the same values for single requests, batches and streams.
 
-Each checks its values when it is made, so a float or an order without a price is found where it was written. A
-`Place` always has a `client_order_id`: of two that are the same within a minute, the exchange does the first only,
-so an order can be sent again when no answer came.
+Each checks its values when it is made, so a float or an order without a price is found where it was
+written. A `Place` always has a `client_order_id`: of two that are the same within a minute, the exchange
+does the first only, so an order can be sent again when no answer came.
 """
 
 import secrets

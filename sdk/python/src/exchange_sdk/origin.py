@@ -1,7 +1,8 @@
 """Which exchange a URL is, and whether the one that answers is that one.
 
-Signatures name the exchange that they are for. A server that claims another name than the one it was asked by could hand
-them on to the exchange of that name, so nothing is signed for it. On one's own machine names are not told apart.
+Signatures name the exchange that they are for. A server that claims another name than the one it was
+asked by could hand them on to the exchange of that name, so nothing is signed for it. On one's own
+machine names are not told apart.
 """
 
 import ipaddress
@@ -13,7 +14,7 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> str:
-    """The URL as scheme, host and port. Raises TypeError, ValueError for what is no address of an exchange."""
+    """The URL as scheme, host and port. Raises TypeError, ValueError for anything else."""
     if not isinstance(url, str):
         raise TypeError(f"url must be str, not {type(url).__name__}")
     parts = urlsplit(url.strip())
@@ -25,7 +26,7 @@ def origin_of(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Host and port of a URL as signatures name them: lower case, the port only where it is not the usual one."""
+    """Host and port of a URL as signatures name them: lower case, the port where it is not the usual one."""
     parts = urlsplit(url.strip())
     host = (parts.hostname or "").lower()
     if ":" in host:

@@ -23,7 +23,7 @@ _DOMAIN_TYPE = (
     ("verifyingContract", "address"),
     ("salt", "bytes32"),
 )
-_APPROVAL_TYPE = (
+APPROVAL_TYPE = (
     ("account", "address"),
     ("key", "string"),
     ("name", "string"),
@@ -35,7 +35,7 @@ _APPROVAL_TYPE = (
     ("nonce", "uint256"),
     ("deadline", "uint256"),
 )
-_ADDRESS_TYPE = (
+ADDRESS_TYPE = (
     ("account", "address"),
     ("destination", "address"),
     ("nonce", "uint256"),
@@ -123,7 +123,7 @@ class Ownership:
             "nonce": nonce,
             "deadline": deadline_s,
         }
-        signed = typed_data(deployment, "AgentApproval", _APPROVAL_TYPE, message)
+        signed = typed_data(deployment, "AgentApproval", APPROVAL_TYPE, message)
         body = {
             **content,
             "sub_accounts": message["subAccounts"],
@@ -150,7 +150,10 @@ class Ownership:
         source: int = 0,
         client_transfer_id: str | None = None,
     ) -> Transfer:
-        """Moves funds between the owner's accounts; opens the receiving one. Made once, also where it is sent again."""
+        """Moves funds between the owner's accounts, and opens the receiving one.
+
+        It has a `client_transfer_id`, of its own making unless given, so that it is made once.
+        """
         body = {
             "from_sub_account": source,
             "to_sub_account": to,
@@ -171,7 +174,7 @@ class Ownership:
             "nonce": nonce,
             "deadline": deadline_s,
         }
-        signed = typed_data(deployment, "WithdrawalAddress", _ADDRESS_TYPE, message)
+        signed = typed_data(deployment, "WithdrawalAddress", ADDRESS_TYPE, message)
         body = {
             "address": address,
             "label": label,

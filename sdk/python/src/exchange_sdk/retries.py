@@ -8,8 +8,9 @@ from dataclasses import dataclass
 class Retries:
     """How often, and how long, a request is sent again by itself.
 
-    Only what can not be done twice is: reads, cancellations, orders with a client_order_id (all that this package
-    places), transfers with a client_transfer_id, the dead man's switch. Each time it is signed anew.
+    Only what can not be done twice is: reads, cancellations, orders with a client_order_id (all that this
+    package places), transfers with a client_transfer_id, the dead man's switch. Each time it is signed
+    anew.
     """
 
     attempts: int = 5
@@ -21,8 +22,8 @@ class Retries:
     def delay_s(self, attempt: int, asked_s: float | None) -> float | None:
         """How long to wait after this attempt (1, 2, ...) failed; None: give up.
 
-        Doubles each time, less a random part so that clients do not come back together, and is never less than what
-        the exchange asked for.
+        Doubles each time, less a random part so that clients do not come back together, and is never less
+        than what the exchange asked for.
         """
         if attempt >= self.attempts:
             return None

@@ -1,7 +1,7 @@
 """The owner's session: signed in with the wallet when it is first needed, and again before it is over.
 
-The server writes the text to sign (Sign-In-With-Ethereum). Before it is signed its lines are compared: it must be for
-this exchange, this wallet and this chain, so that no server gets a login to another one.
+The server writes the text to sign (Sign-In-With-Ethereum). Before it is signed its lines are compared: it
+must be for this exchange, this wallet and this chain, so that no server gets a login to another one.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Session:
 
     async def end(self) -> None:
         """Signs out, where signed in. Raises ExchangeError."""
-        async with self._signing_in:
-            if self._login is not None:
-                await self._http.send(Call("POST", "/v1/auth/logout", who="owner", repeatable=False), type(None))
-                self._login = None
+        login, self._login = self._login, None
+        if login is not None:
+            call = Call("POST", "/v1/auth/logout", token=login.token, repeatable=False)
+            await self._http.send(call, type(None))
 
     def _is_nearly_over(self, login: _Login) -> bool:
         return login.expires_at_ms - self._http.clock.now_ms() < _RENEWED_BEFORE_MS

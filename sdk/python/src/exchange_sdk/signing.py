@@ -1,8 +1,9 @@
 """Agent keys, and what they sign: requests, and the challenge of a stream.
 
-An agent key trades for an owner who approved it, and can never move anything out. Its id is the Ed25519 public key
-(0x and 64 hex digits) or the secp256k1 address (0x and 40). What is signed is a text of lines, specified in
-docs/api/signing.md of the exchange: Ed25519 signs its bytes, secp256k1 signs it as a personal message (EIP-191).
+An agent key trades for an owner who approved it, and can never move anything out. Its id is the Ed25519
+public key (0x and 64 hex digits) or the secp256k1 address (0x and 40). What is signed is a text of lines,
+specified in docs/api/signing.md of the exchange: Ed25519 signs its bytes, secp256k1 signs it as a
+personal message (EIP-191).
 """
 
 import hashlib
@@ -20,6 +21,7 @@ KeyKind = Literal["ed25519", "secp256k1"]
 
 SIGNATURE_HEADERS = ("Exchange-Key", "Exchange-Nonce", "Exchange-Expires", "Exchange-Signature")
 _KEY_ID = re.compile(r"0x(?:[0-9a-f]{64}|[0-9a-f]{40})", re.ASCII)
+_SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _SECRET = re.compile(r"(?:(ed25519|secp256k1):)?(?:0x)?([0-9a-fA-F]{64})", re.ASCII)
 
 
@@ -68,8 +70,10 @@ class AgentKey:
             self._signer = SigningKey(secret)
             self.id = "0x" + self._signer.verify_key.encode().hex()
         else:
-            from eth_keys.datatypes import PrivateKey  # takes 0.1 s to import
+            from eth_keys.datatypes import PrivateKey  # noqa: PLC0415 - takes 0.1 s to import
 
+            if not 0 < int.from_bytes(secret) < _SECP256K1_ORDER:
+                raise ValueError("these 32 bytes are no secp256k1 key")
             self._secp256k1 = PrivateKey(secret)
             self.id = self._secp256k1.public_key.to_address()
 
@@ -119,7 +123,7 @@ class AgentKey:
         """The signature as 0x-hex: 64 bytes, or 65 (r, s, v of 27 or 28, low s) of a secp256k1 key."""
         if self._signer is not None:
             return "0x" + self._signer.sign(text).signature.hex()
-        from eth_account.messages import defunct_hash_message
+        from eth_account.messages import defunct_hash_message  # noqa: PLC0415 - takes 0.2 s to import
 
         signature = self._secp256k1.sign_msg_hash(bytes(defunct_hash_message(text)))
         return f"0x{signature.r:064x}{signature.s:064x}{signature.v + 27:02x}"

@@ -1,7 +1,7 @@
 """The same without asyncio: `SyncExchange` runs an `Exchange` on an event loop in a thread of its own.
 
-Its methods are those of `Exchange`, wrapped one by one: parameters, types and documentation are the originals'.
-Any thread may call them, several at a time.
+Its methods are those of `Exchange`, wrapped one by one: parameters, types and documentation are the
+originals'. Any thread may call them, several at a time.
 """
 
 import asyncio

@@ -33,8 +33,8 @@ from exchange_sdk.orders import (
 )
 
 _REQUEST_LIFE_MS = 20_000
-"""The exchange takes at most 30 s. Below the 60 s for which it remembers a client_order_id, so that an order that is
-sent again in that time can not be placed twice."""
+"""The exchange takes at most 30 s. Below the 60 s for which it remembers a client_order_id, so that an
+order that is sent again in that time can not be placed twice."""
 
 
 class _Cancelled(Model, frozen=True):
@@ -69,8 +69,8 @@ class Trading(Account):
     ) -> Placed:
         """Places an order and tells what it filled at once.
 
-        It has a `client_order_id`, of its own making unless given, so that it is sent again where no answer comes,
-        and placed once. Raises Refused, or OutcomeUnknown when no answer came at all.
+        It has a `client_order_id`, of its own making unless given, so that it is sent again where no
+        answer comes, and placed once. Raises Refused, or OutcomeUnknown when no answer came at all.
         """
         return await self.submit(
             Place(
@@ -109,8 +109,8 @@ class Trading(Account):
     ) -> Placed:
         """Gives an open order another price or size; `size` is the total, what is filled included.
 
-        A smaller size at the same price keeps its place in the queue; anything else goes to its end. Never sent
-        again by itself: raises OutcomeUnknown when no answer came.
+        A smaller size at the same price keeps its place in the queue; anything else goes to its end.
+        Never sent again by itself: raises OutcomeUnknown when no answer came.
         """
         change = Amend(order=order, price=price, size=size)
         expires_at_ms = await self._expiry_ms()

@@ -4,12 +4,12 @@ A call may be several requests. Each ends in one of these ways:
 
     answered    done
     not sent    nothing was done: sent again
-    refused     raised. Where it was for who asks (nonce, clock, session): made right and sent again, twice at most
+    refused     raised; but where it was for who asks (nonce, clock, session), made right and sent again
     later       429, 503: nothing was done. Sent again after the time asked for, where it may be repeated
     unclear     no answer, or none that tells: it may have been done. Sent again where it may be repeated
 
-Once a request of a call ended unclear, only success is believed: what a later one is refused for does not tell
-what became of the first. So it ends as OutcomeUnknown, which knows the refusal.
+Once a request of a call ended unclear, only success is believed: what a later one is refused for does not
+tell what became of the first. So it ends as OutcomeUnknown, which knows the refusal.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from exchange_sdk.clock import ExchangeClock
 from exchange_sdk.errors import (
     ExchangeError,
     NoCredential,
+    NotAuthenticated,
     OutcomeUnknown,
     Problem,
     Refused,
@@ -45,7 +46,6 @@ Ending = Literal["not sent", "refused", "later", "unclear"]
 log = logging.getLogger("exchange_sdk")
 
 _CLOCK_CODES = frozenset({"nonce_off_time", "signature_expired", "signature_deadline_too_far"})
-_NONCE_CODES = frozenset({"nonce_used", "nonce_too_old"})
 _SESSION_CODES = frozenset({"session_invalid", "session_expired"})
 _REPAIRS = 2
 _SIGNATURE_LIFE_MS = 30_000
@@ -141,9 +141,11 @@ class Transport:
                 return self._answer(call, response, into)
             except _Failure as failure:
                 error, ending = failure.error, failure.ending
-            if ending == "refused" and repairs < _REPAIRS and await self._repaired(error.code, token):
+            if ending == "refused" and repairs < _REPAIRS and await self._repaired(error, token):
                 repairs += 1
                 continue
+            if error.code == "nonce_used":
+                ending = "unclear"  # by another process with this key, or by this very request, sent on twice
             if ending == "unclear" and call.changes:
                 unknown = OutcomeUnknown(str(call), call.client_order_id, call.expires_at_ms)
             if unknown is not None:
@@ -189,7 +191,7 @@ class Transport:
     async def _credentials(self, call: Call, content: bytes) -> tuple[str | None, dict[str, str]]:
         """The session's token, where one is used, and the headers that say who asks."""
         if call.who == "nobody":
-            return None, {}
+            return None, {"Authorization": f"Bearer {call.token}"} if call.token else {}
         if call.who == "trader" and self.key is not None:
             await self.ready()
             deployment = await self.deployment()
@@ -258,10 +260,13 @@ class Transport:
         except (KeyError, ValueError):
             return  # not of a limited route
 
-    async def _repaired(self, code: str, token: str | None) -> bool:
+    async def _repaired(self, error: ExchangeError, token: str | None) -> bool:
         """Whether what was wrong with who asks has been made right. Nothing was done yet: it was refused."""
-        if code in _NONCE_CODES:
-            return True  # somebody else signs with this key too; the next nonce is another
+        if not isinstance(error, NotAuthenticated):
+            return False
+        code = error.code
+        if code == "nonce_too_old":
+            return True  # many requests overtook it; the next nonce is the highest again
         if code in _CLOCK_CODES:
             self.clock.forget()
             await self.ready()

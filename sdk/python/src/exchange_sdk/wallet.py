@@ -6,6 +6,7 @@ from typing import Any, Self
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
+from eth_utils.exceptions import ValidationError
 
 
 class Wallet:
@@ -38,12 +39,12 @@ class Wallet:
             raise ValueError("a private key is 32 bytes, or their 64 hex digits") from None
         try:
             return cls(Account.from_key(secret))
-        except Exception:
-            raise ValueError("this is no private key of secp256k1") from None
+        except ValidationError:  # which shows the key
+            raise ValueError("these 32 bytes are no secp256k1 key") from None
 
     @classmethod
     def from_keystore(cls, path: str | Path, password: str) -> Self:
-        """From an encrypted keystore file, as geth and most wallets write them. Raises OSError, ValueError."""
+        """From an encrypted keystore file, as geth writes them. Raises OSError, ValueError."""
         return cls(Account.from_key(Account.decrypt(Path(path).read_text("utf-8"), password)))
 
     @property
