@@ -21,20 +21,22 @@ class Flow:
 
     per_s: Decimal = Decimal("0.5")
     """Orders a second, on average."""
-    amount: Decimal = Decimal(150)
-    """Worth of an order in the quote asset, on average."""
-    book_share: Decimal = Decimal("0.25")
-    """The most of one side of the book, within reach, that one order takes."""
+    mean_share: Decimal = Decimal("0.01")
+    """What an order takes on average, as a share of one side of the book within reach."""
+    most_share: Decimal = Decimal("0.25")
+    """The most that it takes."""
     reach_bps: Decimal = Decimal(50)
     """How far from the best price an order may trade."""
     lean_share: Decimal = Decimal("0.4")
     """How much holdings that are one-sided sway the choice between buying and selling, 0 to 0.5."""
 
     def __post_init__(self) -> None:
-        if self.per_s <= 0 or self.amount <= 0 or self.reach_bps <= 0:
-            raise ValueError("rate, amount and reach must be above zero")
-        if not ZERO < self.book_share < ONE or not ZERO <= self.lean_share <= Decimal("0.5"):
-            raise ValueError("an order takes a share of the book between 0 and 1; holdings sway by 0 to 0.5")
+        if self.per_s <= 0 or self.reach_bps <= 0:
+            raise ValueError("rate and reach must be above zero")
+        if not ZERO < self.mean_share <= self.most_share < ONE:
+            raise ValueError("an order takes a share of the book above 0 and below 1")
+        if not ZERO <= self.lean_share <= Decimal("0.5"):
+            raise ValueError("holdings sway the choice by 0 to 0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,12 @@ class Takers:
         within = [level for level in levels if (level.price <= worst if buys else level.price >= worst)]
         if len(within) < 2:
             return None  # the last price of a side is left to it
-        drawn = self._flow.amount * Decimal(int(size_draw * _MICRO)) / _MICRO / price
+        reachable = sum((level.size for level in within), ZERO)
+        drawn = reachable * self._flow.mean_share * Decimal(int(size_draw * _MICRO)) / _MICRO
         fee = ONE + Decimal(max(market.taker_fee_bps, 0)) / BPS
         limits = (
             drawn,
-            sum((level.size for level in within), ZERO) * self._flow.book_share,
+            reachable * self._flow.most_share,
             funds.quote / (worst * fee) if buys else funds.base,
         )
         size = market.round_size(max(min(limits), ZERO))

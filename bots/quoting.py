@@ -1,4 +1,4 @@
-"""Quotes in layers around a price, leaned against what the bot holds already. No I/O, no clock, Decimal only."""
+"""Quotes in layers around a price, leaned against what is held already. No I/O, no clock, Decimal only."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ class Funds:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """How quotes lie around the price. Widths are in basis points of it, amounts in the quote asset."""
+    """How quotes lie around the price. Widths are in basis points of it."""
 
     count: int = 5
     half_spread_bps: Decimal = Decimal(5)
     """From the price to the first layer."""
     step_bps: Decimal = Decimal(5)
     """From each layer to the next."""
-    amount: Decimal = Decimal(1_000)
-    """Worth of the first layer."""
+    share: Decimal = Decimal("0.002")
+    """Worth of the first layer, as a share of what the funds are worth."""
     growth: Decimal = Decimal("1.4")
     """Each layer is so much larger than the one before."""
     skew_bps: Decimal = Decimal(20)
@@ -49,8 +49,8 @@ class Layers:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError("at least one layer is needed")
-        if self.half_spread_bps <= 0 or self.step_bps < 0 or self.amount <= 0 or self.growth <= 0:
-            raise ValueError("widths, amounts and growth must be above zero")
+        if self.half_spread_bps <= 0 or self.step_bps < 0 or self.share <= 0 or self.growth <= 0:
+            raise ValueError("widths, share and growth must be above zero")
         if not ZERO <= self.reserve < ONE or self.skew_bps < 0:
             raise ValueError("the reserve is a share below 1, the skew not below zero")
 
@@ -85,7 +85,7 @@ def layered(
     middle = price * (ONE - held * layers.skew_bps / BPS)
     bids: list[Quote] = []
     asks: list[Quote] = []
-    amount = layers.amount
+    amount = layers.share * (funds.base * price + funds.quote)
     for layer in range(layers.count):
         away = (layers.half_spread_bps + layer * layers.step_bps) / BPS
         bid = market.round_price(middle * (ONE - away), "down")

@@ -8,12 +8,12 @@ so far, it has asked for C(x) - C(0) in all, where
 so its price, the slope of C, is floor + (cap - floor) / (1 + exp(-(x + x0) / b)): always between the two, and
 the higher the more it has sold. b is its depth, in units of base. x0 puts the first price where it is wanted.
 
-Whatever the base is worth in the end, between floor and cap, the maker loses at most
-(cap - floor) * b * ln(1 / p), where p is how far the first price is from the floor or the cap, whichever is
-nearer, as a share of their distance: that is what C falls short of the dearest claim, however much was sold. An
-ask is at least what C rises by when the order is filled, a bid at most what C falls by, fees included, so
-trading at them never adds to the loss; nor does trading at a part of them, because C is convex. Only fees are
-rounded up, to an atom a fill.
+Whatever the base is worth in the end, between floor and cap, the maker loses at most (cap - floor) * b * ln(1
+/ p), where p is how far the first price is from the floor or the cap, whichever is nearer, as a share of
+their distance: that is what C falls short of the dearest claim, however much was sold. An ask is at least
+what C rises by when the order is filled, a bid at most what C falls by, fees included, so trading at them
+never adds to the loss; nor does trading at a part of them, because C is convex. Only fees are rounded up, to
+an atom a fill.
 
 Source: R. Hanson, Logarithmic market scoring rules for modular combinatorial information aggregation, 2003.
 """

@@ -24,7 +24,7 @@ def test_the_same_seed_takes_the_same() -> None:
 
 
 def test_an_order_never_takes_more_than_its_share_of_what_is_near() -> None:
-    takers = Takers(Flow(amount=Decimal(10**6)), seed=1)
+    takers = Takers(Flow(mean_share=Decimal("0.2")), seed=1)
     for _ in range(200):
         take = takers.take(market(), BIDS, ASKS, EVEN)
         assert take is not None
@@ -50,15 +50,14 @@ def test_who_holds_only_one_asset_mostly_trades_it_for_the_other_and_never_more_
     assert max(sizes) * Decimal(3016) * Decimal("1.002") <= 50
 
 
-def test_sizes_are_of_the_worth_that_was_asked_for() -> None:
-    takers = Takers(Flow(amount=Decimal(30), book_share=Decimal("0.9")), seed=1)
-    deep = (levels(("2999", "1000"), ("2998", "1")), levels(("3001", "1000"), ("3002", "1")))
-    sizes = [take.size for _ in range(5_000) if (take := takers.take(market(), *deep, EVEN))]
-    assert float(mean(sizes)) == pytest.approx(0.01, rel=0.1)
+def test_sizes_are_the_share_of_the_book_that_was_asked_for() -> None:
+    takers = Takers(Flow(mean_share=Decimal("0.01"), most_share=Decimal("0.9")), seed=1)
+    sizes = [take.size for _ in range(5_000) if (take := takers.take(market(), BIDS, ASKS, EVEN))]
+    assert float(mean(sizes)) == pytest.approx(0.02, rel=0.1)
 
 
 def test_flows_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="above zero"):
         Flow(per_s=Decimal(0))
     with pytest.raises(ValueError, match="share"):
-        Flow(book_share=Decimal(1))
+        Flow(most_share=Decimal(1))

@@ -17,7 +17,7 @@ def side(quotes: list[Quote], name: str) -> list[Quote]:
 
 
 def test_layers_lie_evenly_around_the_price_when_both_assets_are_worth_the_same() -> None:
-    layers = Layers(count=2, half_spread_bps=Decimal(10), step_bps=Decimal(10), amount=Decimal(300))
+    layers = Layers(count=2, half_spread_bps=Decimal(10), step_bps=Decimal(10), share=Decimal("0.005"))
     assert layered(market(), PRICE, EVEN, layers) == [
         Quote("buy", Decimal(2997), Decimal("0.1")),
         Quote("buy", Decimal(2994), Decimal("0.14")),
@@ -33,7 +33,7 @@ def test_prices_are_rounded_away_from_the_other_side() -> None:
 
 
 def test_too_much_base_lowers_all_quotes_and_makes_bids_smaller() -> None:
-    rich = Funds(base=Decimal(30), quote=Decimal(30_000))
+    rich = Funds(base=Decimal(15), quote=Decimal(15_000))
     layers = Layers(count=1)
     [bid, ask] = layered(market(), PRICE, EVEN, layers)
     [low_bid, low_ask] = layered(market(), PRICE, rich, layers)
@@ -96,6 +96,6 @@ def test_lean_is_measured_from_the_target() -> None:
 
 
 def test_layers_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"count": 0}, {"amount": Decimal(0)}, {"reserve": Decimal(1)}, {"skew_bps": Decimal(-1)}):
+    for wrong in ({"count": 0}, {"share": Decimal(0)}, {"reserve": Decimal(1)}, {"skew_bps": Decimal(-1)}):
         with pytest.raises(ValueError, match=r"must|needed|reserve"):
             Layers(**wrong)  # type: ignore[arg-type]

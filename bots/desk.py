@@ -1,0 +1,132 @@
+"""How a bot gets to trade: its owner's wallet approves a key once, and the key does the rest.
+
+The wallet is used for three things only: it signs in, it signs the approval, and it deposits what the account
+lacks. The key that it approves can trade and read, and never move anything out. The key is kept in a file, so
+the next start needs the wallet only if the key has ended, or if there is something to deposit.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from exchange_sdk import AgentKey, Exchange, Wallet
+from exchange_sdk.errors import NotAuthenticated
+
+KEY_LIFE = timedelta(days=90)
+RENEW_BEFORE_MS = 86_400_000
+"""A key that ends within a day is replaced at the start."""
+WALLET_VARIABLE = "EXCHANGE_BOT_WALLET"
+_LOW = Decimal("0.5")
+"""The account is filled up when it has less than this share of what it shall have."""
+
+log = logging.getLogger(__name__)
+
+
+class CannotTrade(Exception):
+    """The bot has no way to trade; the message says what it lacks."""
+
+
+@dataclass(frozen=True)
+class DeskOptions:
+    """Where and as whom a bot trades."""
+
+    url: str
+    name: str
+    key_file: Path
+    rpc_url: str | None = None
+    """JSON-RPC of the chain, where there is something to deposit."""
+    fund: Mapping[str, Decimal] = field(default_factory=dict)
+    """What the account shall have of each asset, at the start."""
+    keystore: Path | None = None
+    password_file: Path | None = None
+
+
+async def trading_key(options: DeskOptions) -> AgentKey:
+    """A key that may trade, from the file if that one still may. Funds the account first.
+
+    Raises CannotTrade, ExchangeError.
+    """
+    wallet = wallet_of(options, os.environ)
+    key = await _kept_key(options, wallet)
+    if key is not None and not options.fund:
+        return key
+    if wallet is None:
+        if key is None:
+            raise CannotTrade(
+                f"{options.key_file} has no key that may trade, and there is no wallet to approve one with: "
+                f"give --keystore and --password-file, or {WALLET_VARIABLE}"
+            )
+        return key
+    async with Exchange(options.url, wallet=wallet) as owner:
+        await _fund(owner, options)
+        if key is None:
+            key = await _approved(owner, options)
+    return key
+
+
+def wallet_of(options: DeskOptions, environment: Mapping[str, str]) -> Wallet | None:
+    """The owner's wallet, if it is there. Raises CannotTrade when it can not be opened."""
+    try:
+        if options.keystore is not None:
+            if options.password_file is None:
+                raise CannotTrade("--keystore needs --password-file")
+            password = options.password_file.read_text("utf-8").strip()
+            return Wallet.from_keystore(options.keystore, password)
+        secret = environment.get(WALLET_VARIABLE)
+        return Wallet.from_key(secret) if secret else None
+    except (OSError, ValueError) as error:
+        raise CannotTrade(f"the wallet can not be opened: {error}") from error
+
+
+async def _kept_key(options: DeskOptions, wallet: Wallet | None) -> AgentKey | None:
+    """The key of the file, if the exchange lets it trade for this wallet for another day."""
+    try:
+        key = AgentKey.load(options.key_file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CannotTrade(f"{options.key_file}: {error}") from error
+    async with Exchange(options.url, key=key) as exchange:
+        try:
+            known = await exchange.whoami()
+        except NotAuthenticated as refused:
+            log.info("the kept key may not trade any more: %s", refused.code)
+            return None
+        if wallet is not None and known.address.lower() != wallet.address.lower():
+            raise CannotTrade(f"{options.key_file} is of {known.address}, not of {wallet.address}")
+        if known.expires_at_ms - exchange.clock.now_ms() < RENEW_BEFORE_MS:
+            log.info("the kept key ends within a day")
+            return None
+    return key
+
+
+async def _approved(owner: Exchange, options: DeskOptions) -> AgentKey:
+    """A new key that the owner has approved, kept in the file in place of the one before."""
+    key = AgentKey.generate()
+    agent = await owner.approve(key, f"{options.name} bot", expires=KEY_LIFE)
+    options.key_file.parent.mkdir(parents=True, exist_ok=True)
+    options.key_file.unlink(missing_ok=True)
+    key.save(options.key_file)
+    log.info("approved %s for %s", key.id, ", ".join(agent.scopes))
+    return key
+
+
+async def _fund(owner: Exchange, options: DeskOptions) -> None:
+    """Deposits what is lacking, and waits until it is credited. Raises CannotTrade, ExchangeError."""
+    balances = await owner.balances()
+    lacking = {
+        asset: wanted - total
+        for asset, wanted in options.fund.items()
+        if (total := balances[asset].total if asset in balances else Decimal(0)) < wanted * _LOW
+    }
+    if not lacking:
+        return
+    if options.rpc_url is None:
+        raise CannotTrade(f"the account lacks {lacking}: give --rpc-url to deposit, or leave out --fund")
+    for asset, amount in lacking.items():
+        log.info("depositing %s %s", amount, asset)
+        await owner.deposit(asset, amount, rpc_url=options.rpc_url)
