@@ -4,6 +4,7 @@ Starts, each as a child that ends with this process: Postgres and a local chain;
 the API. Deploys the contracts once, lists the assets, opens three markets. Everything is kept in one folder.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -35,9 +36,11 @@ from exchange.config import (
     listing_commands,
 )
 from exchange.core.markets import NATIVE_TOKEN
+from exchange.devnet_bots import BotProcesses, devnet_bots
 from exchange.edge.server import listen
 from exchange.gateway.rate_policy import Rate, uniform_policy
 from exchange.main import Started, serve
+from exchange.parts import running
 from exchange.stores.postgres import EmbeddedPostgres
 
 HOST = "localhost"
@@ -99,13 +102,21 @@ async def run_devnet(options: DevnetOptions) -> None:
             deployment = await _deployment(anvil, data_dir / "deployment.json")
 
         settings = _settings(options, postgres, anvil, deployment, data_dir)
+        bots = _bots(options, settings, data_dir)
         started_at = time.monotonic()
+        has_started = asyncio.Event()
 
         async def announce(started: Started) -> None:
             _done(console, "engine and API", started_at)
-            console.print(_table(options, deployment, settings, started))
+            console.print(_table(options, deployment, settings, started, bots))
+            has_started.set()
 
-        await serve(settings, sockets=sockets, on_started=announce)
+        # Bots stop before the exchange does, so that they can cancel their orders.
+        async with running("exchange", serve(settings, sockets=sockets, on_started=announce)):
+            await has_started.wait()
+            if bots is not None:
+                await bots.run(deployment)
+            await asyncio.Event().wait()
 
 
 def _settings(
@@ -133,6 +144,15 @@ def _settings(
         metrics=("127.0.0.1", options.metrics_port),
         listing=listing_commands(devnet_listing(deployment), deployment.chain_id, deployment.vault),
     )
+
+
+def _bots(options: DevnetOptions, settings: Settings, data_dir: Path) -> BotProcesses | None:
+    """None where none are wanted, or there are none."""
+    symbols = [f"{market.base}-{market.quote}" for market in MARKETS]
+    bots = BotProcesses(
+        devnet_bots(symbols), REPOSITORY, data_dir / "bots", settings.origin, settings.rpc_url
+    )
+    return bots if options.has_bots and bots.are_there else None
 
 
 def devnet_listing(deployment: Deployment) -> ListingFile:
@@ -176,7 +196,7 @@ def _own_folder(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-KEPT = ("postgres", "postgres.lock", "chain.json", "deployment.json", "clickhouse")
+KEPT = ("bots", "postgres", "postgres.lock", "chain.json", "deployment.json", "clickhouse")
 
 
 def _empty(data_dir: Path) -> None:
@@ -204,7 +224,13 @@ def _done(console: Console, what: str, started_at: float) -> None:
     console.print(f"[green]ok[/] {what} [dim]({time.monotonic() - started_at:.1f} s)[/]")
 
 
-def _table(options: DevnetOptions, deployment: Deployment, settings: Settings, started: Started) -> Table:
+def _table(
+    options: DevnetOptions,
+    deployment: Deployment,
+    settings: Settings,
+    started: Started,
+    bots: BotProcesses | None,
+) -> Table:
     table = Table(title="exchange devnet", show_header=False, title_justify="left", expand=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
@@ -215,6 +241,7 @@ def _table(options: DevnetOptions, deployment: Deployment, settings: Settings, s
     table.add_row("metrics", started.metrics_url)
     table.add_row("data folder", str(options.data_dir))
     table.add_row("journal", f"seq {started.seq}, epoch {started.epoch}")
+    table.add_row("bots", _told_of(bots, options))
     table.add_section()
     table.add_row("vault", to_checksum_address(deployment.vault))
     for token in deployment.tokens:
@@ -236,3 +263,9 @@ def _table(options: DevnetOptions, deployment: Deployment, settings: Settings, s
     )
     table.caption_justify = "left"
     return table
+
+
+def _told_of(bots: BotProcesses | None, options: DevnetOptions) -> str:
+    if bots is not None:
+        return f"a maker and a taker trade on all markets, logs in {bots.folder} (--no-bots: nobody does)"
+    return "none are installed" if options.has_bots else "none: nobody trades but you"

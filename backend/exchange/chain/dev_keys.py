@@ -22,7 +22,10 @@ ADMIN_KEY: Final = 13
 SWEEPER_KEY: Final = 14
 PUBLISHER_KEY: Final = 15
 GUARDIAN_KEY: Final = 16
-KEY_COUNT: Final = 17
+MAKER_KEY: Final = 17
+TAKER_KEY: Final = 18
+"""Those of the bots that trade on a devnet."""
+KEY_COUNT: Final = 19
 
 
 @cache
