@@ -358,11 +358,11 @@ class Connection:
         results: list[bytes] = []
         size_bytes = 0
         next_pending: Pending | None = pending
-        while next_pending is not None and size_bytes < RESULTS_BYTES:
+        while next_pending is not None:
             result = self._trading.result(next_pending)
             results.append(result)
             size_bytes += len(result)
-            next_pending = self._turns.next_pending()
+            next_pending = self._turns.next_pending() if size_bytes < RESULTS_BYTES else None
         self._write(Frames(results).plain)  # to deflate one takes longer than to trade
 
     async def _serve_waiting(self, request: _Waiting) -> None:
