@@ -121,11 +121,31 @@ class Exchange(MarketData, Trading, Ownership):
         answer: Any = await self._http.send(call, Any)
         return answer
 
-    def stream(self, **options: Any) -> Stream:
-        """A stream: `async with exchange.stream() as stream:`"""
+    def stream(
+        self,
+        *,
+        timeout_s: float = 10.0,
+        silence_s: float = 10.0,
+        first_delay_s: float = 0.25,
+        longest_delay_s: float = 15.0,
+        order_life_s: float = 10.0,
+        compressed: bool = False,
+    ) -> Stream:
+        """Everything that changes, and orders, over one WebSocket: `async with exchange.stream() as stream:`
+
+        See `Stream` for the parameters.
+        """
         from exchange_sdk.stream import Stream  # noqa: PLC0415 - it imports this
 
-        return Stream(self, **options)
+        return Stream(
+            self,
+            timeout_s=timeout_s,
+            silence_s=silence_s,
+            first_delay_s=first_delay_s,
+            longest_delay_s=longest_delay_s,
+            order_life_s=order_life_s,
+            compressed=compressed,
+        )
 
     async def aclose(self) -> None:
         """Signs out, where signed in, and ends the connections."""

@@ -16,6 +16,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "agent_expired",
         "agent_revoked",
         "agent_unknown",
+        "challenge_used",
         "login_expired",
         "login_message_mismatch",
         "login_nonce_used",

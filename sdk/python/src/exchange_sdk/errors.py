@@ -1,27 +1,29 @@
 """What can go wrong, as one tree of exceptions.
 
     ExchangeError
-    +-- Refused              the exchange said no, with a stable `code`; nothing was changed
-    |   +-- BadRequest       it could not be read
-    |   +-- NotAuthenticated who are you?     AgentExpired, AgentRevoked, AgentUnknown, SignatureRefused
-    |   +-- Forbidden        you may not      ScopeMissing, NotAllowed
-    |   +-- NotFound         no such thing    UnknownOrder, UnknownMarket
-    |   +-- Conflict         not as it stands InsufficientFunds, PostOnlyWouldCross, MarketClosed, ...
-    |   +-- Invalid          never            PriceOffTick, SizeOffLot, ...
-    |   +-- RateLimited      too many         wait `retry_after_s`
-    |   +-- Unavailable      not now          Overloaded, NotYet
-    |   +-- ServerError      an error of the exchange's own: report the `request_id`
-    +-- OutcomeUnknown       sent, and no answer: it may have been done. Look before you send it again
-    +-- Unreachable          nothing was done: it could not be sent, or it was a read
-    +-- NotLive              a stream is interrupted, and what it gave is old
-    +-- StreamClosed         the stream was closed, or has ended
-    +-- UnexpectedAnswer     what answered does not speak this API
-    +-- NoCredential         this needs a key or a wallet, and there is none
-    +-- WrongDeployment      the server claims to be another one than the one that was asked
+    +-- Refused               the exchange said no, with a stable `code`; nothing was changed
+    |   +-- BadRequest        it could not be read
+    |   +-- NotAuthenticated  who are you?      AgentUnknown, AgentExpired, AgentRevoked, NonceRefused,
+    |   |                                       SignatureRefused
+    |   +-- Forbidden         you may not       ScopeMissing, OwnerOnly
+    |   +-- NotFound          no such thing     UnknownOrder, UnknownMarket
+    |   +-- Conflict          not as it stands  InsufficientFunds, PostOnlyWouldCross, FillOrKillUnfillable,
+    |   |                                       MarketClosed
+    |   +-- Invalid           never             PriceOffTick, SizeOffLot
+    |   +-- RateLimited       too many          wait `retry_after_s`
+    |   +-- Unavailable       not now           Overloaded, NotYet
+    |   +-- ServerError       an error of the exchange's own: report the `request_id`
+    +-- OutcomeUnknown        sent, and no answer: it may have been done. Look before you send it again
+    +-- Unreachable           nothing was done: it could not be sent, or it was a read
+    +-- UnexpectedAnswer      what answered does not speak this API
+    +-- NoCredential          this needs a key or a wallet, and there is none
+    +-- WrongDeployment       the server claims to be another exchange than the one that was asked
+    +-- NotLive               of streams: what is held is older than it should be
+    +-- StreamClosed          of streams: it was closed
 
-Every one has a `code`, and those that are answers of the exchange have its own: the list is
-docs/api/errors.md of the exchange. Values of a type that is not taken (floats above all) are a plain
-TypeError.
+Every one has a `code`. Of what the exchange refused it is the exchange's own, one of the list in
+docs/api/errors.md of the exchange. A value of a type that is not taken, a float above all, is a plain
+TypeError, and one that can never be right a plain ValueError: both before anything is sent.
 """
 
 from __future__ import annotations
@@ -159,6 +161,22 @@ class AgentRevoked(NotAuthenticated):
     """The owner has revoked this key. It is dead for ever."""
 
     codes = frozenset({"agent_revoked"})
+
+
+class SignatureRefused(NotAuthenticated):
+    """The signature is not the key's, or the wallet's, over what was sent."""
+
+    codes = frozenset(
+        {
+            "signature_deadline_too_far",
+            "signature_expired",
+            "signature_header_invalid",
+            "signature_header_missing",
+            "signature_invalid",
+            "signature_malleable",
+            "signature_wrong_signer",
+        }
+    )
 
 
 class NonceRefused(NotAuthenticated):
@@ -301,7 +319,7 @@ class Unreachable(ExchangeError):
 
 
 class NotLive(ExchangeError):
-    """What is held is older than it should be: the stream is interrupted. Nothing is wrong with the request."""
+    """What is held is older than it should be: the stream is interrupted."""
 
     code = "not_live"
 

@@ -32,6 +32,8 @@ def decimal(value: Number, name: str = "value") -> Decimal:
     exact = Decimal(value)
     if not exact.is_finite():
         raise ValueError(f"{name} must be a number, not {value}")
+    if not exact:
+        return Decimal(0)
     if abs(exact.adjusted()) > 80:
         raise ValueError(f"{name} has too many digits: {value}")
     return exact

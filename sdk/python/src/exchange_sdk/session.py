@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from exchange_sdk.call import Call
 from exchange_sdk.errors import WrongDeployment
 from exchange_sdk.models import Model
-from exchange_sdk.origin import require_host
+from exchange_sdk.origin import host_of, require_host
 from exchange_sdk.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -89,5 +89,7 @@ def require_login_text(text: str, host: str, address: str, chain_id: int) -> Non
     require_host(asking, host)
     if lines[1:2] != [address]:
         raise WrongDeployment("the server gave a login of another wallet to sign")
-    if f"Chain ID: {chain_id}" not in lines:
+    stated = dict(line.split(": ", 1) for line in lines[2:] if ": " in line)
+    require_host(host_of(stated.get("URI", "")), host)
+    if stated.get("Chain ID") != str(chain_id):
         raise WrongDeployment("the server gave a login for another chain to sign")

@@ -25,7 +25,6 @@ from exchange_sdk.clock import ExchangeClock
 from exchange_sdk.errors import (
     ExchangeError,
     NoCredential,
-    NotAuthenticated,
     OutcomeUnknown,
     Problem,
     Refused,
@@ -262,7 +261,7 @@ class Transport:
 
     async def _repaired(self, error: ExchangeError, token: str | None) -> bool:
         """Whether what was wrong with who asks has been made right. Nothing was done yet: it was refused."""
-        if not isinstance(error, NotAuthenticated):
+        if not isinstance(error, Refused) or error.status != 401:
             return False
         code = error.code
         if code == "nonce_too_old":
