@@ -4,6 +4,52 @@
  */
 
 export interface paths {
+    "/v1/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The keys that act for you, and those that did
+         * @description The keys that act for you, and those that did.
+         */
+        get: operations["get_agents"];
+        put?: never;
+        /**
+         * Approves a key that acts for you, with your wallet's signature
+         * @description Approves a key that acts for you, with your wallet's signature. A key can be approved once, ever.
+         *
+         *     It can trade or read as far as you say, and never withdraw, transfer, approve keys or revoke them.
+         */
+        post: operations["post_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agents/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a key for ever
+         * @description Ends a key for ever. Once this is answered it does nothing more, on open streams neither.
+         */
+        delete: operations["delete_agent"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/assets": {
         parameters: {
             query?: never;
@@ -132,8 +178,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Identity of this deployment: genesis id, chain, vault, and what a withdrawal's signature covers
-         * @description Identity of this deployment: genesis id, chain, vault, and what a withdrawal's signature covers.
+         * Identity of this deployment: genesis id, host, chain, vault, and what owners' signatures cover
+         * @description Identity of this deployment: genesis id, host, chain, vault, and what owners' signatures cover.
          */
         get: operations["get_deployment"];
         put?: never;
@@ -435,8 +481,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whose session this is
-         * @description Whose session this is.
+         * The owner and its accounts; an agent sees of these the ones that it may use
+         * @description The owner and its accounts; an agent sees of these the ones that it may use.
          */
         get: operations["get_me"];
         put?: never;
@@ -787,6 +833,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/whoami": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whom your credentials stand for, what they allow, and what is left of each limit
+         * @description Whom your credentials stand for, what they allow, and what is left of each limit.
+         */
+        get: operations["get_whoami"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/withdrawal-addresses": {
         parameters: {
             query?: never;
@@ -925,6 +991,181 @@ export interface components {
          * @enum {string}
          */
         AccountState: "active" | "cancel_only" | "frozen";
+        /**
+         * AgentAnswer
+         * @description One key.
+         */
+        AgentAnswer: {
+            /**
+             * Seq
+             * @example 1042
+             */
+            seq: number;
+            agent: components["schemas"]["AgentItem"];
+        };
+        /**
+         * AgentItem
+         * @description A key and what it may do. Empty `markets`, `sub_accounts` and `ip_ranges` bound nothing.
+         */
+        AgentItem: {
+            /**
+             * Key
+             * @description An Ed25519 public key (64 digits), or the address of a secp256k1 key (40).
+             * @example 0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+             */
+            key: string;
+            /** @example ed25519 */
+            kind: components["schemas"]["KeyKind"];
+            /**
+             * Name
+             * @example maker on host 7
+             */
+            name: string;
+            /**
+             * Scopes
+             * @example [
+             *       "read",
+             *       "trade"
+             *     ]
+             */
+            scopes: components["schemas"]["AgentScope"][];
+            /** Markets */
+            markets: string[];
+            /**
+             * Sub Accounts
+             * @example [
+             *       0,
+             *       1
+             *     ]
+             */
+            sub_accounts: number[];
+            /**
+             * Ip Ranges
+             * @example [
+             *       "203.0.113.0/24"
+             *     ]
+             */
+            ip_ranges: string[];
+            /**
+             * Nonce
+             * @description Of the approval.
+             * @example 1042
+             */
+            nonce: string;
+            /**
+             * Expires At Ms
+             * @description Milliseconds since 1970, UTC.
+             * @example 1763841600000
+             */
+            expires_at_ms: number;
+            /**
+             * Approved At Ms
+             * @description Milliseconds since 1970, UTC.
+             * @example 1763841600000
+             */
+            approved_at_ms: number;
+            /** Revoked At Ms */
+            revoked_at_ms: number | null;
+            /**
+             * State
+             * @example active
+             * @enum {string}
+             */
+            state: "active" | "expired" | "revoked";
+        };
+        /**
+         * AgentRequest
+         * @description A key as the owner signed it (EIP-712, see `/v1/deployment`): every field is part of what is signed.
+         */
+        AgentRequest: {
+            /**
+             * Key
+             * @example 0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+             */
+            key: string;
+            /**
+             * Name
+             * @description Your own words for it: 1 to 64 printable characters.
+             * @example maker on host 7
+             */
+            name: string;
+            /**
+             * Scopes
+             * @description read, trade, or both in this order.
+             * @example [
+             *       "read",
+             *       "trade"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Markets
+             * @description In which it may trade; none: in every market, those that open later too.
+             * @example [
+             *       "ETH-USDC"
+             *     ]
+             */
+            markets: string[];
+            /**
+             * Sub Accounts
+             * @description Of which it may read and trade; none: of all.
+             * @example [
+             *       0,
+             *       1
+             *     ]
+             */
+            sub_accounts: number[];
+            /**
+             * Expires At S
+             * @description When the key ends, in seconds since 1970 (UTC); at most 366 days away.
+             * @example 1795377600
+             */
+            expires_at_s: number;
+            /**
+             * Ip Ranges
+             * @description From where it may be used (CIDR); none: from anywhere.
+             * @example [
+             *       "203.0.113.0/24"
+             *     ]
+             */
+            ip_ranges: string[];
+            /**
+             * Nonce
+             * @description Any whole number that makes the message new.
+             * @example 1763841600000
+             */
+            nonce: string;
+            /**
+             * Deadline S
+             * @description Last second at which the signature may be handed in; at most an hour away.
+             * @example 1763845200
+             */
+            deadline_s: number;
+            /**
+             * Signature
+             * @example 0xabababababababababababababababababababababababababababababababababababababababababababababababababababababababababababababababab1b
+             */
+            signature: string;
+        };
+        /**
+         * AgentScope
+         * @description What a key may do that an owner has approved. One does not imply the other.
+         * @enum {string}
+         */
+        AgentScope: "read" | "trade";
+        /**
+         * AgentsAnswer
+         * @description Every key that the owner ever approved, newest first: at most 1,000, of which 50 may be active.
+         */
+        AgentsAnswer: {
+            /**
+             * Seq
+             * @example 1042
+             */
+            seq: number;
+            /** Items */
+            items: components["schemas"]["AgentItem"][];
+        };
         /**
          * AmendOperation
          * @description Amends an order.
@@ -1497,7 +1738,8 @@ export interface components {
         /**
          * DeploymentAnswer
          * @description `withdrawal_typed_data` is the EIP-712 domain and types of a withdrawal, as wallets take them;
-         *     `withdrawal_address_typed_data` those of an address that withdrawals may go to.
+         *     `withdrawal_address_typed_data` those of an address that withdrawals may go to, and
+         *     `agent_approval_typed_data` those of an agent's approval.
          */
         DeploymentAnswer: {
             /**
@@ -1510,6 +1752,12 @@ export interface components {
              * @example 0x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f
              */
             genesis_id: string;
+            /**
+             * Host
+             * @description What signed requests name as the host, whatever they are sent to.
+             * @example localhost:8000
+             */
+            host: string;
             /**
              * Chain Id
              * @example 31337
@@ -1539,6 +1787,10 @@ export interface components {
             };
             /** Withdrawal Address Typed Data */
             withdrawal_address_typed_data: {
+                [key: string]: unknown;
+            };
+            /** Agent Approval Typed Data */
+            agent_approval_typed_data: {
                 [key: string]: unknown;
             };
         };
@@ -1790,6 +2042,12 @@ export interface components {
             items: components["schemas"]["FillItem"][];
         };
         /**
+         * KeyKind
+         * @description With what an agent signs.
+         * @enum {string}
+         */
+        KeyKind: "ed25519" | "secp256k1";
+        /**
          * LeafItem
          * @description What the account was owed of an asset; the lowest sibling is the first.
          */
@@ -1896,6 +2154,46 @@ export interface components {
              * @example 1763841600000
              */
             time_ms: number;
+        };
+        /**
+         * LimitItem
+         * @description A budget: it holds `burst`, is refilled by `per_s` each second, and has `remaining` now.
+         */
+        LimitItem: {
+            /**
+             * Name
+             * @description requests, cancel_requests, orders or cancels
+             * @example orders
+             */
+            name: string;
+            /**
+             * Scope
+             * @description Whose it is: of the client's address, of the session or key, of the owner.
+             * @example account
+             * @enum {string}
+             */
+            scope: "ip" | "key" | "account";
+            /**
+             * Burst
+             * @example 1000
+             */
+            burst: number;
+            /**
+             * Per S
+             * @example 200
+             */
+            per_s: number;
+            /**
+             * Remaining
+             * @example 998
+             */
+            remaining: number;
+            /**
+             * Full In Ms
+             * @description Until it is full again.
+             * @example 10
+             */
+            full_in_ms: number;
         };
         /**
          * LiveAnswer
@@ -2052,7 +2350,7 @@ export interface components {
         };
         /**
          * MeAnswer
-         * @description The session, and the accounts that it speaks for: the main one, 0, first.
+         * @description The owner and its accounts, the main one, 0, first. `session_expires_at_ms` of an agent is its end.
          */
         MeAnswer: {
             /**
@@ -2561,6 +2859,32 @@ export interface components {
              */
             retry_at_ms: number | null;
             /**
+             * Signed Text
+             * @description Of a signed request: the text that its signature was checked against.
+             * @default null
+             * @example exchange-request-1
+             *     0x5f5f...
+             *     localhost:8000
+             *     0x70997970...
+             *     GET
+             *     /v1/balances
+             *     ...
+             */
+            signed_text: string | null;
+            /**
+             * Signed Digest
+             * @description Of signed typed data: the digest that the signature was checked against.
+             * @default null
+             */
+            signed_digest: string | null;
+            /**
+             * Recovered Key
+             * @description The address whose key made the signature, over what it was checked against.
+             * @default null
+             * @example 0x70997970c51812dc3a010c7d01b50e0d17dc79c8
+             */
+            recovered_key: string | null;
+            /**
              * Request Id
              * @example 1f0c6a55a3b2e4d7
              */
@@ -2594,6 +2918,12 @@ export interface components {
              */
             tx_hash: string | null;
         };
+        /**
+         * RateClass
+         * @description How much an owner may ask for in a time; the edges know the numbers.
+         * @enum {string}
+         */
+        RateClass: "standard" | "market_maker";
         /**
          * ReadyAnswer
          * @description `ready` is whether every required part is; the others are reported.
@@ -3652,6 +3982,58 @@ export interface components {
             data_status: string;
         };
         /**
+         * WhoamiAnswer
+         * @description Who is asking, for whom, and within which bounds.
+         */
+        WhoamiAnswer: {
+            /**
+             * Seq
+             * @example 1042
+             */
+            seq: number;
+            /**
+             * Kind
+             * @example agent
+             * @enum {string}
+             */
+            kind: "session" | "agent";
+            /**
+             * Address
+             * @description The owner's.
+             * @example 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+             */
+            address: string;
+            /**
+             * Account Id
+             * @description Of the owner's main account.
+             * @example 1042
+             */
+            account_id: string;
+            /**
+             * Expires At Ms
+             * @description When the session or the key ends.
+             * @example 1763841600000
+             */
+            expires_at_ms: number;
+            /**
+             * Scopes
+             * @example [
+             *       "read",
+             *       "trade"
+             *     ]
+             */
+            scopes: components["schemas"]["AgentScope"][];
+            /** @description Null for a session. */
+            agent: components["schemas"]["AgentItem"] | null;
+            /**
+             * @description The owner's.
+             * @example standard
+             */
+            rate_class: components["schemas"]["RateClass"];
+            /** Limits */
+            limits: components["schemas"]["LimitItem"][];
+        };
+        /**
          * WithdrawalAddressAnswer
          * @description One address of the list.
          */
@@ -4011,6 +4393,111 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_agents: {
+        parameters: {
+            query?: {
+                /** @description Answer with data at least as new as this `seq`, waiting a little; else 503 `not_yet`. */
+                min_seq?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentsAnswer"];
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentRequest"];
+            };
+        };
+        responses: {
+            /** @description The same approval was taken before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentAnswer"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentAnswer"];
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentAnswer"];
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_assets: {
         parameters: {
             query?: {
@@ -5663,6 +6150,38 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                     "text/plain": components["schemas"]["UdfProblem"];
+                };
+            };
+        };
+    };
+    get_whoami: {
+        parameters: {
+            query?: {
+                /** @description Answer with data at least as new as this `seq`, waiting a little; else 503 `not_yet`. */
+                min_seq?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhoamiAnswer"];
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
         };

@@ -16,6 +16,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from tests.edge.agents import approved
 from tests.edge.harness import Exchange, Trader, problem, served
 from tests.edge.test_history import HISTORIES, a_life, path_of, whole
 from tests.projections.traffic import place
@@ -472,6 +473,23 @@ async def test_an_export_ends_with_its_session(exchange: Exchange) -> None:
             chunks = response.aiter_raw()
             await anext(chunks)
             assert (await trader.request("POST", "/v1/auth/logout")).status_code == 204
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+                [chunk async for chunk in chunks]
+        await until(lambda: nothing_is_held(exchange, exports))
+
+
+async def test_an_export_ends_with_the_key_that_has_signed_for_it(exchange: Exchange) -> None:
+    trader = await exchange.trader()
+    bot = await approved(trader)
+    await fill_the_ledger(exchange, trader, 50_000)
+    headers = bot.headers("GET", "/v1/ledger.csv")
+    async with serving(exchange) as (url, exports), httpx.AsyncClient(base_url=url, timeout=60) as client:
+        async with client.stream("GET", "/v1/ledger.csv", headers=headers) as response:
+            chunks = response.aiter_raw()
+            await anext(chunks)
+            exchange.faults.clock_ahead_ns = 30 * 10**9  # the request is over; what it began is not
+            await anext(chunks)
+            assert (await trader.request("DELETE", f"/v1/agents/{bot.key.text}")).status_code == 200
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
                 [chunk async for chunk in chunks]
         await until(lambda: nothing_is_held(exchange, exports))
