@@ -15,7 +15,7 @@ All of it is synchronous, so that it goes with every style of test. Explained in
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +25,7 @@ from exchange.testing_devnet.chain import Amount
 from exchange.testing_devnet.devnet import Devnet, copy_folder
 from exchange.testing_devnet.errors import DevnetFailed
 from exchange.testing_devnet.process import DevnetProcess
-from exchange.testing_devnet.wallets import FundedWallet
-
-WalletMaker = Callable[..., FundedWallet]
-"""`exchange_wallet(at_exchange={"USDC": 10_000}, on_chain={"ETH": 1})`"""
+from exchange.testing_devnet.wallets import FundedWallet, WalletMaker
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Wallets that tests are given: a new key each, with money on chain and at the exchange."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -79,3 +79,7 @@ class FundedWallet:
         """Ends all open orders of all the wallet's accounts."""
         for account in self.call("GET", "/v1/me")["sub_accounts"]:
             self.call("DELETE", f"/v1/orders?sub_account={account['sub_account']}")
+
+
+WalletMaker = Callable[..., FundedWallet]
+"""`exchange_wallet(at_exchange={"USDC": 10_000}, on_chain={"ETH": 1})`"""
