@@ -1,7 +1,5 @@
 """`Exchange`: everything that can be done over HTTP, and the way to streams and to the chain."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from types import TracebackType
@@ -130,7 +128,7 @@ class Exchange(MarketData, Trading, Ownership):
         longest_delay_s: float = 15.0,
         order_life_s: float = 10.0,
         compressed: bool = False,
-    ) -> Stream:
+    ) -> "Stream":
         """Everything that changes, and orders, over one WebSocket: `async with exchange.stream() as stream:`
 
         See `Stream` for the parameters.

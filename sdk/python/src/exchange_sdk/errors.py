@@ -26,8 +26,6 @@ docs/api/errors.md of the exchange. A value of a type that is not taken, a float
 TypeError, and one that can never be right a plain ValueError: both before anything is sent.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import msgspec

@@ -4,8 +4,6 @@ The server writes the text to sign (Sign-In-With-Ethereum). Before it is signed 
 must be for this exchange, this wallet and this chain, so that no server gets a login to another one.
 """
 
-from __future__ import annotations
-
 import asyncio
 from typing import TYPE_CHECKING
 
@@ -38,7 +36,7 @@ class _Login(Model, frozen=True):
 class Session:
     """Gives a token that is good now."""
 
-    def __init__(self, wallet: Wallet, http: Transport) -> None:
+    def __init__(self, wallet: Wallet, http: "Transport") -> None:
         self.wallet = wallet
         self._http = http
         self._login: _Login | None = None

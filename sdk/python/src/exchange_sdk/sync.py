@@ -34,12 +34,17 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="exchange-sdk", daemon=True)
         self._thread.start()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._loop.is_closed()
+
     def run(self, work: Coroutine[Any, Any, R]) -> R:
         """The result of the work, awaited there. Interrupted here, it is cancelled there."""
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("SyncExchange can not be called from its own event loop")
-        if self._loop.is_closed():
+        if self.is_closed:
             work.close()
             raise RuntimeError("this SyncExchange is closed")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -51,7 +56,7 @@ class Loop:
 
     def close(self) -> None:
         """Ends what still runs there, and the thread."""
-        if not self._loop.is_closed():
+        if not self.is_closed:
             self.run(self._end_all())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -73,7 +78,7 @@ class Loop:
                 except StopAsyncIteration:
                     return
         finally:
-            if not self._loop.is_closed():
+            if not self.is_closed:
                 self.run(_end(items))
 
 
@@ -252,6 +257,8 @@ class SyncExchange:
 
     def close(self) -> None:
         """Signs out, where signed in, and ends the connections and the thread."""
+        if self.loop.is_closed:
+            return
         try:
             self.run(self.asynchronous.aclose())
         finally:
