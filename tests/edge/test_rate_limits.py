@@ -28,6 +28,7 @@ from exchange.gateway.rate_policy import (
 )
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.signed_requests import Signers, request_text
+from exchange.gateway.tokens import sha256
 
 ETH_ATOMS = 10**18
 USDC_ATOMS = 10**6
@@ -348,6 +349,31 @@ async def test_a_market_makers_class_counts_from_the_moment_it_is_journaled(acco
     assert (await trader.get("/v1/whoami")).json()["rate_class"] == "market_maker"
     await exchange.sequencer.submit(SetRateClass(trader.owner, RateClass.STANDARD))
     assert "3 a second" in problem(await trader.order(), 429, "rate_limited")["detail"]
+
+
+async def test_every_route_that_knows_its_caller_charges_it(account_limits: Exchange) -> None:
+    exchange = account_limits
+    trader = await exchange.trader(USDC=10_000 * USDC_ATOMS)
+    document = (await exchange.client.get("/openapi.json")).json()
+    routes = [
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "security" in operation
+    ]
+    assert len(routes) > 30
+    routes.sort(key=lambda route: route[1] == "/v1/auth/logout")  # last
+    key = sha256(trader.token)
+    for method, path in routes:
+        before = [budget.left(key).remaining for budget in exchange.edge.rate_limits.key]
+        await trader.request(method, re.sub(r"{.*}", "1", path))
+        requests, cancels = (
+            was - budget.left(key).remaining
+            for was, budget in zip(before, exchange.edge.rate_limits.key, strict=True)
+        )
+        kind, weight = cost(method, re.sub(r"{.*}", "1", path)) or (None, None)
+        expected = (0, 1) if kind is RequestKind.CANCEL else (weight, 0)
+        assert (requests, cancels) == expected, (method, path)
 
 
 # ---- agents
