@@ -127,7 +127,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     GatewayCode.SESSION_EXPIRED: (401, "The session is over."),
     GatewayCode.ORIGIN_NOT_ALLOWED: (403, "Requests from this origin are not taken."),
     GatewayCode.ORIGIN_REQUIRED: (403, "A request authorised by a cookie must state its Origin."),
-    GatewayCode.RATE_LIMITED: (429, "Too many requests from this address; wait a little."),
+    GatewayCode.RATE_LIMITED: (429, "More is asked for than may be in a time; wait a little."),
     # the core's
     RejectReason.ASSET_EXISTS: (409, "The asset exists already."),
     RejectReason.ASSET_INVALID: (422, "The asset's definition is not valid."),

@@ -20,7 +20,7 @@ router = APIRouter(tags=["me"])
 class LimitItem(BaseModel):
     """A budget: it holds `burst`, is refilled by `per_s` each second, and has `remaining` now."""
 
-    name: str = Field(description="requests, cancel_requests, orders or cancels", examples=["orders"])
+    name: str = Field(description="What is counted: requests, orders or cancels.", examples=["orders"])
     scope: Literal["ip", "key", "account"] = Field(
         description="Whose it is: of the client's address, of the session or key, of the owner.",
         examples=["account"],
