@@ -2162,7 +2162,7 @@ export interface components {
         LimitItem: {
             /**
              * Name
-             * @description requests, cancel_requests, orders or cancels
+             * @description What is counted: requests, orders or cancels.
              * @example orders
              */
             name: string;
