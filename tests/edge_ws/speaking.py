@@ -2,18 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.edge.harness import Exchange, Trader
+from tests.edge.agents import Bot
+from tests.edge.harness import HOST, Exchange, Trader
 from tests.streams.spec import SHAPES
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from exchange.edge.ws.connection import Connection
+
 BOOK = {"channel": "book", "market": "ETH-USDC"}
 ORDERS = {"channel": "orders", "sub_account": 0}
+ORDER = {"market": "ETH-USDC", "side": "buy", "price": "3000", "size": "1"}
 ANSWER_S = 10
 
 
@@ -64,6 +68,16 @@ class Client:
         assert snapshot["channel"] == subject["channel"]
         return snapshot
 
+    async def done(self, op: str, **fields: Any) -> dict[str, Any]:
+        """The result of a request that trades."""
+        result = await self.ask(op=op, **fields)
+        assert (result["type"], result.get("op")) == ("result", op), result
+        return result
+
+    async def place(self, **changes: Any) -> dict[str, Any]:
+        """The result of an order to buy 1 ETH at 3000, with changes."""
+        return await self.done("place", **ORDER | changes)
+
     async def sign_in(self, trader: Trader) -> None:
         reply = await self.ask(op="auth", token=trader.token)
         assert reply["type"] == "authenticated", reply
@@ -76,6 +90,52 @@ class Client:
                     await self.socket.recv()
         except ConnectionClosed:
             return self.socket.close_code, self.socket.close_reason
+
+    async def answer_challenge(self, bot: Bot, **changes: Any) -> dict[str, Any]:
+        """The reply to a bot that says who it is; `changes` are of what it signs, or sends."""
+        expires_ms = changes.get("expires_ms", bot.exchange.edge.clock_ns() // 10**6 + 10_000)
+        signed = {
+            "genesis_id": self.welcome["genesis_id"],
+            "host": HOST,
+            "key": bot.key.text,
+            "challenge": self.welcome["challenge"],
+            "expires_ms": expires_ms,
+        } | changes.get("signed", {})
+        text = "\n".join(["exchange-websocket-1", *map(str, signed.values())])
+        request = {"key": bot.key.text, "expires_ms": expires_ms, "signature": bot.key.sign(text)}
+        return await self.ask(op="auth", **request | changes.get("sent", {}))
+
+
+@asynccontextmanager
+async def engine_standing_still(exchange: Exchange) -> AsyncIterator[None]:
+    """Nothing is committed, and so nothing answered, until the end of this."""
+    log = exchange.sequencer._log
+    append, may_go_on = log.append, asyncio.Event()
+
+    async def append_later(*given: Any) -> None:
+        await may_go_on.wait()
+        await append(*given)
+
+    log.append = append_later  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        log.append = append  # type: ignore[method-assign]
+        may_go_on.set()
+
+
+def connection_of(exchange: Exchange) -> Connection:
+    """The server's side of the client that came last."""
+    connection = list(exchange.hub._clients)[-1]
+    assert isinstance(connection, Connection)
+    return connection
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits, turn by turn of the loop, until something is true of the server, of which no event tells."""
+    async with asyncio.timeout(ANSWER_S):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 @dataclass(slots=True)

@@ -2,18 +2,10 @@
 
 import asyncio
 
-from tests.edge_ws.speaking import BOOK, Client, Streams
+from tests.edge_ws.speaking import BOOK, Client, connection_of
 
 from exchange.edge.ws import messages
 from exchange.edge.ws.chain_steps import DepositsFanOut
-from exchange.edge.ws.connection import Connection
-
-
-def connection_of(streams: Streams) -> Connection:
-    """That of the client that came last."""
-    connection = list(streams.exchange.hub._clients)[-1]
-    assert isinstance(connection, Connection)
-    return connection
 
 
 async def is_served(client: Client) -> None:
@@ -36,7 +28,7 @@ async def test_an_error_of_ours_closes_with_1011_and_the_streams_begin_anew(stre
 async def test_an_error_behind_a_request_that_had_to_wait_costs_one_connection(streams, monkeypatch):
     hub = streams.exchange.hub
     async with streams.client() as other, streams.client() as client:
-        connection, open_topic = connection_of(streams), hub.open
+        connection, open_topic = connection_of(streams.exchange), hub.open
 
         async def open_late(*given):
             while not connection._turns.weight:  # noqa: ASYNC110 - no event tells of it
@@ -56,7 +48,7 @@ async def test_an_error_behind_a_request_that_had_to_wait_costs_one_connection(s
 
 async def test_an_error_while_what_waited_is_written_costs_one_connection(streams, monkeypatch):
     async with streams.client() as other, streams.client() as client:
-        connection = connection_of(streams)
+        connection = connection_of(streams.exchange)
         connection.writable = False  # as while nobody reads
         await client.send(op="ping")
         async with asyncio.timeout(10):

@@ -163,6 +163,10 @@ class CommittedView:
     def open_order(self, order_id: int) -> OpenOrder | None:
         return self._orders.get(order_id)
 
+    def ended_order(self, order_id: int) -> OpenOrder | None:
+        """An order that ended in the newest batch, as it was right before; for who answers for that batch."""
+        return self._orders.ended(order_id)
+
     def open_orders(self, account_id: int) -> list[OpenOrder]:
         """The account's orders in books and awaiting triggers, oldest first."""
         return self._orders.of_account(account_id)
@@ -222,7 +226,8 @@ class CommittedView:
     def advance(self, seq_last: int, time_ns: int, batch: Sequence[Sequence[Event]]) -> None:
         """Takes in the events of one committed batch."""
         assert seq_last == self.seq + len(batch)
-        self.time_ns = self._orders.time_ns = self._agents.time_ns = time_ns
+        self.time_ns = self._agents.time_ns = time_ns
+        self._orders.begin(time_ns)
         folds = self._folds
         for events in batch:
             for event in events:

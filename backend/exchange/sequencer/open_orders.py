@@ -74,6 +74,7 @@ class OpenOrders:
         self._accepted: OrderAccepted | None = None
         self._prevented_lots = 0
         """What the order accepted last has lost of its size to the prevention of self-trades."""
+        self._ended: dict[int, OpenOrder] = {}
 
     def load(self, state: State) -> None:
         """Takes over, when there is nothing yet, what is open in the core's state."""
@@ -91,6 +92,10 @@ class OpenOrders:
 
     def get(self, order_id: int) -> OpenOrder | None:
         return self._orders.get(order_id)
+
+    def ended(self, order_id: int) -> OpenOrder | None:
+        """An order that was open and ended in the newest batch, as it was right before it ended."""
+        return self._ended.get(order_id)
 
     def of_account(self, account_id: int) -> list[OpenOrder]:
         """The account's open orders, oldest first."""
@@ -142,6 +147,11 @@ class OpenOrders:
         return bids, asks
 
     # ---- the fold
+
+    def begin(self, time_ns: int) -> None:
+        """What follows is a batch of this time."""
+        self.time_ns = time_ns
+        self._ended.clear()
 
     def accept(self, event: OrderAccepted) -> None:
         self._accepted = event
@@ -209,6 +219,7 @@ class OpenOrders:
         if order is None:
             assert not event.was_resting
             return
+        self._ended[event.order_id] = order
         del self._ids_of[event.account_id][event.order_id]
         if event.was_resting and event.remaining_lots:
             self._add_depth(event.market_id, event.side, event.price_ticks, -event.remaining_lots)

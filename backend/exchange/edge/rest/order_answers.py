@@ -71,13 +71,18 @@ def amended(view: CommittedView, before: OpenOrder, outcome: Outcome) -> Answer:
 
 
 def cancelled(view: CommittedView, before: OpenOrder, outcome: Outcome) -> Answer:
-    """200 with the order as it ended; `before` is the order as the caller knew it."""
+    """200 with the order as it ended; `before` is the order as the caller knew it.
+
+    To be asked for as soon as the outcome is known: it may have been amended since the caller looked, and the
+    view has only the newest batch's orders as they ended.
+    """
     match first_event(outcome.events):
         case OrderEnded() as ended:
             market = view.markets[before.market_id]
             sub_account = view.sub_account(before.account_id)
+            order = view.ended_order(before.order_id) or before
             return Answer(
-                200, {"order": ended_order_json(market, before, ended, outcome.time_ns, sub_account)}
+                200, {"order": ended_order_json(market, order, ended, outcome.time_ns, sub_account)}
             )
         case event:
             raise AssertionError(f"an order was cancelled and {event!r} answered")

@@ -77,9 +77,9 @@ class Connection:
         "_trading",
         "_trading_refusals",
         "_turns",
+        "_unread_bytes",
         "_unsent_bytes",
         "_unsent_then",
-        "_waiting_events",
         "_write",
         "behind",
         "bounds",
@@ -120,8 +120,8 @@ class Connection:
         self._trading_refusals = limits.Refusals(limits.MAX_REFUSED_TRADING)
         self._turns: Turns[StreamRequest | Frames] = Turns(_has_to_wait)
         self._results_are_due = False
-        self._waiting_events = 0
-        """Of what the engine did for a client that does not read."""
+        self._unread_bytes = 0
+        """Of results that came while the client did not read."""
         self._is_open = True
         self._subscriptions: dict[Subject, Subscription] = {}
         self.caller: Caller | None = None
@@ -200,7 +200,7 @@ class Connection:
     def on_writable(self) -> None:
         """It can be written to again."""
         with self.containing():
-            self._waiting_events = 0
+            self._unread_bytes = 0
             if self.behind:
                 self._hub.serve_soon(self)
             self._serve()
@@ -304,7 +304,7 @@ class Connection:
         if self.caller is None:
             return Frames([messages.error(self._signed_out, request.id)])
         try:
-            return self._trading.hand_in(self.caller, request, self._on_outcome)
+            handed_in = self._trading.hand_in(self.caller, request)
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
@@ -312,14 +312,23 @@ class Connection:
             if problem.code is GatewayCode.RATE_LIMITED:
                 self._trading_refusals.add()
             return Frames([messages.error(problem, request.id)])
+        if isinstance(handed_in, Pending):
+            handed_in.outcomes.add_done_callback(lambda _: self._on_outcome(handed_in))
+        return handed_in
 
     def _on_outcome(self, pending: Pending) -> None:
-        """The engine is done with something. What else it has done in the same turn is answered with it."""
+        """The engine is done with something. What else it has done in the same turn is sent with it."""
+        self._trading.take(pending)
         if not self._is_open:
             return
+        try:
+            pending.said = self._trading.result(pending)
+        except Exception:
+            self._hub.contain(self)
+            return
         if not self.writable:
-            self._waiting_events += pending.events
-            if self._waiting_events > limits.MAX_WAITING_EVENTS:
+            self._unread_bytes += len(pending.said)
+            if self._unread_bytes > limits.MAX_RESULT_BYTES:
                 self.cut(CloseCode.SLOW_READER)
         elif not self._results_are_due:
             self._results_are_due = True
@@ -359,9 +368,9 @@ class Connection:
         size_bytes = 0
         next_pending: Pending | None = pending
         while next_pending is not None:
-            result = self._trading.result(next_pending)
-            results.append(result)
-            size_bytes += len(result)
+            assert next_pending.said is not None
+            results.append(next_pending.said)
+            size_bytes += len(next_pending.said)
             next_pending = self._turns.next_pending() if size_bytes < RESULTS_BYTES else None
         self._write(Frames(results).plain)  # to deflate one takes longer than to trade
 

@@ -124,8 +124,12 @@ class Hub:
         try:
             yield
         except Exception:
-            logger.error("websocket_failed", traceback=traceback.format_exc())  # noqa: TRY400
-            self._cut(client)
+            self.contain(client)
+
+    def contain(self, client: Client) -> None:
+        """The same, of the error that is being handled."""
+        logger.error("websocket_failed", traceback=traceback.format_exc())
+        self._cut(client)
 
     def _cut(self, client: Client) -> None:
         try:

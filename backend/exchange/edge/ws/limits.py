@@ -20,8 +20,8 @@ REFUSED_WINDOW_S = 10
 MAX_SUBSCRIPTIONS = 200
 MAX_WAITING_MESSAGES = 1_000
 """Private messages of one channel that may wait for their reader."""
-MAX_WAITING_EVENTS = 20_000
-"""Events of the engine whose answers may wait for their reader."""
+MAX_RESULT_BYTES = 4 * 1024 * 1024
+"""Results of what was traded that may wait for their reader."""
 
 HEARTBEAT_S = 5.0
 PING_S = 15.0

@@ -8,7 +8,7 @@ the client has asked for that.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -37,6 +37,7 @@ _KINDS = {
     TradingOp.BATCH: RequestKind.BATCH,
 }
 """Of requests that do not only cancel."""
+_MAY_AMEND = frozenset({TradingOp.AMEND, TradingOp.BATCH})
 
 logger = structlog.get_logger(__name__)
 
@@ -65,49 +66,48 @@ class Trading:
         """How many amendments of an order are on their way."""
         self.cancels_when_lost = False
 
-    def hand_in(
-        self, caller: Caller, request: TradeRequest, on_outcome: Callable[[Pending], None]
-    ) -> Pending | Frames:
+    def hand_in(self, caller: Caller, request: TradeRequest) -> Pending | Frames:
         """Gives the engine what a frame asks for, or says at once what there is to say.
 
-        `on_outcome` is called once the engine is done with it.
-        Raises GatewayRefusal, Problem, SequencerError.
+        `take` is to be called as soon as the engine is done with it. Raises GatewayRefusal, Problem,
+        SequencerError.
         """
         self._signers.require_live(caller)
         caller.require_scope(AgentScope.TRADE)
         budget = self._budget(caller, request)
         if request.op is TradingOp.CANCEL_ON_DISCONNECT:
             return self._set_cancel_on_disconnect(caller, budget, request)
-        commands, answer = self._order_request(caller, budget, request)
-        if not commands:
-            return Frames([messages.result(request.id, request.op, answer(()))])
-        for command in commands:
-            if type(command) is AmendOrder:
-                self._amending[command.order_id] = self._amending.get(command.order_id, 0) + 1
-        try:
-            outcomes = self._edge.hand_in(commands)
-        except Exception:
-            self._amended(commands)
-            raise
-        pending = Pending(request, outcomes, answer)
-
-        def done(_: object) -> None:
-            self._done(pending, commands)
-            on_outcome(pending)
-
-        outcomes.add_done_callback(done)
+        asked = self._order_request(caller, budget, request)
+        if not asked.commands:
+            return Frames([messages.result(request.id, request.op, asked.answer(()))])
+        pending = Pending(request, asked, self._edge.hand_in(asked.commands))
+        if request.op in _MAY_AMEND:
+            for order_id in _amended_by(asked):
+                self._amending[order_id] = self._amending.get(order_id, 0) + 1
         return pending
 
+    def take(self, pending: Pending) -> None:
+        """Notes what the engine did, also of a connection that is lost."""
+        if pending.request.op in _MAY_AMEND:
+            for order_id in _amended_by(pending.asked):
+                left = self._amending.pop(order_id) - 1
+                if left:
+                    self._amending[order_id] = left
+        if pending.outcomes.exception() is None:
+            for outcome in pending.outcomes.result():
+                self._placed.add(outcome)
+
     def result(self, pending: Pending) -> bytes:
-        """What is said of something that the engine is done with."""
+        """What is to be said of it; to be asked for right after `take`."""
         request = pending.request
         try:
-            return messages.result(request.id, request.op, pending.answer(pending.outcomes.result()))
+            answer = pending.asked.answer(pending.outcomes.result())
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
                 raise
             return messages.error(problem, request.id)
+        return messages.result(request.id, request.op, answer)
 
     async def cancel_placed(self, in_flight: Sequence[Pending]) -> None:
         """Cancels what was placed over the connection and is open; it is lost, `in_flight` is what it had
@@ -179,17 +179,6 @@ class Trading:
         content = {"seq": self._edge.view.seq, "enabled": enabled}
         return Frames([messages.result(request.id, request.op, Answer(200, content))])
 
-    # ---- what became of it
 
-    def _done(self, pending: Pending, commands: Sequence[Command]) -> None:
-        self._amended(commands)
-        if pending.outcomes.exception() is None:
-            for outcome in pending.outcomes.result():
-                self._placed.add(outcome)
-
-    def _amended(self, commands: Sequence[Command]) -> None:
-        for command in commands:
-            if type(command) is AmendOrder:
-                left = self._amending.pop(command.order_id) - 1
-                if left:
-                    self._amending[command.order_id] = left
+def _amended_by(asked: OrderRequest) -> list[int]:
+    return [command.order_id for command in asked.commands if type(command) is AmendOrder]

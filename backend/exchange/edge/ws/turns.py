@@ -12,17 +12,17 @@ or are to be told, is served when its turn to be answered has come, and holds ba
 Everything else (a ping, an error) is made when its turn comes.
 
     kind        looked at                   answered
-    Trade       in turn, behind no Waits    in turn, when the engine has
+    Trade       in turn, behind no Waits    in turn, when the engine is done with it
     Waits       in turn, behind no Waits    in turn; nothing behind it is looked at before `go_on`
     others      in turn, behind no Waits    in turn
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from exchange.edge.rest.order_answers import Answer
+from exchange.edge.order_requests import OrderRequest
 from exchange.edge.ws.requests import TradeRequest
 from exchange.sequencer.sequencer import Outcome
 
@@ -31,26 +31,17 @@ Other = TypeVar("Other")
 
 
 class Pending:
-    """A request that the engine has, and what is to be said of it."""
+    """A request that the engine has. `said` is its answer, once it has one."""
 
-    __slots__ = ("answer", "outcomes", "request")
+    __slots__ = ("asked", "outcomes", "request", "said")
 
     def __init__(
-        self,
-        request: TradeRequest,
-        outcomes: asyncio.Future[list[Outcome]],
-        answer: Callable[[Sequence[Outcome]], Answer],
+        self, request: TradeRequest, asked: OrderRequest, outcomes: asyncio.Future[list[Outcome]]
     ) -> None:
         self.request = request
+        self.asked = asked
         self.outcomes = outcomes
-        self.answer = answer
-
-    @property
-    def events(self) -> int:
-        """How many events wait to be told, once the engine is done; none when it has stopped."""
-        if self.outcomes.exception() is not None:
-            return 0
-        return sum(len(outcome.events) for outcome in self.outcomes.result())
+        self.said: bytes | None = None
 
 
 HandIn = Callable[[TradeRequest], Pending | Other]
@@ -82,7 +73,7 @@ class Turns(Generic[Other]):
         if not self._due:
             return None
         item, weight = self._due[0]
-        if type(item) is Pending and not item.outcomes.done():
+        if type(item) is Pending and item.said is None:
             return None
         self._due.popleft()
         self.weight -= weight
