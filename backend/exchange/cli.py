@@ -19,7 +19,7 @@ from rich.console import Console
 
 from exchange.chain.errors import ChainError
 from exchange.config import clickhouse_cluster, settings_from_environment
-from exchange.core.words import AccountState
+from exchange.core.words import AccountState, RateClass
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
 from exchange.environment import SettingsInvalid
@@ -35,6 +35,7 @@ from exchange.operating import (
     raise_halt,
     reject_withdrawal,
     set_account_state,
+    set_rate_class,
 )
 from exchange.parts import CannotRun
 from exchange.policy_config import policy_settings_from_environment
@@ -253,13 +254,20 @@ def accounts(
     activate: Annotated[
         int | None, typer.Option(metavar="ID", min=1, max=MAX_ID, help="Set this account free.")
     ] = None,
+    rate_class: Annotated[
+        RateClass | None, typer.Option(help="Let --owner ask for as much in a time as this class may.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Whom --rate-class is for: all their accounts.")
+    ] = None,
     note: Note = "",
     by: By = "",
     data_dir: DataDir = None,
 ) -> None:
     """Show the accounts that are not active; --freeze, --restrict and --activate change one.
 
-    The running exchange takes it up and journals it; one account at a time.
+    --rate-class changes how much an owner may ask for, and those who may ask for more than others are shown
+    too. The running exchange takes it up and journals it; one change at a time.
     """
     url, name = os.environ.get("EXCHANGE_DATABASE_URL"), by or getpass.getuser()
     asked = [
@@ -271,9 +279,13 @@ def accounts(
         )
         if account_id is not None
     ]
-    if len(asked) > 1:
-        _fail("--freeze, --restrict and --activate do not go together")
-    if asked:
+    if len(asked) + (rate_class is not None) > 1:
+        _fail("--freeze, --restrict, --activate and --rate-class do not go together")
+    if (rate_class is None) != (owner is None):
+        _fail("--rate-class and --owner go together")
+    if rate_class is not None and owner is not None:
+        _run(set_rate_class(url, data_dir, owner, rate_class, name, note), is_endless=False)
+    elif asked:
         _run(set_account_state(url, data_dir, *asked[0], name, note), is_endless=False)
     else:
         _run(list_accounts(url, data_dir), is_endless=False)

@@ -7,6 +7,7 @@ and journaled (`exchange.operator.inbox`). Whoever may write to the database may
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -18,15 +19,17 @@ from rich.console import Console
 from exchange.chain.halts import Halt, HaltKind, Halts
 from exchange.chain.reviews import Reviews
 from exchange.core.units import format_atoms
-from exchange.core.words import AccountState
+from exchange.core.words import AccountState, RateClass
 from exchange.examine import DEFAULT_FOLDER, folder_url
 from exchange.operator.requests import INTERRUPTED, MAX_AGE_S, OperatorRequests
 from exchange.parts import CannotRun
+from exchange.projections.accounts import read_rate_classes
 from exchange.stores.postgres import open_connection, reaching_the_database
 
 ANSWER_WAIT_S = 10.0
 ANSWER_POLL_S = 0.1
 MAX_SHOWN = 1_000
+_OWNER = re.compile("0x[0-9a-fA-F]{40}")
 NO_VAULT = "0x" + "00" * 20
 """Stands for the vault in a halt that an operator asked for: it is for all of them."""
 
@@ -66,14 +69,17 @@ async def lift_halt(
 
 
 async def list_accounts(database_url: str | None, data_dir: Path | None) -> None:
-    """Prints the accounts that are not active, as the read tables have them."""
+    """Prints the accounts that are not active, and owners who may do more, as the read tables have them."""
     async with _connection(database_url, data_dir) as connection:
         rows = await connection.fetch(
             "SELECT account_id, owner, sub_account, state FROM accounts WHERE state <> 'active'"
             " ORDER BY account_id LIMIT $1",
             MAX_SHOWN,
         )
+        classes = await read_rate_classes(connection, MAX_SHOWN)
     console = Console(highlight=False, soft_wrap=True)
+    for owner, rate_class in classes.items():
+        console.print(f"owner: address={owner} rate_class={rate_class}")
     for row in rows:
         console.print(
             f"account: id={row['account_id']} state={row['state']} sub_account={row['sub_account']}"
@@ -89,22 +95,44 @@ async def set_account_state(
     _need_note(note)
     async with _connection(database_url, data_dir) as connection:
         requests = OperatorRequests(connection)
-        request_id = await requests.add(account_id, state, by, note)
-        deadline = time.monotonic() + ANSWER_WAIT_S
-        while (answer := await requests.answer(request_id)) is None:
-            if time.monotonic() > deadline:
-                raise CannotOperate(
-                    f"request {request_id} waits: the exchange has not taken it up. If it does not, the"
-                    f" request expires after {MAX_AGE_S:g} s; look at the account, and ask again"
-                )
-            await asyncio.sleep(ANSWER_POLL_S)
+        seq = await _answered(requests, await requests.add(account_id, state, by, note))
+    Console(highlight=False).print(f"account: id={account_id} state={state} seq={seq}")
+
+
+async def set_rate_class(
+    database_url: str | None, data_dir: Path | None, owner: str, rate_class: RateClass, by: str, note: str
+) -> None:
+    """Asks for an owner's rate class and waits for the answer. Raises CannotOperate."""
+    _need_note(note)
+    if not _OWNER.fullmatch(owner):
+        raise CannotOperate("an owner is a wallet's address: 0x and 40 hex digits")
+    async with _connection(database_url, data_dir) as connection:
+        requests = OperatorRequests(connection)
+        request_id = await requests.add_rate_class(owner.lower(), rate_class, by, note)
+        seq = await _answered(requests, request_id)
+    Console(highlight=False, soft_wrap=True).print(
+        f"owner: address={owner.lower()} rate_class={rate_class} seq={seq}"
+    )
+
+
+async def _answered(requests: OperatorRequests, request_id: int) -> int | None:
+    """Waits for the running exchange to take a request up; the seq of its command. Raises CannotOperate."""
+    deadline = time.monotonic() + ANSWER_WAIT_S
+    while (answer := await requests.answer(request_id)) is None:
+        if time.monotonic() > deadline:
+            raise CannotOperate(
+                f"request {request_id} waits: the exchange has not taken it up. If it does not, the"
+                f" request expires after {MAX_AGE_S:g} s; look at `exchange accounts`, and ask again"
+            )
+        await asyncio.sleep(ANSWER_POLL_S)
     if answer.refusal == INTERRUPTED:
         raise CannotOperate(
-            f"request {request_id} was interrupted; whether it took effect is unknown: look at the account"
+            f"request {request_id} was interrupted; whether it took effect is unknown: look at"
+            " `exchange accounts`"
         )
     if answer.refusal is not None:
         raise CannotOperate(f"request {request_id} was refused: {answer.refusal}")
-    Console(highlight=False).print(f"account: id={account_id} state={state} seq={answer.seq}")
+    return answer.seq
 
 
 async def list_reviews(database_url: str | None, data_dir: Path | None) -> None:

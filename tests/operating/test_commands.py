@@ -12,7 +12,7 @@ from tests.sequencer.engine import Running, running
 
 from exchange.chain.halts import HaltKind, Halts
 from exchange.core.commands import OpenAccount
-from exchange.core.words import AccountState
+from exchange.core.words import AccountState, RateClass
 from exchange.journal.log import JournalLog
 from exchange.journal.tail import Tail
 from exchange.operator.inbox import OperatorInbox
@@ -145,6 +145,30 @@ async def listed(database_url: str) -> list[tuple[str, str]]:
     return [(row["owner"], row["state"]) for row in rows]
 
 
+async def test_an_owner_gets_a_rate_class_is_listed_and_loses_it(database_url: str, engine: Running) -> None:
+    committed = engine.sequencer.committed
+    mixed_case = "0x" + ALICE[2:].replace("0", "A").upper()
+    await engine.sequencer.submit(OpenAccount(mixed_case.lower()))
+    for rate_class in (RateClass.MARKET_MAKER, RateClass.STANDARD):
+        asked = ("accounts", "--rate-class", rate_class.value, "--owner", mixed_case, "--note", "a drill")
+        code, lines, _ = await run(*asked, url=database_url)
+        told = f"owner: address={mixed_case.lower()} rate_class={rate_class}"
+        assert (code, lines) == (0, [f"{told} seq={committed.seq}"])
+        assert committed.rate_class(mixed_case.lower()) is rate_class
+        shown = [told] if rate_class is not RateClass.STANDARD else []
+        async with asyncio.timeout(20):
+            while (await run("accounts", url=database_url))[1] != [*shown, "accounts: not_active=0"]:
+                pass
+
+
+async def test_an_owner_without_an_account_gets_no_rate_class(database_url: str, engine: Running) -> None:
+    nobody = "0x" + "77" * 20
+    asked = ("accounts", "--rate-class", "market_maker", "--owner", nobody, "--note", "a drill")
+    code, _, errors = await run(*asked, url=database_url)
+    assert code == 1
+    assert "was refused: unknown_account" in errors
+
+
 async def test_an_unknown_account_is_refused(database_url: str, engine: Running) -> None:
     code, _, errors = await run("accounts", "--freeze", "999", "--note", "a drill", url=database_url)
     assert code == 1
@@ -167,6 +191,11 @@ async def test_an_exchange_that_does_not_run_is_waited_for_but_not_for_long(
     [
         (["--freeze", "1"], "say why"),
         (["--freeze", "1", "--activate", "2", "--note", "both"], "do not go together"),
+        (["--rate-class", "market_maker", "--note", "whose?"], "--rate-class and --owner go together"),
+        (["--owner", ALICE, "--note", "what?"], "--rate-class and --owner go together"),
+        (["--rate-class", "standard", "--owner", ALICE, "--freeze", "1"], "do not go together"),
+        (["--rate-class", "standard", "--owner", ALICE], "say why"),
+        (["--rate-class", "standard", "--owner", ALICE[:-1], "--note", "typed"], "0x and 40 hex digits"),
     ],
 )
 async def test_what_can_not_be_done_to_accounts_is_said_in_one_line(

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from tests.sequencer.engine import Running, running
 
-from exchange.core.commands import Command, OpenAccount, SetAccountState
-from exchange.core.words import AccountState
+from exchange.core.commands import Command, OpenAccount, SetAccountState, SetRateClass
+from exchange.core.words import AccountState, RateClass
 from exchange.journal.log import JournalLog
 from exchange.operator.inbox import OperatorInbox
 from exchange.operator.requests import EXPIRED, INTERRUPTED, MAX_AGE_S, Answer, OperatorRequests
@@ -61,6 +61,53 @@ async def test_requests_are_done_in_the_order_in_which_they_were_made(desk: Desk
     assert await desk.inbox().take_up() == 3
     assert desk.state is AccountState.CANCEL_ONLY
     assert await desk.inbox().take_up() == 0
+
+
+async def test_a_rate_class_is_asked_for_in_the_same_line(desk: Desk) -> None:
+    first = await desk.ask(AccountState.FROZEN)
+    second = await desk.requests.add_rate_class(ALICE, RateClass.MARKET_MAKER, "operator", "a test")
+    third = await desk.requests.add_rate_class("0xnobody", RateClass.MARKET_MAKER, "operator", "a test")
+    seq = desk.engine.sequencer.committed.seq
+    assert await desk.inbox().take_up() == 3
+    assert await desk.requests.answer(first) == Answer(seq + 1, None)
+    assert await desk.requests.answer(second) == Answer(seq + 2, None)
+    assert await desk.requests.answer(third) == Answer(seq + 3, "unknown_account")
+    assert desk.engine.sequencer.committed.rate_class(ALICE) is RateClass.MARKET_MAKER
+    assert desk.state is AccountState.FROZEN
+
+
+async def test_a_rate_class_that_was_under_way_when_the_process_ended_is_not_set_again(desk: Desk) -> None:
+    async def die(_command: Command) -> Outcome:
+        raise EngineStopped
+
+    request_id = await desk.requests.add_rate_class(ALICE, RateClass.MARKET_MAKER, "operator", "a test")
+    with pytest.raises(EngineStopped):
+        await OperatorInbox(desk.pool, die).take_up()
+    await desk.engine.sequencer.submit(SetRateClass(ALICE, RateClass.STANDARD))
+    assert await desk.inbox().take_up() == 0
+    assert await desk.requests.answer(request_id) == Answer(None, INTERRUPTED)
+    assert desk.engine.sequencer.committed.rate_class(ALICE) is RateClass.STANDARD
+
+
+async def test_a_request_is_about_one_thing(desk: Desk) -> None:
+    """The table refuses what no request of the code can be."""
+    wrong = [
+        ("set_account_state", 1_000, "frozen", ALICE, None),
+        ("set_account_state", None, "frozen", None, None),
+        ("set_rate_class", None, None, ALICE, None),
+        ("set_rate_class", None, None, None, "standard"),
+        ("set_rate_class", 1_000, None, ALICE, "standard"),
+        ("set_rate_class", None, None, ALICE, "huge"),
+        ("set_fees", None, None, ALICE, "standard"),
+    ]
+    for content in wrong:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await desk.pool.execute(
+                "INSERT INTO operator_requests"
+                " (action, account_id, state, owner, rate_class, requested_by, note, requested_ms)"
+                " VALUES ($1, $2, $3, $4, $5, 'operator', 'a test', 1)",
+                *content,
+            )
 
 
 async def test_a_refusal_is_the_answer(desk: Desk) -> None:

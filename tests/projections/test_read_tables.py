@@ -33,7 +33,7 @@ from exchange.projections.postgres import PostgresProjection
 
 TABLES = [
     *("orders", "fills", "balances", "ledger_entries", "deposits", "withdrawals"),
-    *("assets", "markets", "accounts", "fee_tiers", "transfers", "projection_cursors"),
+    *("assets", "markets", "accounts", "fee_tiers", "rate_classes", "transfers", "projection_cursors"),
 ]
 
 

@@ -21,6 +21,7 @@ from exchange.core.commands import (
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetRateClass,
     SetWithdrawalTerms,
     Tick,
     TransferFunds,
@@ -28,12 +29,17 @@ from exchange.core.commands import (
 from exchange.core.events import (
     AccountKnown,
     AccountOpened,
+    AgentApproved,
+    AgentKnown,
+    AgentRevoked,
     Event,
     FundsTransferred,
+    NonceUsed,
     OrderAccepted,
     OrderAmended,
     OrderEnded,
     OrderTriggered,
+    RateClassSet,
     SelfTradePrevented,
     Trade,
     TransferKnown,
@@ -41,6 +47,7 @@ from exchange.core.events import (
 from exchange.core.words import (
     AccountState,
     MarketState,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -129,6 +136,7 @@ async def check_trading(pool: asyncpg.Pool, journaled: JournaledExchange) -> Non
     assert await reference.read_assets(pool) == state.assets
     told = await accounts.read_fee_tiers(pool)
     assert {of: tier for of, tier in told.items() if tier} == state.fee_tiers
+    assert await accounts.read_rate_classes(pool, 1_000) == state.rate_classes
     rows = await pool.fetch("SELECT * FROM accounts")
     assert len(rows) == len(state.account_by_owner)
     for row in rows:
@@ -155,7 +163,8 @@ async def test_the_tables_equal_a_fold_of_the_journal_after_traffic_of_every_kin
     await check_against_core(pool, journaled)
     await check_trading(pool, journaled)
     seen = {type(event) for _, events in journaled.events for event in events}
-    assert seen >= set(get_args(Event)) - {AccountKnown, TransferKnown}
+    of_agents = {AgentApproved, AgentKnown, AgentRevoked, NonceUsed, RateClassSet}
+    assert seen >= set(get_args(Event)) - {AccountKnown, TransferKnown, *of_agents}
 
 
 async def one_order(pool: asyncpg.Pool, journaled: JournaledExchange, order_id: int) -> OrderRow:
@@ -355,6 +364,21 @@ async def test_an_owners_fee_tier_is_the_last_that_was_set(
     await journaled.batch(SetFeeTier(owner(1), 0))
     await caught_up(pool, journaled)
     assert await accounts.read_fee_tiers(pool) == {owner(0): 1, owner(1): 0}
+
+
+async def test_an_owners_rate_class_is_the_last_that_was_set(
+    pool: asyncpg.Pool, journaled: JournaledExchange
+) -> None:
+    standard, maker = RateClass.STANDARD, RateClass.MARKET_MAKER
+    await journaled.batch(*(OpenAccount(owner(number)) for number in range(3)))
+    await journaled.batch(*(SetRateClass(owner(number), maker) for number in (2, 0, 1)))
+    await caught_up(pool, journaled)
+    assert await accounts.read_rate_classes(pool, 2) == {owner(0): "market_maker", owner(1): "market_maker"}
+    await journaled.batch(*(SetRateClass(owner(0), each) for each in (standard, maker, standard)))
+    await journaled.batch(SetRateClass(owner(1), maker))
+    await caught_up(pool, journaled)
+    classes = await accounts.read_rate_classes(pool, 1_000)
+    assert classes == {owner(1): "market_maker", owner(2): "market_maker"} == journaled.state.rate_classes
 
 
 async def test_both_accounts_of_a_transfer_list_it(pool: asyncpg.Pool, journaled: JournaledExchange) -> None:

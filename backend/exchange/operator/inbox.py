@@ -10,9 +10,8 @@ import asyncio
 import asyncpg
 import structlog
 
-from exchange.core.commands import SetAccountState
 from exchange.core.events import Rejected
-from exchange.operator.requests import AccountRequest, Answer, OperatorRequests
+from exchange.operator.requests import Answer, OperatorRequest, OperatorRequests
 from exchange.sequencer.sequencer import CommandNotEncodable, Overloaded, Submit
 
 POLL_S = 1.0
@@ -61,8 +60,7 @@ class OperatorInbox:
             log.warning(
                 "operator_request",
                 id=request.id,
-                account=request.account_id,
-                state=request.state,
+                command=repr(request.command),
                 by=request.requested_by,
                 seq=answer.seq,
                 refusal=answer.refusal,
@@ -70,9 +68,9 @@ class OperatorInbox:
             count += 1
         return count
 
-    async def _do(self, request: AccountRequest) -> Answer:
+    async def _do(self, request: OperatorRequest) -> Answer:
         try:
-            outcome = await self._submit(SetAccountState(request.account_id, request.state))
+            outcome = await self._submit(request.command)
         except (Overloaded, CommandNotEncodable) as error:
             return Answer(None, str(error))  # it was not taken in
         refusal = next((event.reason for event in outcome.events if isinstance(event, Rejected)), None)

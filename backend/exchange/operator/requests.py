@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from exchange.core.words import AccountState
+from exchange.core.commands import SetAccountState, SetRateClass
+from exchange.core.words import AccountState, RateClass
 
 SQL_TIMEOUT_S = 10.0
 SET_ACCOUNT_STATE = "set_account_state"
+SET_RATE_CLASS = "set_rate_class"
 MAX_AGE_S = 60.0
 """Seconds after which a request that waits is not done any more."""
 EXPIRED = "expired"
@@ -27,12 +29,11 @@ _MAX_AGE_MS = int(1_000 * MAX_AGE_S)
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRequest:
-    """One request that waits."""
+class OperatorRequest:
+    """One request that waits, and the command that does what it asks for."""
 
     id: int
-    account_id: int
-    state: AccountState
+    command: SetAccountState | SetRateClass
     requested_by: str
 
 
@@ -58,6 +59,20 @@ class OperatorRequests:
             SET_ACCOUNT_STATE,
             account_id,
             state,
+            by,
+            note,
+            timeout=SQL_TIMEOUT_S,
+        )
+        return request_id
+
+    async def add_rate_class(self, owner: str, rate_class: RateClass, by: str, note: str) -> int:
+        """Asks for an owner's rate class; the request's id. `by` and `note` may not be empty."""
+        request_id: int = await self._connection.fetchval(
+            "INSERT INTO operator_requests (action, owner, rate_class, requested_by, note, requested_ms)"  # noqa: S608
+            f" VALUES ($1, $2, $3, $4, $5, {_NOW_MS}) RETURNING id",
+            SET_RATE_CLASS,
+            owner,
+            rate_class,
             by,
             note,
             timeout=SQL_TIMEOUT_S,
@@ -96,19 +111,24 @@ class OperatorRequests:
         )
         return len(rows)
 
-    async def take(self) -> AccountRequest | None:
+    async def take(self) -> OperatorRequest | None:
         """The oldest that waits and has not expired, from now on taken; None when there is none."""
         row = await self._connection.fetchrow(
             f"UPDATE operator_requests SET taken_ms = {_NOW_MS} WHERE id = ("  # noqa: S608
             " SELECT id FROM operator_requests WHERE taken_ms IS NULL AND done_ms IS NULL"
             f" AND requested_ms > {_NOW_MS} - $1 ORDER BY id LIMIT 1)"
-            " AND taken_ms IS NULL RETURNING id, account_id, state, requested_by",
+            " AND taken_ms IS NULL RETURNING id, action, account_id, state, owner, rate_class, requested_by",
             _MAX_AGE_MS,
             timeout=SQL_TIMEOUT_S,
         )
         if row is None:
             return None
-        return AccountRequest(row["id"], row["account_id"], AccountState(row["state"]), row["requested_by"])
+        command: SetAccountState | SetRateClass
+        if row["action"] == SET_RATE_CLASS:
+            command = SetRateClass(row["owner"], RateClass(row["rate_class"]))
+        else:
+            command = SetAccountState(row["account_id"], AccountState(row["state"]))
+        return OperatorRequest(row["id"], command, row["requested_by"])
 
     async def done(self, request_id: int, answer: Answer) -> None:
         """Notes what became of a taken one."""

@@ -1,4 +1,4 @@
-"""Tables `accounts` and `fee_tiers`: whose they are, what they may do, on which fee tier their owner is."""
+"""Tables `accounts`, `fee_tiers`, `rate_classes`: whose they are, what they may do, on which terms."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from exchange.core.events import (
     CancelAllAfterSet,
     Event,
     FeeTierSet,
+    RateClassSet,
 )
 from exchange.projections.errors import ReadTablesBroken
 from exchange.projections.page import Page, read_all
@@ -45,6 +46,15 @@ async def read_fee_tiers(connection: Connection | asyncpg.Pool) -> dict[str, int
     return {record["owner"]: record["tier"] for record in records}
 
 
+async def read_rate_classes(connection: Connection | asyncpg.Pool, limit: int) -> dict[str, str]:
+    """Rate class by owner, of those that are not in the standard one."""
+    records = await connection.fetch(
+        "SELECT owner, rate_class FROM rate_classes WHERE rate_class <> 'standard' ORDER BY owner LIMIT $1",
+        limit,
+    )
+    return {record["owner"]: record["rate_class"] for record in records}
+
+
 class AccountChanges:
     """What some batches of the journal do to accounts and their owners."""
 
@@ -54,6 +64,7 @@ class AccountChanges:
         self._switches: dict[int, int] = {}
         self._states: dict[int, str] = {}
         self._tiers: dict[str, tuple[int, int, int]] = {}
+        self._rate_classes: dict[str, tuple[str, int, int]] = {}
 
     def take(self, event: Event, place: Place) -> None:
         match event:
@@ -69,6 +80,8 @@ class AccountChanges:
                 self._states[account_id] = state.value
             case FeeTierSet(owner, tier):
                 self._tiers[owner] = (tier, place.seq, place.time_ns)
+            case RateClassSet(owner, rate_class):
+                self._rate_classes[owner] = (rate_class.value, place.seq, place.time_ns)
             case _:
                 pass
 
@@ -127,6 +140,19 @@ class AccountChanges:
                 """,
                 list(self._tiers),
                 *(list(column) for column in zip(*self._tiers.values(), strict=True)),
+            )
+        if self._rate_classes:
+            await connection.execute(
+                """
+                INSERT INTO rate_classes (owner, rate_class, set_seq, set_ns)
+                SELECT n.owner, n.rate_class, n.set_seq, n.set_ns
+                FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[], $4::BIGINT[])
+                    AS n (owner, rate_class, set_seq, set_ns)
+                ON CONFLICT (owner) DO UPDATE SET
+                    rate_class = EXCLUDED.rate_class, set_seq = EXCLUDED.set_seq, set_ns = EXCLUDED.set_ns
+                """,
+                list(self._rate_classes),
+                *(list(column) for column in zip(*self._rate_classes.values(), strict=True)),
             )
 
 

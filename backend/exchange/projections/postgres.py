@@ -34,7 +34,7 @@ FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 10.0
 
 _TABLES = (
-    "assets, markets, accounts, fee_tiers, orders, fills, balances, ledger_entries, "
+    "assets, markets, accounts, fee_tiers, rate_classes, orders, fills, balances, ledger_entries, "
     "transfers, deposits, withdrawals"
 )
 
