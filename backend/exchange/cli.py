@@ -98,14 +98,12 @@ def devnet(
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port of the figures for Prometheus; 0: any that is free.")
     ] = 0,
-    no_bots: Annotated[bool, typer.Option("--no-bots", help="Nobody trades but you.")] = False,
+    bots: Annotated[
+        bool, typer.Option("--bots/--no-bots", help="Whether a maker and a taker trade on the markets.")
+    ] = True,
 ) -> None:
     """Everything on this machine, a local chain included, with markets open and two bots that trade."""
-    _run(
-        run_devnet(
-            DevnetOptions(port, rpc_port, data_dir, fresh, block_time, metrics_port, has_bots=not no_bots)
-        )
-    )
+    _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time, metrics_port, has_bots=bots)))
 
 
 @app.command(name="serve")
