@@ -59,5 +59,7 @@ class Market:
             await maker.place("ETH-USDC", "buy", size=5, price=2990)
 
     async def projected(self) -> None:
-        """Waits until the read tables have everything that was committed."""
-        assert await self.running.projection.reached(self.running.view.seq, 20)
+        """Waits until what is read from has everything that was committed."""
+        market_data, seq = self.running.edge.market_data, self.running.view.seq
+        assert await self.running.projection.reached(seq, 20)
+        assert market_data is None or await market_data.projection.reached(seq, 20)

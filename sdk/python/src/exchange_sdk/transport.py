@@ -129,14 +129,15 @@ class Transport:
 
     async def send(self, call: Call, into: type[T]) -> T:
         """The answer to a call. Raises ExchangeError."""
+        url = httpx.URL(self.url + call.target)
         content = b"" if call.body is None else msgspec.json.encode(call.body)
         unknown: OutcomeUnknown | None = None
         attempt, repairs = 1, 0
         while True:
             token = None
             try:
-                token, headers = await self._credentials(call, content)
-                response = await self._request(call, content, headers)
+                token, headers = await self._credentials(call, url, content)
+                response = await self._request(call, url, content, headers)
                 return self._answer(call, response, into)
             except _Failure as failure:
                 error, ending = failure.error, failure.ending
@@ -187,7 +188,9 @@ class Transport:
         assert quickest is not None
         self.clock.learn(*quickest)
 
-    async def _credentials(self, call: Call, content: bytes) -> tuple[str | None, dict[str, str]]:
+    async def _credentials(
+        self, call: Call, url: httpx.URL, content: bytes
+    ) -> tuple[str | None, dict[str, str]]:
         """The session's token, where one is used, and the headers that say who asks."""
         if call.who == "nobody":
             return None, {"Authorization": f"Bearer {call.token}"} if call.token else {}
@@ -196,7 +199,7 @@ class Transport:
             deployment = await self.deployment()
             return None, self.key.sign_request(
                 call.method,
-                self._url(call).raw_path.decode("ascii"),
+                url.raw_path.decode("ascii"),
                 content,
                 genesis_id=deployment.genesis_id,
                 host=deployment.host,
@@ -209,15 +212,12 @@ class Transport:
         token = await self.session.token()
         return token, {"Authorization": f"Bearer {token}"}
 
-    def _url(self, call: Call) -> httpx.URL:
-        return httpx.URL(self.url + call.target)
-
-    async def _request(self, call: Call, content: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def _request(
+        self, call: Call, url: httpx.URL, content: bytes, headers: dict[str, str]
+    ) -> httpx.Response:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
-        request = self._client.build_request(
-            call.method, self._url(call), content=content or None, headers=headers
-        )
+        request = self._client.build_request(call.method, url, content=content or None, headers=headers)
         try:
             response = await self._client.send(request)
         except _NOT_SENT as cause:
