@@ -217,10 +217,16 @@ async def test_a_key_of_some_sub_accounts_reads_and_trades_with_no_other(streams
         await client.refused(*refused, op="cancel_all")
         await client.refused(*refused, op="cancel_all_after", seconds=60)
         await client.refused(*refused, op="subscribe", channel="balances")
+        for channel in ("deposits", "withdrawals"):  # the main account's, and those of all
+            await client.refused(*refused, op="subscribe", channel=channel)
         await client.refused("sub_account_not_allowed", "order_id", op="cancel", order_id=order_id)
         assert (await client.place(sub_account=1))["order"]["sub_account"] == 1
         orders = await client.subscribe(channel="orders", sub_account=1)
         assert [order["sub_account"] for order in orders["data"]] == [1]
+    async with streams.client() as client:
+        await signed_in(client, await approved(trader, nonce="2", sub_accounts=[0]))
+        await client.refused(*refused, op="subscribe", channel="withdrawals")
+        await client.subscribe(channel="deposits")
 
 
 async def ended(client: Client, code: str) -> None:

@@ -74,6 +74,15 @@ class Caller:
         agent = self.agent
         return agent is None or not agent.sub_accounts or sub_account in agent.sub_accounts
 
+    def require_every_sub_account(self) -> None:
+        """That this one may read what is of all accounts. Raises AgentRefused (sub_account_not_allowed)."""
+        if self.agent is not None and self.agent.sub_accounts:
+            raise AgentRefused(
+                GatewayCode.SUB_ACCOUNT_NOT_ALLOWED,
+                "this tells of every sub-account, and the owner allowed this key only some",
+                field="sub_account",
+            )
+
     def require_sub_account(self, sub_account: int, field: str = "sub_account") -> None:
         """Raises AgentRefused (sub_account_not_allowed)."""
         if self.may_use(sub_account):

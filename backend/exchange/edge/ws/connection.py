@@ -44,7 +44,7 @@ from exchange.edge.ws.trading import Trading
 from exchange.edge.ws.turns import Pending, Turns
 from exchange.edge.ws.upgrade import Upgrade
 from exchange.feeds.errors import FeedUnavailable
-from exchange.feeds.keys import TopicKey
+from exchange.feeds.keys import Channel, TopicKey
 from exchange.gateway.accounts import own_account_id
 from exchange.gateway.callers import Caller
 from exchange.gateway.rate_limit import TokenBuckets, client_key
@@ -448,6 +448,8 @@ class Connection:
         if caller is None:
             raise Problem(GatewayCode.UNAUTHENTICATED, "say who you are first, with auth")
         caller.require_scope(AgentScope.READ)
+        if subject.channel is Channel.WITHDRAWALS:  # from whichever account; deposits are the main one's
+            caller.require_every_sub_account()
         account_id = own_account_id(self._edge.view, caller, subject.sub_account)
         return TopicKey(subject.channel, account_id=account_id)
 
