@@ -1,15 +1,17 @@
 """Traders: they deposit on the chain, send random commands, and send them again when no answer comes."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 from tests.sim import workload
+from tests.sim.keys import OF_THE_KEY, SharedKey, refused_for
 from tests.sim.oracle import require
 from tests.sim.world import TOKENS, Unreachable
 
-from exchange.core.commands import Command, OpenAccount, PlaceOrder, SetMarketState
+from exchange.core.commands import Command, OpenAccount, PlaceOrder, RevokeAgent, SetMarketState, UseNonce
 from exchange.core.events import AccountKnown, AccountOpened, OrderAccepted, OrderKnown, Rejected
 from exchange.core.rejects import RejectReason
 from exchange.core.words import MarketState
@@ -19,21 +21,31 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 CALL_TIMEOUT_S = 5.0
+NO_ANSWER = (Unreachable, Overloaded, OSError, TimeoutError, EngineStopped)
 
 _KINDS = {
     "place": 50, "batch": 8, "amend": 8, "cancel": 14, "deposit": 6, "transfer": 3, "withdraw": 5, "again": 4,
-    "account": 1, "nonsense": 2,
+    "account": 1, "nonsense": 2, "approve": 2, "revoke": 1, "replay": 4,
 }  # fmt: skip
 
 
-class Client:
-    """One trader with an account, and nothing but the answers it got to go by."""
+def owner_of(number: int) -> str:
+    """The wallet of a client."""
+    return f"0x{0xC11E47 + number:040x}"
 
-    def __init__(self, world: "World", number: int) -> None:
+
+class Client:
+    """One trader with an account, and nothing but the answers it got to go by.
+
+    About every second request is signed with a key that another client has too; without one none is.
+    """
+
+    def __init__(self, world: "World", number: int, key: SharedKey | None) -> None:
         self.world = world
         self.number = number
-        self.owner = f"0x{0xC11E47 + number:040x}"
+        self.owner = owner_of(number)
         self.account_ids: list[int] = []
+        self._key = key
         self._random = world.random
         self._names = 0
         self._orders: dict[int, list[int]] = {}
@@ -47,6 +59,7 @@ class Client:
             world.chain.deposit(self.owner, token, random.choice((50, 2_000, 10**9)))
         while not await self._open(0):
             pass
+        await self._approve()
         sent = 0
         while sent < commands:
             await asyncio.sleep(random.expovariate(2.0))
@@ -95,6 +108,12 @@ class Client:
                 await self._again()
             case "account":
                 await self._open(random.choice((0, 1, 2)))
+            case "approve":
+                await self._approve()
+            case "revoke":
+                await self._revoke()
+            case "replay" if self._key is not None and self._key.sent:
+                await self._replay(self._key)
             case "nonsense":
                 await self._send([workload.nonsense(random, self.account_ids)])
             case _:
@@ -168,24 +187,67 @@ class Client:
             command = msgspec.structs.replace(command, size_lots=command.size_lots + 1)
         await self._place([command])
 
+    # ---- keys
+
+    async def _approve(self) -> None:
+        if self._key is not None:
+            approval = self._key.approval(self._random, self.world.loop.now_ns())
+            await self._send([approval], for_s=20, signing=False)
+
+    async def _revoke(self) -> None:
+        """The key, and goes on with another one; the other client as well."""
+        if self._key is not None:
+            command = RevokeAgent(self._key.owner, self._key.key)
+            self._key.renew()
+            await self._send([command], for_s=20, signing=False)
+            await self._approve()
+
+    async def _replay(self, key: SharedKey) -> None:
+        """A signed request comes again, exactly so: this client's or the other's, answered or not."""
+        self.world.faults.note("replayed")
+        commands, nonce = self._random.choice(key.sent)
+        with contextlib.suppress(*NO_ANSWER):
+            await self.world.call(commands, CALL_TIMEOUT_S, nonce)
+
+    def _sign(self, commands: Sequence[Command]) -> UseNonce | None:
+        key = self._key
+        return None if key is None else key.sign(self._random, self.world.loop.now_ns(), commands)
+
     # ---- sending
 
-    async def _send(self, commands: Sequence[Command], for_s: float = 0) -> list[Outcome] | None:
+    async def _send(
+        self, commands: Sequence[Command], for_s: float = 0, *, signing: bool = True
+    ) -> list[Outcome] | None:
         """Sends them, and again for a while when no answer comes; None when nobody knows what became of
         it.
         """
-        world = self.world
+        world, random = self.world, self._random
         until_s = world.loop.time() + for_s
         pause_s = 0.1
+        nonce = self._sign(commands) if signing and random.random() < 0.5 else None
         while True:
-            try:
-                return await world.call(commands, CALL_TIMEOUT_S)
-            except (Unreachable, Overloaded, OSError, TimeoutError, EngineStopped):
-                pass
-            await asyncio.sleep(pause_s * (0.5 + self._random.random()))
+            with contextlib.suppress(*NO_ANSWER):
+                outcomes = await world.call(commands, CALL_TIMEOUT_S, nonce)
+                refused = None if nonce is None else refused_for(outcomes[0])
+                if refused is None:
+                    return outcomes
+                if refused in OF_THE_KEY:
+                    nonce = await self._without_key(nonce)
+                else:  # by the time, or because the request before it was taken: this one is not the same
+                    nonce = self._sign(commands)
+            if nonce is not None and random.random() < 0.3:
+                nonce = self._sign(commands)
+            await asyncio.sleep(pause_s * (0.5 + random.random()))
             pause_s = min(2 * pause_s, 2.0)
             if world.loop.time() >= until_s:
                 return None
+
+    async def _without_key(self, nonce: UseNonce) -> None:
+        """The key was refused: it is not approved yet, or it is over and the next one is."""
+        assert self._key is not None
+        if nonce.key == self._key.key and self._random.random() < 0.5:
+            self._key.renew()
+        await self._approve()
 
 
 class Operator(Client):

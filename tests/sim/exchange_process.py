@@ -23,7 +23,7 @@ from exchange.chain.finality import Finality
 from exchange.chain.outbox import SendPolicy
 from exchange.chain.risk import RiskPolicy, RiskStep
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
-from exchange.core.commands import Command, ListAsset, OpenMarket, SetRules
+from exchange.core.commands import Command, ListAsset, OpenMarket, SetRules, UseNonce
 from exchange.core.state import State
 from exchange.core.terms import RULES_VERSION
 from exchange.journal.log import JournalLog, ensure_genesis
@@ -210,16 +210,20 @@ class ExchangeProcess:
 
     # ---- callers
 
-    def receive(self, commands: Sequence[Command]) -> "asyncio.Future[list[Outcome]]":
+    def receive(
+        self, commands: Sequence[Command], nonce: UseNonce | None = None
+    ) -> "asyncio.Future[list[Outcome]]":
         """A request has arrived over the network; the future is its reply, or the end of the connection."""
         reply: asyncio.Future[list[Outcome]] = self._world.loop.create_future()
         self._pending[reply] = None
-        self.host.spawn(self._reply(commands, reply))
+        self.host.spawn(self._reply(commands, nonce, reply))
         return reply
 
-    async def _reply(self, commands: Sequence[Command], reply: "asyncio.Future[list[Outcome]]") -> None:
+    async def _reply(
+        self, commands: Sequence[Command], nonce: UseNonce | None, reply: "asyncio.Future[list[Outcome]]"
+    ) -> None:
         try:
-            outcomes = await self._answer(commands)
+            outcomes = await self._answer(commands, nonce)
         except Exception as error:
             if not reply.done():
                 reply.set_exception(error)
@@ -228,14 +232,14 @@ class ExchangeProcess:
                 reply.set_result(outcomes)
         self._pending.pop(reply, None)
 
-    async def _answer(self, commands: Sequence[Command]) -> list[Outcome]:
+    async def _answer(self, commands: Sequence[Command], nonce: UseNonce | None = None) -> list[Outcome]:
         sequencer = self.sequencer
         assert sequencer is not None
         if len(commands) == 1:
-            outcomes = [await sequencer.submit(commands[0])]
+            outcomes = [await sequencer.submit(commands[0], nonce)]
         else:
-            outcomes = await sequencer.submit_batch(commands)
-        self._world.answered(commands, outcomes)
+            outcomes = await sequencer.submit_batch(commands, nonce)
+        self._world.answered(commands, outcomes, nonce)
         require(
             sequencer.committed.seq >= outcomes[-1].seq,
             "a view shows what was acknowledged",

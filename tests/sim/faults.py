@@ -30,7 +30,7 @@ DATABASE = (
 DISK = ("lost_last_row", "damaged_row", "torn_row", "lost_head", "lost_rows_and_head")
 FOLLOWERS = ("projection_stall", "standby_crash", "snapshot_crash", "snapshot_damaged", "clickhouse_failed",
              "clickhouse_ambiguous", "clickhouse_lost")  # fmt: skip
-CLIENTS = ("request_lost", "request_doubled", "reply_lost", "reply_late", "resent_late")
+CLIENTS = ("request_lost", "request_doubled", "reply_lost", "reply_late", "resent_late", "replayed")
 CHAIN = (
     "reorg",
     "reorg_of_deposit",

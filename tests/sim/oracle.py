@@ -12,14 +12,19 @@ from tests.sim.connection import Record
 from tests.sim.tables import Table
 
 from exchange.core.accounts import CHAIN_ACCOUNT, Balance
+from exchange.core.agents import MAX_NONCES, lowest_nonce
 from exchange.core.apply import apply
-from exchange.core.commands import Command
+from exchange.core.commands import Command, UseNonce
 from exchange.core.events import (
+    AgentApproved,
+    AgentRevoked,
     DepositCredited,
     Event,
     FundsTransferred,
+    NonceUsed,
     OrderAccepted,
     OrderEnded,
+    Rejected,
     WithdrawalRefunded,
     WithdrawalRequested,
     WithdrawalSettled,
@@ -73,6 +78,10 @@ class Oracle:
         self.accepted: dict[tuple[int, str], int] = {}
         """Order id by account and client order id."""
         self.transfers: set[tuple[int, str]] = set()
+        self.agents: dict[str, AgentApproved] = {}
+        self.revoked: set[str] = set()
+        self.nonces: dict[str, set[int]] = defaultdict(set)
+        """All that were ever used, by key."""
         self.open_orders: dict[int, int] = {}
         self._markets: dict[int, Market] = {}
         self._hashes: dict[int, bytes] = {}
@@ -100,9 +109,9 @@ class Oracle:
             assert self.seq == row.seq_first + offset
             self.done[self.seq] = Done(row.seq_first, row.time_ns, command, events)
             for event in events:
-                self._take(event)
+                self._take(event, row.time_ns)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event, time_ns: int) -> None:
         sums: dict[int, int] = defaultdict(int)
         market = market_after(event, self._markets)
         if market is not None:
@@ -142,6 +151,17 @@ class Oracle:
                 transfer = event.from_account_id, event.client_transfer_id
                 require(transfer not in self.transfers, "a transfer is made once", event)
                 self.transfers.add(transfer)
+            case AgentApproved():
+                require(event.key not in self.agents, "a key is approved once", event)
+                self.agents[event.key] = event
+            case AgentRevoked():
+                require(event.key in self.agents.keys() - self.revoked, "a key is revoked once", event)
+                self.revoked.add(event.key)
+            case NonceUsed():
+                require(event.nonce not in self.nonces[event.key], "a nonce is used once", event)
+                require(event.key in self.agents.keys() - self.revoked, "the key of a request is live", event)
+                require(time_ns < self.agents[event.key].expires_ns, "and has not expired", event)
+                self.nonces[event.key].add(event.nonce)
             case OrderEnded():
                 require(event.order_id in self.open_orders, "an order ends once", event)
                 del self.open_orders[event.order_id]
@@ -150,8 +170,13 @@ class Oracle:
 
     # ---- acknowledgements
 
-    def answered(self, commands: Sequence[Command], outcomes: Sequence[Outcome]) -> None:
+    def answered(
+        self, commands: Sequence[Command], outcomes: Sequence[Outcome], nonce: UseNonce | None = None
+    ) -> None:
         """The engine has answered a caller: it must be in the journal, exactly so, a batch in one row."""
+        require(len(commands) == len(outcomes), "every command has an answer", outcomes)
+        if nonce is not None and not self._is_taken(nonce, outcomes):
+            return
         for command, outcome in zip(commands, outcomes, strict=True):
             self.answers.append((command, outcome))
             self._check_answer(command, outcome)
@@ -159,6 +184,30 @@ class Oracle:
         require(len(rows) == 1, "a batch is in one row", outcomes)
         seqs = [outcome.seq for outcome in outcomes]
         require(seqs == sorted(set(seqs)), "a batch is done in its order", seqs)
+
+    def _is_taken(self, nonce: UseNonce, outcomes: Sequence[Outcome]) -> bool:
+        """Whether a signed request was: then its nonce was used right before it. Else nothing was done."""
+        first = outcomes[0]
+        done = self.done.get(first.seq)
+        if done is not None and done.command == nonce:
+            require(
+                isinstance(first.events[0], Rejected), "what is answered for a nonce is its refusal", nonce
+            )
+            require(all(outcome == first for outcome in outcomes), "and that is all that was done", outcomes)
+            self.answers.append((nonce, first))
+            self._check_answer(nonce, first)
+            return False
+        used = self.done.get(first.seq - 1)
+        require(
+            done is not None
+            and used is not None
+            and (used.row, used.command, used.events)
+            == (done.row, nonce, [NonceUsed(nonce.key, nonce.nonce)]),
+            "a nonce is used right before its commands",
+            nonce,
+            first,
+        )
+        return True
 
     def _check_answer(self, command: Command, outcome: Outcome) -> None:
         done = self.done.get(outcome.seq)
@@ -182,6 +231,7 @@ class Oracle:
             }
             require(mine == theirs, f"{what} has the balances of the journal", state.seq)
             require(set(state.orders) == self.open_orders.keys(), f"{what} has the open orders", state.seq)
+            self._check_agents(state, what)
         if not thoroughly:
             return
         try:
@@ -189,6 +239,20 @@ class Oracle:
         except AssertionError as error:
             raise Wrong(f"{what} at {state.seq} fails its audit: {error}") from error
         self.check_hash(state.seq, state_hash(state), what)
+
+    def _check_agents(self, state: State, what: str) -> None:
+        """It has every key, and of each the highest nonces that are not too old to matter."""
+        require(state.agents.keys() == self.agents.keys(), f"{what} has the agents", state.seq)
+        lowest = lowest_nonce(state.time_ns)
+        for key, agent in state.agents.items():
+            require((agent.revoked_ns != 0) == (key in self.revoked), f"{what} knows what is revoked", key)
+            kept = sorted(self.nonces[key])[-MAX_NONCES:] if key not in self.revoked else []
+            require(
+                [nonce for nonce in agent.nonces if nonce >= lowest] == [n for n in kept if n >= lowest],
+                f"{what} has the nonces of the journal",
+                state.seq,
+                key,
+            )
 
     def check_hash(self, seq: int, digest: bytes, what: str) -> None:
         """Everybody's state at this seq has the same hash."""
@@ -211,6 +275,15 @@ class Oracle:
                 view.depth(market_id, 99) == loaded.depth(market_id, 99), "the view has the book", view.seq
             )
             require(view.last_ticks(market_id) == loaded.last_ticks(market_id), "the view has the last price")
+        for key, agent in state.agents.items():
+            require(view.agent(key) == loaded.agent(key) != None, "the view has the agents", key)  # noqa: E711
+            require(
+                view.agents_of(agent.owner) == loaded.agents_of(agent.owner),
+                "and whose they are",
+                agent.owner,
+            )
+        for owner, _ in state.account_by_owner:
+            require(view.rate_class(owner) is loaded.rate_class(owner), "the view has rate classes", owner)
         for account_id in state.accounts:
             mine_is = view.account_limits(account_id), view.cancel_all_ns(account_id)
             theirs_is = loaded.account_limits(account_id), loaded.cancel_all_ns(account_id)

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import asyncpg
-from tests.sim.clients import Client, Operator
+from tests.sim.clients import Client, Operator, owner_of
 from tests.sim.disk import MIN_ROWS, Damage, damage_newest_snapshot
 from tests.sim.exchange_process import ExchangeProcess
 from tests.sim.faults import DISK
 from tests.sim.final import check_everything
+from tests.sim.keys import SharedKey
 from tests.sim.oracle import Wrong, require
 from tests.sim.standby import Standby, make_snapshots
 from tests.sim.wire import APPEND_TIMEOUT_S
@@ -21,6 +22,8 @@ from exchange.sequencer.clock import ClockStepped
 from exchange.sequencer.sequencer import EngineStopped
 
 CLIENTS = 6
+KEYS = 3
+"""Each is shared by two of them."""
 BLOCK_S = 1.5
 LOOK_S = 0.1
 NOTICE_S = 15.0
@@ -74,8 +77,9 @@ class Scenario:
             self._keep(make_snapshots(world, world.random.choice((5.0, 12.0, 40.0))))
         self._start_trouble()
         share = -(-world.commands // CLIENTS)
-        clients = [Client(world, number) for number in range(CLIENTS)]
-        operator = asyncio.ensure_future(Operator(world, CLIENTS).operate(clients))
+        keys = [SharedKey(owner_of(number)) for number in range(KEYS)]
+        clients = [Client(world, number, keys[number % KEYS]) for number in range(CLIENTS)]
+        operator = asyncio.ensure_future(Operator(world, CLIENTS, None).operate(clients))
         async with asyncio.TaskGroup() as group:
             for client in clients:
                 group.create_task(client.trade(share))

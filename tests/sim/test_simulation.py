@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from tests.sim import exchange_process
 from tests.sim import run as simulation
 from tests.sim.faults import EVERY
 
 from exchange.journal.log import JournalLog
+from exchange.journal.recovery import Recovered
 
 COMMANDS = 120
 
@@ -58,3 +60,20 @@ def test_an_engine_that_answers_without_committing_is_found(monkeypatch: pytest.
 
     monkeypatch.setattr(JournalLog, "append", forgetful)
     assert simulation.run(7, COMMANDS).failure
+
+
+def test_an_engine_that_forgets_over_a_restart_which_nonces_were_used_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A planted fault: keys are recovered, and what they have signed is not."""
+    real = exchange_process.recover
+
+    async def forgetful(*journal: object) -> Recovered:
+        recovered = await real(*journal)  # type: ignore[arg-type]
+        for agent in recovered.state.agents.values():
+            agent.nonces.clear()
+        return recovered
+
+    assert simulation.run(3, COMMANDS).failure == ""
+    monkeypatch.setattr(exchange_process, "recover", forgetful)
+    assert "nonces of the journal" in simulation.run(3, COMMANDS).failure

@@ -18,6 +18,7 @@ from exchange.core.commands import (
     SetFeeTier,
     SetMarketState,
     SetPriceBands,
+    SetRateClass,
     SetWithdrawalTerms,
     Tick,
     TransferFunds,
@@ -26,6 +27,7 @@ from exchange.core.words import (
     AccountState,
     MarketState,
     OrderType,
+    RateClass,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -132,7 +134,7 @@ def a_withdrawal(
 
 def an_operation(random: Random, owners: list[str], account_ids: list[int]) -> Command:
     """Something that only an operator may ask for. A market that is not open opens again soon."""
-    match random.randrange(8):
+    match random.randrange(9):
         case 0 | 1:
             states = (*MarketState, *(4 * (MarketState.OPEN,)))
             return SetMarketState(1, random.choice(states))
@@ -146,6 +148,8 @@ def an_operation(random: Random, owners: list[str], account_ids: list[int]) -> C
             states = (*AccountState, *(3 * (AccountState.ACTIVE,)))
             return SetAccountState(random.choice(account_ids), random.choice(states))
         case 6:
+            return SetRateClass(random.choice(owners), random.choice(tuple(RateClass)))
+        case 7:
             return SetWithdrawalTerms(random.choice((1, 2, 3)), random.choice((0, 2, 3, -1)), 1)
         case _:
             return SetAccountLimits(

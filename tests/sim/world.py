@@ -14,7 +14,7 @@ from tests.sim.loop import SimLoop
 from tests.sim.oracle import Oracle
 from tests.sim.wire import SimWire
 
-from exchange.core.commands import Command, ListAsset, OpenMarket, SettleWithdrawal
+from exchange.core.commands import Command, ListAsset, OpenMarket, SettleWithdrawal, UseNonce
 from exchange.core.state import State
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Outcome, Submit, SubmitBatch
@@ -108,8 +108,10 @@ class World:
         if self.oracle.knows_hash(state.seq) or state.seq == self.oracle.seq:
             self.promised(lambda: self.oracle.check_state(state, "a standby's state", thoroughly=True))
 
-    def answered(self, commands: Sequence[Command], outcomes: Sequence[Outcome]) -> None:
-        self.promised(lambda: self.oracle.answered(commands, outcomes))
+    def answered(
+        self, commands: Sequence[Command], outcomes: Sequence[Outcome], nonce: UseNonce | None = None
+    ) -> None:
+        self.promised(lambda: self.oracle.answered(commands, outcomes, nonce))
 
     def delivery(self, submit: Submit) -> Submit:
         """Hands in what comes from the chain: now and then late, or a second time."""
@@ -171,8 +173,10 @@ class World:
 
     # ---- the way of a request
 
-    async def call(self, commands: Sequence[Command], timeout_s: float) -> list[Outcome]:
-        """From a client to an exchange and back; several commands are one batch.
+    async def call(
+        self, commands: Sequence[Command], timeout_s: float, nonce: UseNonce | None = None
+    ) -> list[Outcome]:
+        """From a client to an exchange and back; several commands are one batch, with a nonce it is signed.
 
         Raises Unreachable when it was surely not handed in, OSError, TimeoutError, EngineStopped when nobody
         knows, Overloaded.
@@ -189,9 +193,9 @@ class World:
             raise TimeoutError
         if faults.happens("request_doubled", 0.02):
             faults.note("request_doubled")
-            process.receive(commands).add_done_callback(_ignored)
+            process.receive(commands, nonce).add_done_callback(_ignored)
         async with asyncio.timeout(timeout_s):
-            outcomes = await process.receive(commands)
+            outcomes = await process.receive(commands, nonce)
             if faults.happens("reply_lost", 0.02):
                 faults.note("reply_lost")
                 raise ConnectionResetError("the reply was lost")
