@@ -18,18 +18,17 @@ import time
 from dataclasses import dataclass
 
 import asyncpg
-from scripts.bench.contenders import CommandWriter, depth, opened_accounts, opening_commands
-from scripts.bench.engine import Engine, Feed, burst, paced, running_engine
+from scripts.bench.contenders import opened_accounts, opening_commands
+from scripts.bench.engine import Engine, Feed, burst, fill_book, paced, running_engine
 from scripts.bench.measure import CollectorWatch, Latencies
 from scripts.bench.server import temporary_postgres
-from scripts.bench.workload import Workload
 
+from exchange.core.invariants import audit
 from exchange.sequencer import garbage
 from exchange.stores.postgres import open_connection
 
 ACCOUNTS = 1_000
 CALLERS = (500, 1_000, 2_000)
-REQUEST_LIFE_NS = 55_000_000_000
 PACE_PER_S = 1_000
 RAW_S = 2.0
 
@@ -49,11 +48,9 @@ async def load(engine: Engine, orders: int, seed: int) -> Feed:
     """Opens accounts and lets so many orders rest."""
     outcomes = await engine.submit_all(opening_commands(ACCOUNTS))
     account_ids = opened_accounts(outcome.events for outcome in outcomes)
-    workload = Workload(seed, ACCOUNTS)
-    feed = Feed(workload, CommandWriter(engine.state.seq + 1, account_ids, life_ns=REQUEST_LIFE_NS))
-    await engine.submit_all(feed.commands(workload.load(orders)))
+    await fill_book(engine, [account_ids], orders, seed)
     garbage.freeze_loaded()
-    return feed
+    return Feed(engine.state, seed)
 
 
 async def raw_commits(url: str, payload_bytes: int, seconds: float) -> float:
@@ -95,18 +92,18 @@ async def measure(url: str, options: argparse.Namespace) -> str:
     """Runs everything and prints it; gives the last line."""
     async with running_engine(url) as engine:
         feed = await load(engine, options.orders, options.seed)
-        await burst(engine, 1_000, feed.mixed(options.commands // 4))  # warms up
+        await burst(engine, 1_000, feed, options.commands // 4)  # warms up
         before_seq = engine.state.seq
         rates: list[float] = []
         for callers in CALLERS:
-            rates.append(await burst(engine, callers, feed.mixed(options.commands)))
+            rates.append(await burst(engine, callers, feed, options.commands))
             print(f"  burst, {callers:>5,} callers  {rates[-1]:>9,.0f} durable commands/s", flush=True)
         large = await mean_row(url, before_seq)
         print(f"    mean row            {large}", flush=True)
         before_seq = engine.state.seq
         with CollectorWatch() as collector:
-            acks = Latencies.of(await paced(engine, feed.mixed(options.paced_s * PACE_PER_S), PACE_PER_S))
-        assert depth(engine.state) == feed.workload.depth(), "the engine's book is not the workload's"
+            acks = Latencies.of(await paced(engine, feed, options.paced_s * PACE_PER_S, PACE_PER_S))
+        audit(engine.state)
     small = await mean_row(url, before_seq)
     raw = await raw_commits(url, small.payload_bytes, RAW_S)
     raw_large = await raw_commits(url, large.payload_bytes, RAW_S)

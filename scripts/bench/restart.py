@@ -106,8 +106,8 @@ class Writer:
                 await self.write(time_ns, decode_commands(payload))
 
 
-async def fill(url: str, orders: int, tail: int, seed: int) -> Feed:
-    """Writes the journal, with a snapshot before the tail; gives what its commands go on with."""
+async def fill(url: str, orders: int, tail: int, seed: int) -> Workload:
+    """Writes the journal, with a snapshot before the tail; gives what was written."""
     workload = Workload(seed, ACCOUNTS)
     async with await JournalLog.claim(url) as log:
         writer = Writer(log)
@@ -120,7 +120,7 @@ async def fill(url: str, orders: int, tail: int, seed: int) -> Feed:
         finally:
             await connection.close()
         await writer.write_operations(commands, workload.mixed(tail))
-    return Feed(workload, commands)
+    return workload
 
 
 async def recovered(url: str, started_at: float, *, from_genesis: bool) -> Recovered:
@@ -180,13 +180,13 @@ async def _recover_apart(url: str, workload: Workload, *arguments: str) -> Recov
 async def measure(orders: int, tail: int, seed: int, windows: int) -> Report:
     """Fills a journal, recovers from it in other processes, and goes on with an engine."""
     async with temporary_postgres() as url:
-        feed = await fill(url, orders, tail, seed)
-        await _recover_apart(url, feed.workload)  # not counted: translates what has changed
-        quick = await _recover_apart(url, feed.workload)
+        workload = await fill(url, orders, tail, seed)
+        await _recover_apart(url, workload)  # not counted: translates what has changed
+        quick = await _recover_apart(url, workload)
         assert quick.executed == tail, "the snapshot before the tail was not used"
-        slow = await _recover_apart(url, feed.workload, "--from-genesis")
+        slow = await _recover_apart(url, workload, "--from-genesis")
         async with running_engine(url) as engine:
-            snapshots = await snapshot.measure(engine, feed, url, windows)
+            snapshots = await snapshot.measure(engine, Feed(engine.state, seed), url, windows)
     return Report(
         orders=orders,
         tail=tail,

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from exchange.stores.postgres import EmbeddedPostgres, migrate
+from scripts.bench.usage import parent
+
+from exchange.stores.postgres import EmbeddedPostgres, migrate, open_connection
 
 
 @asynccontextmanager
@@ -23,3 +25,24 @@ async def temporary_postgres() -> AsyncIterator[str]:
             await server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+async def postmaster(url: str) -> int:
+    """The database server's first process, parent of all others of it."""
+    connection = await open_connection(url)
+    try:
+        backend_pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+        return parent(backend_pid)
+    finally:
+        await connection.close()
+
+
+async def another_database(url: str, name: str) -> str:
+    """URL of a new and empty database on the same server."""
+    connection = await open_connection(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    before, _, after = url.partition("/postgres?")
+    return f"{before}/{name}?{after}"

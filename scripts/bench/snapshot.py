@@ -49,14 +49,13 @@ async def measure(engine: Engine, feed: Feed, url: str, windows: int) -> Report:
     taken_s: dict[bool, list[float]] = {False: [], True: []}
     loop_ms: dict[bool, float] = {False: 0.0, True: 0.0}
     made = 0
-    await paced(engine, feed.mixed(WINDOW_S * PACE_PER_S), PACE_PER_S)
+    await paced(engine, feed, WINDOW_S * PACE_PER_S, PACE_PER_S)
     for number in range(2 * windows):
         with_snapshot = number % 2 == 1
-        commands = feed.mixed(WINDOW_S * PACE_PER_S)
         watch = LoopWatch()
         watching = asyncio.create_task(watch.run())
         snapshot = asyncio.create_task(snapshotter.make()) if with_snapshot else None
-        taken_s[with_snapshot] += await paced(engine, commands, PACE_PER_S)
+        taken_s[with_snapshot] += await paced(engine, feed, WINDOW_S * PACE_PER_S, PACE_PER_S)
         watching.cancel()
         loop_ms[with_snapshot] = max(loop_ms[with_snapshot], watch.longest_ms)
         if snapshot is not None:

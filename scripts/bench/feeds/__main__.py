@@ -13,13 +13,11 @@ rebuilt wrongly, or a reader that was left behind.
 
 import argparse
 import asyncio
-import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,10 +26,9 @@ from pathlib import Path
 from scripts.bench.children import Child
 from scripts.bench.feeds import bare, exchange, subscribers, traders
 from scripts.bench.feeds.commit_times import CommitTimes
-from scripts.bench.server import temporary_postgres
-from scripts.bench.usage import Moment, Shares, parent, resident_mib
-
-from exchange.stores.postgres import open_connection
+from scripts.bench.feeds.faults import book_faults, faults_of
+from scripts.bench.server import postmaster, temporary_postgres
+from scripts.bench.usage import Moment, Shares, resident_mib
 
 MARKET = "ETH-USDC"
 TRADERS = 40
@@ -41,8 +38,6 @@ CHECKED_SHARE = 0.02
 """Of the subscribers: these rebuild the book from every message."""
 WARM_UP_S = 1.0
 SPARE_SEQS = 2_000_000
-BOOK_DEPTH = 500
-REQUEST_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,7 @@ class Run:
                 print("\n".join(await self._engine.ask("profiled", list[str])))
             await self._load.ask("pause", type(None))
             seen = await readers.ask("finish", subscribers.Figures)
-            faults = (*faults_of(seen), *self._compare_with_rest(seen))
+            faults = (*faults_of(seen), *book_faults(self.serving.port, MARKET, seen))
         finally:
             await readers.stop()
         print(f"  {count:,} subscribers, {'compressed' if deflate else 'plain'}")
@@ -188,29 +183,6 @@ class Run:
             flush=True,
         )
 
-    def _compare_with_rest(self, seen: subscribers.Figures) -> list[str]:
-        """What is wrong about the rebuilt book beside that of REST, now that nothing changes."""
-        url = f"http://127.0.0.1:{self.serving.port}/v1/markets/{MARKET}/book?depth={BOOK_DEPTH}"
-        with urllib.request.urlopen(url, timeout=REQUEST_TIMEOUT_S) as response:
-            book = json.load(response)
-        for side, ours in (("bids", seen.bids), ("asks", seen.asks)):
-            theirs = [(price, size) for price, size in book[side]]
-            if not theirs or theirs != ours:
-                return [f"{side} rebuilt from updates are not those of REST at seq {book['seq']}"]
-        return []
-
-
-def faults_of(seen: subscribers.Figures) -> list[str]:
-    """What must not be. Each different one once, and few of them."""
-    faults = list(dict.fromkeys(seen.wrong_books))[:5]
-    if seen.gaps:
-        faults.append(f"{seen.gaps:,} gaps")
-    if seen.unfit:
-        faults.append(f"{seen.unfit:,} updates did not go on from where their reader stood")
-    if seen.lowest_seq != seen.highest_seq:
-        faults.append(f"readers ended between seq {seen.lowest_seq:,} and {seen.highest_seq:,}")
-    return faults
-
 
 def _print_seen(result: Round, count: int) -> None:
     seen, seconds = result.seen, result.shares.seconds
@@ -227,16 +199,6 @@ def _print_seen(result: Round, count: int) -> None:
         f"    gaps                {seen.gaps}; {seen.later_snapshots} snapshots instead of updates; "
         f"{seen.checked_messages:,} checksums compared, {len(seen.wrong_books)} wrong"
     )
-
-
-async def postmaster(url: str) -> int:
-    """The database server's first process, parent of all others of it."""
-    connection = await open_connection(url)
-    try:
-        backend_pid: int = await connection.fetchval("SELECT pg_backend_pid()")
-        return parent(backend_pid)
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ can do for many rows at once is one statement, prepared once. No ORM, no streams
 an order costs here is what the SQL of one order costs. Words:
 
     start  with accounts and a full book; where it listens
+    check  what does not agree with what clients were told
 
     python -m scripts.bench.load.baseline SETTINGS
 """
@@ -23,9 +24,11 @@ import uvloop
 from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
-from scripts.bench.children import obey
+from scripts.bench.children import Told, obey
 from scripts.bench.load import baseline_tables as sql
-from scripts.bench.load.orders import Loaded, Trader, draw_resting
+from scripts.bench.load.clients import Totals
+from scripts.bench.load.traders import Loaded, Trader
+from scripts.bench.orders import draw_resting
 
 from exchange.core.units import div_ceil
 from exchange.edge.server import Server, listen
@@ -335,6 +338,30 @@ async def fill_tables(
     await connection.execute("VACUUM ANALYZE")
 
 
+async def faults_of(settings: Settings, totals: Totals) -> list[str]:
+    """What does not agree: orders that were acknowledged, and all the money there is."""
+    connection = await open_connection(settings.database_url)
+    try:
+        orders = await connection.fetchval("SELECT count(DISTINCT client_order_id) FROM orders")
+        sums = dict(
+            await connection.fetch("SELECT asset, sum(available) + sum(held) FROM balances GROUP BY asset")
+        )
+        fees = await connection.fetchval(
+            "SELECT coalesce(sum(maker_fee_atoms + taker_fee_atoms), 0) FROM trades"
+        )
+    finally:
+        await connection.close()
+    faults: list[str] = []
+    if orders != totals.placed:
+        faults.append(f"baseline: {orders:,} orders are there, {totals.placed:,} were acknowledged")
+    accounts = settings.traders * settings.sub_accounts
+    if sums != {BASE: RICH_BASE_ATOMS * accounts, QUOTE: RICH_QUOTE_ATOMS * accounts - fees}:
+        faults.append(
+            f"baseline: there should be as much as in the beginning, less the fees; there is {sums}"
+        )
+    return faults
+
+
 async def live(settings: Settings) -> None:
     """Serves until its input ends."""
     sockets = listen("127.0.0.1", 0)
@@ -348,7 +375,10 @@ async def live(settings: Settings) -> None:
         port: int = sockets[0].getsockname()[1]
         return port
 
-    await obey({"start": start})
+    async def check(totals: Totals) -> list[str]:
+        return await faults_of(settings, totals)
+
+    await obey({"start": start, "check": Told(Totals, check)})
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

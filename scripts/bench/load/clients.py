@@ -23,16 +23,28 @@ from typing import Literal
 import msgspec
 import uvloop
 from scripts.bench.children import Told, obey
-from scripts.bench.load.connections import BatchHttp, Broken, Connection, SingleHttp, Stream, connect, now
-from scripts.bench.load.orders import Cancel, Drawn, Loaded, Orders
+from scripts.bench.load.connections import (
+    BatchHttp,
+    Broken,
+    Connection,
+    EmptyHttp,
+    SingleHttp,
+    Stream,
+    connect,
+    now,
+)
+from scripts.bench.load.traders import Loaded
 from scripts.bench.load.wires import Answer, Credential, Deployment, Key, Nobody, Token
+from scripts.bench.orders import Cancel, Drawn, Orders
 
 UNANSWERED, REFUSED = -1, 0
+EMPTY_PATHS = {"empty": b"/v1/bench/empty", "empty_signed": b"/v1/bench/signed"}
+"""Routes that the exchange has only here: they do nothing."""
 DRAIN_TIMEOUT_S = 60.0
 TURN_S = 0.001
 """How often the pace looks at its clock."""
 
-Way = Literal["http_single", "http_batch", "ws"]
+Way = Literal["http_single", "http_batch", "ws", "empty", "empty_signed"]
 Identity = Literal["key", "token", "nobody"]
 
 
@@ -77,12 +89,15 @@ class Figures(msgspec.Struct):
 
     seconds: float
     operations: int
+    """That were done: not refused."""
     placed: int
     cancelled: int
     refusals: dict[str, int]
     """By code; these are not among the others."""
+    whole: int
+    """Operations that were answered from the first to the last, warm-up and all."""
     latencies_ms: dict[str, float]
-    """By percentile, of requests, from when they were due."""
+    """By name of the percentile, of requests, from when they were due."""
     curve_ms: list[float]
     """A hundred points, evenly over the logarithm of the share that took longer, down to one in 10,000."""
     client_of_a_core: float
@@ -96,7 +111,8 @@ class Figures(msgspec.Struct):
 class Totals(msgspec.Struct):
     """What requests were answered, and how many there were."""
 
-    drawn: int
+    placements: int
+    cancels: int
     placed: int
     cancelled: int
     refused: int
@@ -119,8 +135,7 @@ class Measuring:
         self._turn = 0
         self._taken_s = array("d")
         self._ends_s = array("d")
-        self._operations = 0
-        self._before = Counter[str]()
+        self._operations = self._whole = 0
 
     # ---- for the connections
 
@@ -138,6 +153,7 @@ class Measuring:
             self._orders.taken(trader, drawn, answer.order_id, answer.filled_lots if drawn.crosses else 0)
 
     def acknowledged(self, due: float, operations: int) -> None:
+        self._whole += operations
         if self._counting:
             ended = now()
             self._taken_s.append(ended - due)
@@ -230,10 +246,11 @@ class Measuring:
         placed, cancelled = counts.pop("placed", 0), counts.pop("cancelled", 0)
         return Figures(
             seconds,
-            placed + cancelled,
+            placed + cancelled if self._run.way in {"http_single", "http_batch", "ws"} else self._operations,
             placed,
             cancelled,
             dict(+counts),
+            self._whole,
             latencies,
             curve,
             cpu_s / seconds,
@@ -288,9 +305,9 @@ class Answers:
         """Placed, cancelled, and refusals by code."""
         return self._counts.copy()
 
-    def write(self, folder: Path, drawn: int) -> Totals:
+    def write(self, folder: Path, orders: Orders) -> Totals:
         """Into two files of 64-bit numbers: order ids by number of the request; ids of cancelled orders."""
-        while len(self._order_ids) < drawn:
+        while len(self._order_ids) < orders.placements:
             self._order_ids.append(UNANSWERED)
         with (folder / "placed").open("wb") as file:
             self._order_ids.tofile(file)
@@ -298,7 +315,9 @@ class Answers:
             self._cancelled.tofile(file)
         placed, cancelled = self._counts["placed"], self._counts["cancelled"]
         refused = self._counts.total() - placed - cancelled
-        return Totals(drawn, placed, cancelled, refused, self._order_ids.count(UNANSWERED))
+        return Totals(
+            orders.placements, orders.cancels, placed, cancelled, refused, self._order_ids.count(UNANSWERED)
+        )
 
 
 class Pace:
@@ -338,7 +357,8 @@ class Clients:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loaded = msgspec.json.decode(Path(settings.loaded).read_bytes(), type=Loaded)
-        self._orders = Orders(self._loaded, settings.seed)
+        far = [trader.far for trader in self._loaded.traders]
+        self._orders = Orders(far, self._loaded.near_lots, settings.seed)
         self._answers = Answers()
 
     async def run(self, run: Run) -> Figures:
@@ -354,7 +374,7 @@ class Clients:
 
     async def tell(self) -> Totals:
         """Writes down beside what was loaded what every request was answered."""
-        return self._answers.write(Path(self._settings.loaded).parent, self._orders.numbers)
+        return self._answers.write(Path(self._settings.loaded).parent, self._orders)
 
     def _maker(self, run: Run, trader: int, host: bytes, work: Measuring) -> Callable[[], Connection]:
         who = self._loaded.traders[trader]
@@ -369,6 +389,9 @@ class Clients:
                 credential = Token(who)
             case "nobody":
                 credential = Nobody()
+        if run.way in {"empty", "empty_signed"}:
+            path = EMPTY_PATHS[run.way]
+            return lambda: EmptyHttp(host, credential, trader, work, path)
         if run.way == "http_batch":
             return lambda: BatchHttp(host, credential, trader, work, run.batch)
         return lambda: SingleHttp(host, credential, trader, work)

@@ -22,7 +22,6 @@ from scripts.bench.feeds.frames import (
     new_key,
     upgrade_request,
 )
-from scripts.bench.load.orders import Drawn
 from scripts.bench.load.wires import (
     Answer,
     Credential,
@@ -31,12 +30,19 @@ from scripts.bench.load.wires import (
     decode_answer,
     decode_batch,
     frame,
+    post_request,
     single_request,
 )
+from scripts.bench.orders import Drawn
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
-CONTINUING_STATUSES = (b"200", b"201")
+DONE = b"200"
+EMPTY_BODY = (
+    b'{"market":"ETH-USDC","side":"buy","time_in_force":"gtc","price":"2999.50","size":"0.0010","sub_account":3,'
+    b'"client_order_id":"load-1234567"}'
+)
+"""As large as that of an order."""
 
 
 class Broken(Exception):
@@ -172,6 +178,26 @@ class SingleHttp(_Http):
         return [decode_answer(body)]
 
 
+class EmptyHttp(_Http):
+    """As if an order were placed, at a route that does nothing."""
+
+    def __init__(self, host: bytes, credential: Credential, trader: int, work: Work, path: bytes) -> None:
+        super().__init__(host, credential, trader, work)
+        self._path = path
+
+    def request(self) -> tuple[list[Drawn], bytes]:
+        return [], post_request(self.host, self.credential, self._path, EMPTY_BODY)
+
+    def settle(self, answers: list[Answer]) -> None:
+        due, _ = self.waiting.popleft()
+        if answers[0].refusal is not None:
+            raise Broken(f"the empty route refused: {answers[0].refusal}")
+        self.work.acknowledged(due, 1)
+
+    def answers(self, status: bytes, body: bytes) -> list[Answer]:
+        return [decode_answer(body)]
+
+
 class BatchHttp(_Http):
     """Some operations in a request."""
 
@@ -184,7 +210,7 @@ class BatchHttp(_Http):
         return drawn, batch_request(self.host, self.credential, drawn)
 
     def answers(self, status: bytes, body: bytes) -> list[Answer]:
-        if status not in CONTINUING_STATUSES:
+        if status != DONE:
             refused = decode_answer(body)
             return [refused] * self._size
         return decode_batch(body).results

@@ -33,7 +33,7 @@ class Run(msgspec.Struct):
 
     callers: list[int]
     commands: int
-    """For each number of callers; a multiple of ten."""
+    """For each number of callers."""
     per_s: int
     paced_s: float
 
@@ -56,13 +56,12 @@ async def live(settings: Settings) -> None:
 
         async def run(wanted: Run) -> Figures:
             [feed] = feeds
-            await burst(engine, wanted.callers[0], feed.mixed(wanted.commands // 40 * 10))
+            await burst(engine, wanted.callers[0], feed, wanted.commands // 4)
             rates = [
-                (await burst(engine, callers, feed.mixed(wanted.commands)), callers)
-                for callers in wanted.callers
+                (await burst(engine, callers, feed, wanted.commands), callers) for callers in wanted.callers
             ]
-            count = round(wanted.per_s * wanted.paced_s / 10) * 10
-            acks = Latencies.of(await paced(engine, feed.mixed(count), wanted.per_s))
+            count = round(wanted.per_s * wanted.paced_s)
+            acks = Latencies.of(await paced(engine, feed, count, wanted.per_s))
             return Figures(*max(rates), acks)
 
         await obey({"start": start, "run": Told(Run, run)})

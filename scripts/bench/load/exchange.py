@@ -9,7 +9,6 @@ Words:
 
 import asyncio
 import logging
-import random
 import sys
 import time
 from dataclasses import replace
@@ -27,23 +26,25 @@ from scripts.bench.contenders import (
     opened_accounts,
     opening_commands,
 )
-from scripts.bench.engine import Engine, running_engine
+from scripts.bench.engine import REQUEST_LIFE_NS, Engine, fill_book, running_engine
 from scripts.bench.feeds.commit_times import CommitTimes
 from scripts.bench.feeds.exchange import note_commits, serve_settings
-from scripts.bench.load.orders import Loaded, Trader, draw_resting
+from scripts.bench.load.traders import Loaded, Trader
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from exchange.core.commands import ApproveAgent, Command, PlaceOrder, SetRateClass, TransferFunds
-from exchange.core.words import AgentScope, OrderType, RateClass, Side, TimeInForce
+from exchange.core.commands import ApproveAgent, Command, SetRateClass, TransferFunds
+from exchange.core.words import AgentScope, RateClass
+from exchange.edge.identity import authenticate_trader
+from exchange.edge.rest import order_entry
 from exchange.edge.server import listen
-from exchange.gateway.rate_policy import MOST_TOKENS, Rate, uniform_policy
 from exchange.gateway.sessions import Sessions
 from exchange.main import Started, serve
 from exchange.stores.postgres import open_pool
 
-REQUEST_LIFE_NS = 55_000_000_000
 KEY_LIFE_NS = 24 * 3600 * 10**9
 DEADLINE_S = 3_000
-HANDED_IN_AT_ONCE = 5_000
 
 
 class Settings(msgspec.Struct):
@@ -93,39 +94,6 @@ async def open_accounts(engine: Engine, settings: Settings) -> list[list[int]]:
     return [[account for _, account in view.sub_accounts(view.owner(main))] for main in mains]
 
 
-async def fill_book(engine: Engine, accounts: list[list[int]], settings: Settings) -> Loaded:
-    """Lets so many orders rest, of all accounts in turn."""
-    draw = random.Random(settings.seed)
-    flat = [(trader, number) for trader, own in enumerate(accounts) for number in range(len(own))]
-    loaded = Loaded([Trader("", "", "", [[] for _ in own]) for own in accounts], [0, 0])
-    for start in range(0, settings.open_orders, HANDED_IN_AT_ONCE):
-        expires_ns = time.time_ns() + REQUEST_LIFE_NS
-        count = min(HANDED_IN_AT_ONCE, settings.open_orders - start)
-        restings = [draw_resting(draw, evenly=True) for _ in range(count)]
-        whose = [flat[index % len(flat)] for index in range(start, start + count)]
-        commands: list[Command] = [
-            PlaceOrder(
-                accounts[trader][number],
-                1,
-                Side.BUY if resting.is_buy else Side.SELL,
-                OrderType.LIMIT,
-                TimeInForce.GTC,
-                resting.price_ticks,
-                resting.lots,
-                None,
-                expires_ns,
-            )
-            for (trader, number), resting in zip(whose, restings, strict=True)
-        ]
-        outcomes = await engine.submit_all(commands)
-        for outcome, resting, (trader, number) in zip(outcomes, restings, whose, strict=True):
-            if resting.is_far:
-                loaded.traders[trader].far[number].append(outcome.seq)
-            else:
-                loaded.near_lots[not resting.is_buy] += resting.lots
-    return loaded
-
-
 async def approve_agents(
     engine: Engine, accounts: list[list[int]], settings: Settings, loaded: Loaded
 ) -> None:
@@ -171,11 +139,30 @@ async def prepare(settings: Settings) -> tuple[int, str]:
     """Everything that is in the journal before anybody comes; the last seq and the genesis id."""
     async with running_engine(settings.database_url) as engine:
         accounts = await open_accounts(engine, settings)
-        loaded = await fill_book(engine, accounts, settings)
+        far, near_lots = await fill_book(engine, accounts, settings.open_orders, settings.seed)
+        loaded = Loaded([Trader("", "", "", of_trader) for of_trader in far], near_lots)
         await approve_agents(engine, accounts, settings, loaded)
         await open_sessions(settings.database_url, engine, accounts, loaded)
         await asyncio.to_thread(Path(settings.loaded).write_bytes, msgspec.json.encode(loaded))
         return engine.state.seq, engine.committed.genesis_id
+
+
+def add_empty_routes() -> None:
+    """Two that do nothing, on the stack that orders come through: what that takes is nobody's order's."""
+    answer = b'{"order":{"order_id":"1","filled":"0"},"padding":"%b"}' % (b"." * 350)
+
+    def nothing() -> Response:
+        return Response(answer, status_code=201, media_type="application/json")
+
+    async def empty(_: Request) -> Response:
+        return nothing()
+
+    async def signed(request: Request) -> Response:
+        await authenticate_trader(request)
+        return nothing()
+
+    for path, route in (("empty", empty), ("signed", signed)):
+        order_entry.ROUTES.append(Route(f"/v1/bench/{path}", route, methods=["POST"]))
 
 
 class Exchange:
@@ -190,6 +177,7 @@ class Exchange:
         """Comes up. Raises what keeps it from that."""
         settings = self._settings
         seq, genesis_id = await prepare(settings)
+        add_empty_routes()
         note_commits(CommitTimes(Path(settings.commit_times)))
         sockets = listen("127.0.0.1", 0)
         port: int = sockets[0].getsockname()[1]
@@ -201,7 +189,6 @@ class Exchange:
         serving = replace(
             serve_settings(settings.database_url, Path(settings.folder), port),
             metrics=("127.0.0.1", 0),
-            rate_limits=uniform_policy(Rate(MOST_TOKENS, MOST_TOKENS)),
         )
         assert self._group is not None
         self._task = self._group.create_task(serve(serving, sockets=sockets, on_started=announce))

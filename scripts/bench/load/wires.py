@@ -11,12 +11,46 @@ from typing import Protocol
 import msgspec
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 from scripts.bench.feeds.frames import client_frame
-from scripts.bench.load.orders import LOTS_PER_UNIT, Cancel, Drawn, Trader
+from scripts.bench.load.traders import Trader
+from scripts.bench.orders import MAX_CROSSING_LOTS, Cancel, Drawn, Place, price_ticks
+from scripts.bench.workload import LEVELS_PER_SIDE
 
+MARKET = "ETH-USDC"
+CLIENT_ID_PREFIX = "load-"
+"""Of client order ids; the rest is the number of the placement, by which the journal is compared."""
+LOTS_PER_UNIT = 10_000
 SIGNATURE_BYTES = 64
 LIFE_MS = 50_000
 """Of a signed request: less than the minute that it may live."""
-PLACED, KNOWN, OK = 201, 200, 200
+
+
+def _price_text(ticks: int) -> bytes:
+    return f"{ticks // 100}.{ticks % 100:02}".encode("ascii")
+
+
+_PRICES = {
+    ticks: _price_text(ticks)
+    for is_buy in (False, True)
+    for ticks in (price_ticks(is_buy, distance) for distance in range(LEVELS_PER_SIDE))
+}
+_SIZES = [f"{lots / LOTS_PER_UNIT:.4f}".encode("ascii") for lots in range(MAX_CROSSING_LOTS + 1)]
+_MEMBERS = (
+    b'"market":"' + MARKET.encode("ascii") + b'","side":"%b","time_in_force":"%b","price":"%b","size":"%b",'
+    b'"sub_account":%d,"client_order_id":"' + CLIENT_ID_PREFIX.encode("ascii") + b'%d"'
+)
+
+
+def members(place: Place) -> bytes:
+    """Of an order as JSON, without braces."""
+    _, sub_account, is_buy, ticks, lots, crosses, _ = place
+    return _MEMBERS % (
+        b"buy" if is_buy else b"sell",
+        b"ioc" if crosses else b"gtc",
+        _PRICES[ticks],
+        _SIZES[lots],
+        sub_account,
+        place.number,
+    )
 
 
 class _Order(msgspec.Struct):
@@ -149,7 +183,7 @@ def single_request(host: bytes, credential: Credential, drawn: Drawn) -> bytes:
         path = b"/v1/orders/%d" % drawn.order_id
         lines = credential.lines(b"DELETE", path, b"")
         return b"DELETE %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (path, host, lines)
-    return _post(host, credential, b"/v1/orders", b"{" + drawn.members + b"}")
+    return post_request(host, credential, b"/v1/orders", b"{%b}" % members(drawn))
 
 
 def batch_request(host: bytes, credential: Credential, batch: list[Drawn]) -> bytes:
@@ -157,21 +191,22 @@ def batch_request(host: bytes, credential: Credential, batch: list[Drawn]) -> by
     items = [
         b'{"op":"cancel","order_id":"%d"}' % each.order_id
         if isinstance(each, Cancel)
-        else b'{"op":"place",%b}' % each.members
+        else b'{"op":"place",%b}' % members(each)
         for each in batch
     ]
     body = b'{"operations":[%b]}' % b",".join(items)
-    return _post(host, credential, b"/v1/orders/batch", body)
+    return post_request(host, credential, b"/v1/orders/batch", body)
 
 
 def frame(number: int, drawn: Drawn) -> bytes:
     """One operation over WebSocket."""
     if isinstance(drawn, Cancel):
         return client_frame(b'{"op":"cancel","id":"%d","order_id":"%d"}' % (number, drawn.order_id))
-    return client_frame(b'{"op":"place","id":"%d",%b}' % (number, drawn.members))
+    return client_frame(b'{"op":"place","id":"%d",%b}' % (number, members(drawn)))
 
 
-def _post(host: bytes, credential: Credential, path: bytes, body: bytes) -> bytes:
+def post_request(host: bytes, credential: Credential, path: bytes, body: bytes) -> bytes:
+    """Any request with a body."""
     return (
         b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b"
         % (path, host, credential.lines(b"POST", path, body), len(body), body)

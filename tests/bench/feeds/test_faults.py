@@ -1,7 +1,7 @@
 """What makes a run of the feeds benchmark fail."""
 
 import pytest
-from scripts.bench.feeds.__main__ import faults_of
+from scripts.bench.feeds.faults import faults_of
 from scripts.bench.feeds.subscribers import Figures
 
 

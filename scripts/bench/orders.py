@@ -5,13 +5,12 @@ the book. An order rests on one of a hundred levels a side, half of them anywher
 the middle. Crossing orders take those near the middle away; cancels name one farther out, which no crossing
 order reaches. So hardly a cancel comes too late, and the number of open orders stays where it was loaded.
 
-An order carries the number of its request as client order id: the journal is compared by it.
+Whoever draws tells what became of it (`Orders.taken`), in whatever order that happens.
 """
 
 import random
 from typing import NamedTuple
 
-import msgspec
 from scripts.bench.workload import (
     LEVELS_PER_SIDE,
     MAX_ADD_LOTS,
@@ -20,13 +19,10 @@ from scripts.bench.workload import (
     TOUCH_LEVELS,
 )
 
-MARKET = "ETH-USDC"
-CLIENT_ID_PREFIX = "load-"
 CROSSING_SHARE = 0.1
 CANCEL_SHARE = 1 / 3
 """Of the operations that do not cross, while there are as many orders far out as there should be."""
 MAX_CROSSING_LOTS = 4 * MEAN_CROSSING_LOTS
-LOTS_PER_UNIT = 10_000
 
 
 class Resting(NamedTuple):
@@ -46,14 +42,16 @@ class Resting(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A placement: its number, its members as JSON without braces, and what it is when it is taken."""
+    """A placement: good till cancelled, or, where it crosses, immediate or cancelled."""
 
     number: int
-    members: bytes
+    """Of all placements that were drawn, from 0."""
     sub_account: int
-    is_far: bool
-    crosses: bool
     is_buy: bool
+    price_ticks: int
+    lots: int
+    crosses: bool
+    is_far: bool
 
 
 class Cancel(NamedTuple):
@@ -66,27 +64,14 @@ class Cancel(NamedTuple):
 Drawn = Place | Cancel
 
 
-class Trader(msgspec.Struct):
-    """Who trades: an owner with some accounts. `far` are the ids of open orders far out, by sub-account."""
-
-    token: str
-    key: str
-    """Of its agent; empty: it has none."""
-    seed: str
-    """The agent's secret, in hex."""
-    far: list[list[int]]
-
-
-class Loaded(msgspec.Struct):
-    """What there is when the load begins. `near_lots`: within reach of crossing orders, bids first."""
-
-    traders: list[Trader]
-    near_lots: list[int]
-
-
 def price_ticks(is_buy: bool, distance: int) -> int:
     """The price of a resting order."""
     return MIDDLE_TICKS - 1 - distance if is_buy else MIDDLE_TICKS + 1 + distance
+
+
+def distance_of(is_buy: bool, ticks: int) -> int:
+    """Of a resting order's price from the best that its side may have."""
+    return MIDDLE_TICKS - 1 - ticks if is_buy else ticks - MIDDLE_TICKS - 1
 
 
 def draw_resting(draw: random.Random, *, evenly: bool = False) -> Resting:
@@ -95,34 +80,24 @@ def draw_resting(draw: random.Random, *, evenly: bool = False) -> Resting:
     return Resting(draw.random() < 0.5, int(draw.random() * levels), 1 + int(draw.random() * MAX_ADD_LOTS))
 
 
-def _price_text(ticks: int) -> bytes:
-    return f"{ticks // 100}.{ticks % 100:02}".encode("ascii")
-
-
-_PRICES = [
-    [_price_text(price_ticks(is_buy, distance)) for distance in range(LEVELS_PER_SIDE)]
-    for is_buy in (False, True)
-]
-_SIZES = [f"{lots / LOTS_PER_UNIT:.4f}".encode("ascii") for lots in range(MAX_CROSSING_LOTS + 1)]
-_MEMBERS = (
-    b'"market":"' + MARKET.encode("ascii") + b'","side":"%b","time_in_force":"%b","price":"%b","size":"%b",'
-    b'"sub_account":%d,"client_order_id":"' + CLIENT_ID_PREFIX.encode("ascii") + b'%d"'
-)
-
-
 class Orders:
-    """Draws the operations of all traders; told what became of them, it knows what there is to cancel."""
+    """Draws the operations of traders, who are numbered, each with some accounts, which are numbered too."""
 
-    def __init__(self, loaded: Loaded, seed: int) -> None:
+    def __init__(self, far: list[list[list[int]]], near_lots: list[int], seed: int) -> None:
+        """`far`: ids of open orders far out, by trader and account. They are taken from and added to here.
+
+        `near_lots`: what there is within reach of crossing orders, bids first.
+        """
         self._random = random.Random(seed)
-        self._far = [trader.far for trader in loaded.traders]
-        self._near_lots = list(loaded.near_lots)
-        accounts = sum(len(far) for far in self._far)
-        self._far_aim = max(1, sum(len(each) for far in self._far for each in far) // accounts)
-        self._near_aim_lots = max(1, sum(loaded.near_lots) // 2)
-        self._turn = [0] * len(self._far)
-        self.numbers = 0
-        """How many placements were drawn: they are numbered from 0."""
+        self._far = far
+        self._near_lots = list(near_lots)
+        accounts = sum(len(of_trader) for of_trader in far)
+        self._far_aim = max(1, sum(len(each) for of_trader in far for each in of_trader) // accounts)
+        self._near_aim_lots = max(1, sum(near_lots) // 2)
+        self._turn = [0] * len(far)
+        self.placements = 0
+        self.cancels = 0
+        """How many of each were drawn."""
 
     def next(self, trader: int) -> Drawn:
         """The trader's next operation, for each of its accounts in turn."""
@@ -136,26 +111,20 @@ class Orders:
             place = int(draw() * len(far))
             order_id, far[place] = far[place], far[-1]
             del far[-1]
+            self.cancels += 1
             return Cancel(order_id, sub_account)
-        resting = draw_resting(self._random)
-        if not resting.is_far:
-            self._near_lots[not resting.is_buy] += resting.lots
-        return self._place(
-            sub_account,
-            resting.is_buy,
-            b"gtc",
-            _PRICES[resting.is_buy][resting.distance],
-            resting.lots,
-            is_far=resting.is_far,
-            crosses=False,
-        )
+        is_buy, distance, lots = draw_resting(self._random)
+        is_far = distance >= TOUCH_LEVELS
+        if not is_far:
+            self._near_lots[not is_buy] += lots
+        return self._place(sub_account, is_buy, price_ticks(is_buy, distance), lots, False, is_far)
 
     def taken(self, trader: int, place: Place, order_id: int, filled_lots: int) -> None:
         """A placement was acknowledged."""
         if place.is_far:
             self._far[trader][place.sub_account].append(order_id)
         elif place.crosses:
-            self._near_lots[place.is_buy] -= filled_lots
+            self._near_lots[place.is_buy] += place.lots - filled_lots
 
     def _cross(self, sub_account: int) -> Place:
         """Takes from the side that has more within its reach."""
@@ -166,22 +135,13 @@ class Orders:
         elif near_lots * 50 < self._near_aim_lots * 49:
             mean_lots //= 2
         lots = 1 + int(self._random.random() * (2 * mean_lots - 1))
-        price = _PRICES[not is_buy][LEVELS_PER_SIDE - 1]
-        return self._place(sub_account, is_buy, b"ioc", price, lots, is_far=False, crosses=True)
+        self._near_lots[is_buy] -= lots  # what it does not get is put back when that is known
+        ticks = price_ticks(not is_buy, LEVELS_PER_SIDE - 1)
+        return self._place(sub_account, is_buy, ticks, lots, True, False)
 
     def _place(
-        self,
-        sub_account: int,
-        is_buy: bool,
-        time_in_force: bytes,
-        price: bytes,
-        lots: int,
-        *,
-        is_far: bool,
-        crosses: bool,
+        self, sub_account: int, is_buy: bool, ticks: int, lots: int, crosses: bool, is_far: bool
     ) -> Place:
-        number = self.numbers
-        self.numbers += 1
-        side = b"buy" if is_buy else b"sell"
-        members = _MEMBERS % (side, time_in_force, price, _SIZES[lots], sub_account, number)
-        return Place(number, members, sub_account, is_far, crosses, is_buy)
+        number = self.placements
+        self.placements += 1
+        return Place(number, sub_account, is_buy, ticks, lots, crosses, is_far)
