@@ -1,9 +1,10 @@
-"""Records the golden journal of the newest rules: a random day with everything in it, as rows of a journal.
+"""Records a golden journal under the newest rules: a random day with everything in it, as rows of a journal.
 
-Once, when a version of the rules is finished; a journal that exists is never recorded again, for its whole
-worth is that it is old. The same code records the same bytes.
+Once, when a version of the rules is finished, or new commands are (NAME says what is new then); a journal
+that exists is never recorded again, for its whole worth is that it is old. The same code records the same
+bytes.
 
-    python -m tests.golden.record
+    python -m tests.golden.record [NAME]
 """
 
 import gzip
@@ -15,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.core.naive_commands import make_command
+from tests.core.naive_commands import make_command, use_nonce
 from tests.core.test_naive_reference import EVERYTHING, compare, stage
 
 from exchange.core.apply import apply
@@ -30,6 +31,7 @@ FOLDER = Path(__file__).parent
 HASHES = FOLDER / "hashes.json"
 SEED = 20_261_122
 COMMANDS = 6_000
+LAST_NONCES = 20
 MAX_ROW = 20
 COMMANDS_PER_EPOCH = 600
 
@@ -42,6 +44,8 @@ def random_day() -> Log:
     venue, naive = stage(RULES_VERSION)
     for _ in range(COMMANDS):
         compare(venue, naive, *make_command(random.choice, naive))
+    for _ in range(LAST_NONCES):  # so that the state at the end has some that are remembered
+        compare(venue, naive, 0, use_nonce(random.choice, naive, venue.time_ns))
     venue.check()
     missing = EVERYTHING - seen_in(venue.log).keys()
     assert not missing, f"the day has none of {sorted(missing)}: take another seed"
@@ -80,13 +84,14 @@ def rows_of(log: Log, genesis_id: bytes) -> tuple[list[list[Any]], State]:
     return rows, state
 
 
-def main() -> int:
+def main(*names: str) -> int:
     """Writes the journal of the newest rules and the hash of its state."""
-    path = FOLDER / f"rules-{RULES_VERSION}.jsonl.gz"
+    path = FOLDER / ("-".join((f"rules-{RULES_VERSION}", *names)) + ".jsonl.gz")
     if path.exists():
         sys.stderr.write(f"{path.name} exists: golden journals are recorded once\n")
         return 1
-    genesis_id = hashlib.sha256(f"golden journal of rules version {RULES_VERSION}".encode()).digest()
+    called = " ".join((f"golden journal of rules version {RULES_VERSION}", *names))
+    genesis_id = hashlib.sha256(called.encode()).digest()
     rows, state = rows_of(random_day(), genesis_id)
     header = {
         "genesis_id": genesis_id.hex(),
@@ -105,4 +110,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
