@@ -26,7 +26,7 @@ class Left(NamedTuple):
 class TokenBuckets:
     """A bucket for each key; the least recently used one is forgotten beyond `max_clients`."""
 
-    __slots__ = ("_bucket_ns", "_clock_ns", "_full_at_ns", "_max_clients", "_token_ns", "burst", "per_s")
+    __slots__ = ("_clock_ns", "_full_at_ns", "_max_clients", "_token_ns", "bucket_ns", "burst", "per_s")
 
     def __init__(
         self, *, burst: int, per_s: int, clock_ns: Callable[[], int], max_clients: int = MAX_CLIENTS
@@ -38,7 +38,8 @@ class TokenBuckets:
         self.burst = burst
         self.per_s = per_s
         self._token_ns = _SECOND_NS // per_s
-        self._bucket_ns = burst * self._token_ns
+        self.bucket_ns = burst * self._token_ns
+        """How long an empty bucket takes to fill."""
         self._clock_ns = clock_ns
         self._max_clients = max_clients
         self._full_at_ns: OrderedDict[str | bytes, int] = OrderedDict()
@@ -58,7 +59,7 @@ class TokenBuckets:
         now_ns = self._clock_ns()
         was_full_at_ns = self._full_at_ns.get(key, 0)
         full_at_ns = max(was_full_at_ns, now_ns) + tokens * self._token_ns
-        excess_ns = full_at_ns - now_ns - self._bucket_ns
+        excess_ns = full_at_ns - now_ns - self.bucket_ns
         if excess_ns > 0:
             if tokens > self.burst:
                 return self.take_all(key, self.burst)
@@ -70,25 +71,29 @@ class TokenBuckets:
     def take_some(self, key: str | bytes, wanted: int) -> int:
         """Takes as many of `wanted` as there are; how many."""
         now_ns = self._clock_ns()
-        was_full_at_ns = self._full_at_ns.get(key, 0)
-        was_full_at_ns = max(was_full_at_ns, now_ns)
-        tokens = (now_ns + self._bucket_ns - was_full_at_ns) // self._token_ns
-        tokens = min(tokens, wanted)
+        was_full_at_ns = max(self._full_at_ns.get(key, 0), now_ns)
+        tokens = min((now_ns + self.bucket_ns - was_full_at_ns) // self._token_ns, wanted)
         if tokens:
             self._keep(key, was_full_at_ns + tokens * self._token_ns)
         return tokens
 
     def left(self, key: str | bytes) -> Left:
         """What there is, without taking any."""
-        full_in_ns = self._full_at_ns.get(key, 0) - self._clock_ns()
-        if full_in_ns <= 0:
-            return Left(self.burst, 0)
-        return Left((self._bucket_ns - full_in_ns) // self._token_ns, full_in_ns)
+        full_in_ns = max(0, self._full_at_ns.get(key, 0) - self._clock_ns())
+        return Left(self.tokens(full_in_ns), full_in_ns)
+
+    def full_at_ns(self, key: str | bytes) -> int:
+        """When the bucket is full again, by the clock; in the past when it is."""
+        return self._full_at_ns.get(key, 0)
+
+    def tokens(self, full_in_ns: int) -> int:
+        """How many there are in a bucket that is full in this time."""
+        return (self.bucket_ns - full_in_ns) // self._token_ns
 
     def wait_ns(self, key: str | bytes) -> int:
         """How long until there is a token; 0 when there is one."""
         full_in_ns = self._full_at_ns.get(key, 0) - self._clock_ns()
-        return max(0, full_in_ns + self._token_ns - self._bucket_ns)
+        return max(0, full_in_ns + self._token_ns - self.bucket_ns)
 
     def _keep(self, key: str | bytes, full_at_ns: int) -> None:
         self._full_at_ns[key] = full_at_ns

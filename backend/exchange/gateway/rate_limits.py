@@ -115,7 +115,7 @@ class RateLimits:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`clock_ns` must never go back; `wall_ns` only says when to come again."""
-        self._clock_ns = clock_ns
+        self.clock_ns = clock_ns
         self._wall_ns = wall_ns
         self._rate_class = rate_class
         self._budgets = 0
@@ -137,7 +137,7 @@ class RateLimits:
         budgets = []
         for name, rate in ((purpose, ordinary), ("cancels", cancels)):
             buckets = TokenBuckets(
-                burst=rate.burst, per_s=rate.per_s, clock_ns=self._clock_ns, max_clients=MAX_KEYS
+                burst=rate.burst, per_s=rate.per_s, clock_ns=self.clock_ns, max_clients=MAX_KEYS
             )
             budgets.append(Budget(scope, name, buckets, 1 << self._budgets))
             self._budgets += 1
@@ -209,7 +209,8 @@ class Charge:
         self._client = client
         self._kind = kind
         self._weight = weight
-        self._taken_from: list[tuple[Budget, Key]] = []
+        self._taken_from: list[tuple[Budget, int]] = []
+        """Each with when it will be full again."""
         self.only_cancels: RateLimited | None = None
         """Set where a batch came in from the budget for cancellations: why it may do nothing else."""
 
@@ -225,15 +226,11 @@ class Charge:
         """As `RateLimits.take_orders`."""
         if self.only_cancels is not None:
             return 0
-        budget = self._limits.account(owner).ordinary
-        self._taken_from.append((budget, owner))
-        return self._limits.take_some(budget, owner, wanted)
+        return self._take_some(self._limits.account(owner).ordinary, owner, wanted)
 
     def take_cancels(self, owner: str, wanted: int = 1) -> int:
         """As `RateLimits.take_cancels`."""
-        budget = self._limits.account(owner).cancels
-        self._taken_from.append((budget, owner))
-        return self._limits.take_some(budget, owner, wanted)
+        return self._take_some(self._limits.account(owner).cancels, owner, wanted)
 
     def orders_refused(self, owner: str) -> RateLimited:
         """As `RateLimits.orders_refused`."""
@@ -248,23 +245,28 @@ class Charge:
         return self._limits.left(self._client, credential, owner)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """What the answer says: of the budget that is nearest to empty, and which ones were taken from."""
-        tightest: Budget | None = None
-        remaining, full_in_ns, bits = 1, 0, 0
-        for budget, key in self._taken_from:
-            left = budget.buckets.left(key)
-            bits |= budget.bit
-            if tightest is None or left.tokens * tightest.buckets.burst < remaining * budget.buckets.burst:
-                tightest, (remaining, full_in_ns) = budget, left
-        if tightest is None:
+        """What the answer says: of the budget that is nearest to empty, and which ones were taken from.
+
+        As it was when they were taken from; what others have taken since is not known.
+        """
+        if not self._taken_from:
             return []
-        policy = self._limits.policies.get(bits)
+        limits = self._limits
+        now_ns = limits.clock_ns()
+        tightest, full_in_ns, bits = self._taken_from[0][0].buckets, -1, 0
+        for budget, full_at_ns in self._taken_from:
+            bits |= budget.bit
+            buckets = budget.buckets
+            this_ns = max(0, full_at_ns - now_ns)
+            if this_ns * tightest.bucket_ns > full_in_ns * buckets.bucket_ns:
+                tightest, full_in_ns = buckets, this_ns
+        policy = limits.policies.get(bits)
         if policy is None:
             names = {budget.bit: budget.policy for budget, _ in self._taken_from}
-            policy = self._limits.policies[bits] = ", ".join(names.values()).encode()
+            policy = limits.policies[bits] = ", ".join(names.values()).encode()
         return [
-            (b"ratelimit-limit", b"%d" % tightest.buckets.burst),
-            (b"ratelimit-remaining", b"%d" % remaining),
+            (b"ratelimit-limit", b"%d" % tightest.burst),
+            (b"ratelimit-remaining", b"%d" % tightest.tokens(full_in_ns)),
             (b"ratelimit-reset", b"%d" % -(-full_in_ns // _SECOND_NS)),
             (b"ratelimit-policy", policy),
         ]
@@ -273,8 +275,9 @@ class Charge:
         kind, limits = self._kind, self._limits
         if kind is not RequestKind.CANCEL and self.only_cancels is None:
             budget = level.ordinary
-            self._taken_from.append((budget, key))
-            wait_ns = budget.buckets.take_all(key, self._weight)
+            buckets = budget.buckets
+            wait_ns = buckets.take_all(key, self._weight)
+            self._taken_from.append((budget, buckets.full_at_ns(key)))
             if not wait_ns:
                 return
             refusal = limits.refusal(budget, wait_ns)
@@ -282,7 +285,13 @@ class Charge:
                 raise refusal
             self.only_cancels = refusal
         budget = level.cancels
-        self._taken_from.append((budget, key))
-        wait_ns = budget.buckets.take_all(key, 1)
+        buckets = budget.buckets
+        wait_ns = buckets.take_all(key, 1)
+        self._taken_from.append((budget, buckets.full_at_ns(key)))
         if wait_ns:
             raise limits.refusal(budget, wait_ns)
+
+    def _take_some(self, budget: Budget, key: Key, wanted: int) -> int:
+        taken = self._limits.take_some(budget, key, wanted)
+        self._taken_from.append((budget, budget.buckets.full_at_ns(key)))
+        return taken
