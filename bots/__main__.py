@@ -15,6 +15,7 @@ from bots.desk import CannotTrade
 from bots.feeds import FeedInvalid
 from bots.options import parser
 from bots.programs import run_program
+from bots.quoting import Unreasonable
 from bots.references import RecordingInvalid
 from exchange_sdk.errors import ExchangeError
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = logging.getLogger("bots")
     try:
         return asyncio.run(_until_signalled(run_program(options)))
-    except (ExchangeError, CannotTrade, FeedInvalid, RecordingInvalid, OSError) as error:
+    except (ExchangeError, CannotTrade, FeedInvalid, RecordingInvalid, Unreasonable, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message says what is wrong
         return FAILED
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bots.quoting import BPS, ONE, ZERO, Funds, lean
+from bots.quoting import BPS, ONE, ZERO, Funds, Unreasonable, lean
 from exchange_sdk.models import Level, Market, Side
 
 _MICRO = 10**6
@@ -32,11 +32,11 @@ class Flow:
 
     def __post_init__(self) -> None:
         if self.per_s <= 0 or self.reach_bps <= 0:
-            raise ValueError("rate and reach must be above zero")
+            raise Unreasonable("rate and reach must be above zero")
         if not ZERO < self.mean_share <= self.most_share < ONE:
-            raise ValueError("an order takes a share of the book above 0 and below 1")
+            raise Unreasonable("an order takes a share of the book above 0 and below 1")
         if not ZERO <= self.lean_share <= Decimal("0.5"):
-            raise ValueError("holdings sway the choice by 0 to 0.5")
+            raise Unreasonable("holdings sway the choice by 0 to 0.5")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bots.quoting import BPS, ONE, ZERO, Funds, Quote, affordable
+from bots.quoting import BPS, ONE, ZERO, Funds, Quote, Unreasonable, affordable
 from exchange_sdk.models import Level, Market
 
 
@@ -36,7 +36,9 @@ class Margin:
 
     def __post_init__(self) -> None:
         if self.bps < 0 or self.size_share <= 0 or self.levels < 1 or not ZERO <= self.reserve < ONE:
-            raise ValueError("a margin not below zero, a share above it, a level at least, a reserve below 1")
+            raise Unreasonable(
+                "a margin not below zero, a share above it, a level at least, a reserve below 1"
+            )
 
 
 def mirrored(market: Market, book: OtherBook, funds: Funds, margin: Margin) -> list[Quote]:

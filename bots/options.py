@@ -22,14 +22,22 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def amount(text: str) -> Decimal:
-    """A number above zero."""
+def number(text: str) -> Decimal:
+    """A number, not below zero."""
     try:
         value = Decimal(text)
     except InvalidOperation:
-        value = Decimal(0)
-    if not value.is_finite() or value <= 0:
-        raise argparse.ArgumentTypeError(f"not a number above zero: {text}")
+        value = Decimal(-1)
+    if not value.is_finite() or value < 0:
+        raise argparse.ArgumentTypeError(f"not a number: {text}")
+    return value
+
+
+def amount(text: str) -> Decimal:
+    """A number above zero."""
+    value = number(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"not above zero: {text}")
     return value
 
 
@@ -47,7 +55,7 @@ def funding(text: str) -> tuple[str, Decimal]:
 
 def seconds(text: str) -> float:
     """A time above zero."""
-    value = float(text)
+    value = float(number(text))
     if not math.isfinite(value) or value <= 0:
         raise argparse.ArgumentTypeError(f"not a time above zero: {text}")
     return value
@@ -86,7 +94,7 @@ def _quoting(program: argparse.ArgumentParser) -> None:
         "--round", type=seconds, default=1.0, metavar="SECONDS", help="between two looks (%(default)s)"
     )
     program.add_argument(
-        "--tolerance-bps", type=Decimal, default=Decimal(1), help="orders so near are left (%(default)s)"
+        "--tolerance-bps", type=number, default=Decimal(1), help="orders so near are left (%(default)s)"
     )
 
 
@@ -106,15 +114,15 @@ def _maker(program: argparse.ArgumentParser) -> None:
     program.add_argument(
         "--stale", type=seconds, default=120.0, metavar="SECONDS", help="older prices are none (%(default)s)"
     )
-    program.add_argument("--step-bps", type=Decimal, default=Decimal(1), help="of a walk, a second")
+    program.add_argument("--step-bps", type=number, default=Decimal(1), help="of a walk, a second")
     program.add_argument("--layers", type=int, default=layers.count)
-    program.add_argument("--half-spread-bps", type=Decimal, default=layers.half_spread_bps)
-    program.add_argument("--layer-step-bps", type=Decimal, default=layers.step_bps)
+    program.add_argument("--half-spread-bps", type=number, default=layers.half_spread_bps)
+    program.add_argument("--layer-step-bps", type=number, default=layers.step_bps)
     program.add_argument(
         "--share", type=amount, default=layers.share, help="of the funds, in the first layer (%(default)s)"
     )
     program.add_argument("--growth", type=amount, default=layers.growth)
-    program.add_argument("--skew-bps", type=Decimal, default=layers.skew_bps)
+    program.add_argument("--skew-bps", type=number, default=layers.skew_bps)
 
 
 def _taker(program: argparse.ArgumentParser) -> None:
@@ -136,7 +144,7 @@ def _mirror(program: argparse.ArgumentParser) -> None:
     feed.add_argument("--from-file", type=Path, help="books, one in a line")
     program.add_argument("--from-market", metavar="SYMBOL", help="its market there, if called otherwise")
     program.add_argument("--stale", type=seconds, default=5.0, metavar="SECONDS", help="of a file's book")
-    program.add_argument("--margin-bps", type=Decimal, default=margin.bps)
+    program.add_argument("--margin-bps", type=number, default=margin.bps)
     program.add_argument("--size-share", type=amount, default=margin.size_share)
     program.add_argument("--levels", type=int, default=margin.levels)
 
@@ -144,7 +152,7 @@ def _mirror(program: argparse.ArgumentParser) -> None:
 def _lmsr(program: argparse.ArgumentParser) -> None:
     _quoting(program)
     program.add_argument("--market", required=True, metavar="SYMBOL")
-    program.add_argument("--floor", type=Decimal, required=True, help="the base is never worth less")
+    program.add_argument("--floor", type=number, required=True, help="the base is never worth less")
     program.add_argument("--cap", type=amount, required=True, help="nor more")
     program.add_argument("--first-price", type=amount, required=True)
     program.add_argument(

@@ -11,6 +11,10 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 
+class Unreasonable(ValueError):
+    """Parameters that make no sense; the message says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """An order that shall stand in the book."""
@@ -48,11 +52,11 @@ class Layers:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise ValueError("at least one layer is needed")
+            raise Unreasonable("at least one layer is needed")
         if self.half_spread_bps <= 0 or self.step_bps < 0 or self.share <= 0 or self.growth <= 0:
-            raise ValueError("widths, share and growth must be above zero")
+            raise Unreasonable("widths, share and growth must be above zero")
         if not ZERO <= self.reserve < ONE or self.skew_bps < 0:
-            raise ValueError("the reserve is a share below 1, the skew not below zero")
+            raise Unreasonable("the reserve is a share below 1, the skew not below zero")
 
 
 def lean(price: Decimal, funds: Funds, target_share: Decimal = Decimal("0.5")) -> Decimal:

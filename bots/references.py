@@ -12,6 +12,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Protocol
 
+from bots.quoting import Unreasonable
+
 MAX_STEP_BPS = Decimal(1_000)
 _ONE = Decimal(1)
 _BPS = Decimal(10_000)
@@ -44,9 +46,9 @@ class RandomWalk:
         pull: Decimal = Decimal("0.0005"),
     ) -> None:
         if start <= 0 or step_ms <= 0:
-            raise ValueError("a walk starts above zero and takes time")
+            raise Unreasonable("a walk starts above zero and takes time")
         if not 0 <= step_bps <= MAX_STEP_BPS or not 0 <= pull <= Decimal("0.1"):
-            raise ValueError(f"a step is 0 to {MAX_STEP_BPS} bps, a pull 0 to 0.1")
+            raise Unreasonable(f"a step is 0 to {MAX_STEP_BPS} bps, a pull 0 to 0.1")
         self._start = start
         self._price = start
         self._random = random.Random(seed)  # noqa: S311 - a market's noise, no secret

@@ -21,7 +21,7 @@ Source: R. Hanson, Logarithmic market scoring rules for modular combinatorial in
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 
-from bots.quoting import BPS, ONE, ZERO, Funds, Quote, affordable
+from bots.quoting import BPS, ONE, ZERO, Funds, Quote, Unreasonable, affordable
 from exchange_sdk.models import Market
 
 _PRECISION = 60
@@ -40,9 +40,9 @@ class ScoringRule:
 
     def __post_init__(self) -> None:
         if not ZERO <= self.floor < self.first_price < self.cap:
-            raise ValueError("the first price must be between the floor, not below zero, and the cap")
+            raise Unreasonable("the first price must be between the floor, not below zero, and the cap")
         if self.depth <= 0:
-            raise ValueError("the depth must be above zero")
+            raise Unreasonable("the depth must be above zero")
 
     @property
     def worst_loss(self) -> Decimal:

@@ -36,6 +36,9 @@ LAST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """A bot that has run for so long has not failed to start; pauses begin anew."""
 STOP_S = 6.0
+MAX_LOG_BYTES = 4 * 1024 * 1024
+"""A bot's log that is longer is begun anew at its next start."""
+_LAST_LINE_BYTES = 300
 
 _LAUNCH = Path(__file__).parent / "stores" / "launch.py"
 
@@ -100,14 +103,17 @@ class BotProcesses:
                 bot=program.name,
                 exit_code=exit_code,
                 again_in_s=pause_s,
+                last_words=_last_line(self._log_path(program)),
                 log=str(self._log_path(program)),
             )
-            await asyncio.sleep(pause_s)
+            await pause(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     async def _run_once(self, program: BotProgram) -> int:
         """Its exit code, once it has ended by itself."""
-        with self._log_path(program).open("wb") as output:
+        log_path = self._log_path(program)
+        is_long = log_path.exists() and log_path.stat().st_size > MAX_LOG_BYTES
+        with log_path.open("wb" if is_long else "ab") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-I", "-S", str(_LAUNCH), str(os.getpid()), str(os.getuid()), str(os.getgid())),
@@ -132,6 +138,11 @@ class BotProcesses:
         return self.folder / f"{program.name}.log"
 
 
+async def pause(seconds: float) -> None:
+    """Between the end of a bot and its next start."""
+    await asyncio.sleep(seconds)
+
+
 async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
@@ -144,6 +155,16 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_LINE_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
 
 
 async def give_coins(rpc_url: str, address: str, deployment: Deployment) -> None:

@@ -85,3 +85,12 @@ def test_a_cross_has_a_price_when_both_sides_have_one() -> None:
     assert cross.price(5_000) is None
     assert HOUR_MS  # a walk takes an hour in one go
     assert RandomWalk(Decimal(2), 1).price(HOUR_MS) > 0
+
+
+def test_the_recording_that_comes_with_the_bots_can_be_played_and_tells_where_it_is_from() -> None:
+    path = Path(__file__).parents[2] / "bots" / "recorded" / "eth-usdc.csv"
+    assert "Source:" in path.read_text()
+    recording = Recording.read(path, stale_ms=60_000)
+    prices = [recording.price(second * 1_000) for second in range(1_800)]
+    assert all(price is not None and 2_900 < price < 3_100 for price in prices)
+    assert len(set(prices)) > 100
