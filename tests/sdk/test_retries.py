@@ -64,18 +64,29 @@ async def test_an_order_without_any_answer_is_unknown_and_can_be_found(
     assert len(way.sent) == Retries().attempts
     assert unknown.client_order_id is not None
     assert unknown.settled_at_ms is not None
-    found = await client.find_order(unknown.client_order_id)
+    found = await client.outcome(unknown)
     assert found is not None
-    assert found.is_open
+    assert found.client_order_id == unknown.client_order_id
 
 
 async def test_an_order_that_never_arrived_is_unknown_and_is_not_found(
-    client: Exchange, way: FaultyWay
+    market: Market, client: Exchange, way: FaultyWay
 ) -> None:
     way.faults.extend([Fault.REQUEST_LOST] * 20)
     with pytest.raises(OutcomeUnknown) as caught:
         await client.place("ETH-USDC", "buy", size=1, price=2900)
-    assert await client.find_order(caught.value.client_order_id or "") is None
+    unknown = caught.value
+    assert await client.find_order(unknown.client_order_id or "") is None
+    wait = client._http.sleep
+
+    async def until_settled(seconds: float) -> None:
+        await wait(seconds)
+        market.running.faults.clock_ahead_ns = 60 * 10**9
+
+    client._http.sleep = until_settled
+    assert await client.outcome(unknown) is None
+    with pytest.raises(ValueError, match="only an order that was placed"):
+        await client.outcome(OutcomeUnknown("DELETE /v1/orders/1"))
 
 
 async def test_an_amendment_is_never_sent_twice(client: Exchange, way: FaultyWay) -> None:

@@ -15,10 +15,14 @@ import pytest
 from tests.sdk.market import Market
 
 from exchange_sdk import AgentKey, Exchange, SyncExchange, Wallet
+from exchange_sdk.channels import CHANNELS
 from exchange_sdk.errors import InsufficientFunds, NoCredential
+from exchange_sdk.stream import Stream
+from exchange_sdk.sync_stream import SyncStream, SyncTrading
+from exchange_sdk.trading_stream import TradingStream
 
 T = TypeVar("T")
-ASYNC_ONLY = {"aclose", "stream"}
+ASYNC_ONLY = {"aclose"}
 
 
 def public(kind: type) -> dict[str, object]:
@@ -34,6 +38,17 @@ def test_everything_that_the_client_can_do_can_be_done_without_asyncio() -> None
             assert twin.__doc__ == method.__doc__
             assert not inspect.iscoroutinefunction(twin)
     assert inspect.signature(SyncExchange).parameters == inspect.signature(Exchange).parameters
+
+
+def test_everything_that_a_stream_carries_can_be_had_without_asyncio() -> None:
+    channels = set(CHANNELS)
+    assert len(channels) >= 10
+    assert channels <= public(SyncStream).keys()
+    of_its_own = {"prepare"}
+    assert public(TradingStream).keys() - public(SyncTrading).keys() == of_its_own
+    for name in channels:
+        twin, method = getattr(SyncStream, name), getattr(Stream, name)
+        assert inspect.signature(twin).parameters == inspect.signature(method).parameters
 
 
 async def elsewhere(work: Callable[[], T]) -> T:
@@ -92,6 +107,43 @@ async def test_many_threads_share_one_client(market: Market) -> None:
                 thread.join()
             assert failed == []
             assert len(exchange.open_orders()) == 80
+
+    await elsewhere(play)
+
+
+async def test_a_stream_is_followed_and_traded_over_without_asyncio(market: Market) -> None:
+    await market.quote()
+    wallet = await market.wallet(ETH=10, USDC=100_000)
+    key = AgentKey.generate()
+
+    def play() -> None:
+        with SyncExchange(market.url, wallet=wallet, key=key) as exchange:
+            exchange.approve(key, "bot")
+            with exchange.stream() as stream:
+                book, trades, orders = stream.book("ETH-USDC"), stream.trades("ETH-USDC"), stream.orders()
+                assert (book.best_bid, book.best_ask) == ((2990, 5), (3000, 5))
+                assert book.mid == 2995
+                placed = stream.trading.place("ETH-USDC", "buy", size=1, price=2991)
+                changes = iter(book)
+                while (changed := next(changes)).best_bid != (2991, 1):
+                    pass
+                assert changed is book
+                assert book.depth(1) == ([(2991, 1)], [(3000, 5)])
+                assert book.read(lambda live: live.size_at(Decimal(2991))) == 1
+                assert next(iter(orders)).order_id == placed.order_id
+                assert list(orders.open) == [placed.order_id]
+                stream.trading.place("ETH-USDC", "buy", size=2, price=3000)
+                assert next(iter(trades)).size == 2
+                bbo = stream.bbo("ETH-USDC")
+                assert bbo.value.ask == (3000, 3)
+                balances = stream.balances()
+                assert balances["ETH"].total == 12
+                assert set(balances.by_asset) == {"ETH", "USDC"}
+                assert trades.require_live().is_live
+                trades.close()
+                assert list(trades) == []
+                assert stream.is_connected
+            assert not stream.is_connected
 
     await elsewhere(play)
 

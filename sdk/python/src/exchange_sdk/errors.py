@@ -286,8 +286,8 @@ class ServerError(Refused):
 class OutcomeUnknown(ExchangeError):
     """It was sent, and no answer came. It may have been done or not: never take this for a failure.
 
-    An order is found by `client_order_id`: `await exchange.find_order(client_order_id)`. From
-    `settled_at_ms` on what is not there will not come any more: the request is not taken after that.
+    `await exchange.outcome(unknown)` tells what became of an order. From `settled_at_ms` on what is not
+    there will not come any more: the exchange does not take the request after that.
     """
 
     code = "outcome_unknown"

@@ -4,10 +4,8 @@ Its methods are those of `Exchange`, wrapped one by one: parameters, types and d
 originals'. Any thread may call them, several at a time.
 """
 
-import asyncio
 import functools
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
@@ -18,78 +16,15 @@ from exchange_sdk.clock import ExchangeClock
 from exchange_sdk.history import PAGE_SIZE, History, Page
 from exchange_sdk.retries import Retries
 from exchange_sdk.signing import AgentKey
+from exchange_sdk.stream import Stream
+from exchange_sdk.sync_loop import Loop
+from exchange_sdk.sync_stream import SyncStream
 from exchange_sdk.transport import RateLimit
 from exchange_sdk.wallet import Wallet
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Loop:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="exchange-sdk", daemon=True)
-        self._thread.start()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it has ended."""
-        return self._loop.is_closed()
-
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """The result of the work, awaited there. Interrupted here, it is cancelled there."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("SyncExchange can not be called from its own event loop")
-        if self.is_closed:
-            work.close()
-            raise RuntimeError("this SyncExchange is closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Ends what still runs there, and the thread."""
-        if not self.is_closed:
-            self.run(self._end_all())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-    async def _end_all(self) -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._loop.shutdown_asyncgens()
-
-    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """The items, one after the other."""
-        try:
-            while True:
-                try:
-                    yield self.run(_next(items))
-                except StopAsyncIteration:
-                    return
-        finally:
-            if not self.is_closed:
-                self.run(_end(items))
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
-
-
-async def _end(items: AsyncIterator[T]) -> None:
-    end = getattr(items, "aclose", None)
-    if end is not None:
-        await end()
 
 
 class SyncHistory(Generic[T]):
@@ -145,6 +80,19 @@ def listing(
     @functools.wraps(method)
     def call(exchange: "SyncExchange", /, *args: P.args, **options: P.kwargs) -> SyncHistory[T]:
         return SyncHistory(exchange.loop, method(exchange.asynchronous, *args, **options))
+
+    return call
+
+
+def streaming(
+    method: Callable[Concatenate[Exchange, P], Stream],
+) -> "Callable[Concatenate[SyncExchange, P], SyncStream]":
+    """The method, whose stream is used without `async`."""
+
+    @functools.wraps(method)
+    def call(exchange: "SyncExchange", /, *args: P.args, **options: P.kwargs) -> SyncStream:
+        make = functools.partial(method, exchange.asynchronous, *args, **options)
+        return SyncStream(exchange.loop, exchange.loop.call(make))
 
     return call
 
@@ -244,6 +192,7 @@ class SyncExchange:
     cancel = blocking(Exchange.cancel)
     cancel_all = blocking(Exchange.cancel_all)
     batch = blocking(Exchange.batch)
+    outcome = blocking(Exchange.outcome)
     cancel_all_after = blocking(Exchange.cancel_all_after)
 
     # the owner's
@@ -254,6 +203,7 @@ class SyncExchange:
     remove_withdrawal_address = blocking(Exchange.remove_withdrawal_address)
     session_token = blocking(Exchange.session_token)
     request = blocking(Exchange.request)
+    stream = streaming(Exchange.stream)
 
     def close(self) -> None:
         """Signs out, where signed in, and ends the connections and the thread."""

@@ -16,6 +16,7 @@ from exchange_sdk.models import (
     OrderType,
     Placed,
     SelfTradePrevention,
+    ServerTime,
     Side,
     TimeInForce,
 )
@@ -35,6 +36,11 @@ from exchange_sdk.orders import (
 _REQUEST_LIFE_MS = 20_000
 """The exchange takes at most 30 s. Below the 60 s for which it remembers a client_order_id, so that an
 order that is sent again in that time can not be placed twice."""
+
+_LONGEST_LIFE_MS = 30_000
+_COMMIT_MS = 2_000
+"""More than there is between the time of an order and when it can be read."""
+_LOOK_AGAIN_S = 0.5
 
 
 class _Cancelled(Model, frozen=True):
@@ -171,6 +177,24 @@ class Trading(Account):
             expires_at_ms=expires_at_ms,
         )
         return list((await self._http.send(call, _Batch)).results)
+
+    async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int = 0) -> Order | None:
+        """What became of an order whose outcome is unknown: the order; None if it is not and never will be.
+
+        It may take until `unknown.settled_at_ms`: before that, what is not there may still come. Raises
+        ValueError where there is no client_order_id to look for, Unreachable while nobody can be asked.
+        """
+        if unknown.client_order_id is None or unknown.settled_at_ms is None:
+            raise ValueError("only an order that was placed has a client_order_id to look for")
+        settled_at_ms = unknown.settled_at_ms + _COMMIT_MS
+        since_ms = unknown.settled_at_ms - _LONGEST_LIFE_MS - _COMMIT_MS
+        while True:
+            now = await self._http.get("/v1/time", ServerTime)
+            self._http.note_seq(now.seq)  # what is read next is at least as new as this
+            order = await self.find_order(unknown.client_order_id, since=since_ms, sub_account=sub_account)
+            if order is not None or now.time_ms > settled_at_ms:
+                return order
+            await self._http.sleep(_LOOK_AGAIN_S)
 
     async def cancel_all_after(self, seconds: int, *, sub_account: int = 0) -> DeadMansSwitch:
         """The dead man's switch: all orders of the account are cancelled unless this is called again in time.
