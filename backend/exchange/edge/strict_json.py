@@ -3,11 +3,17 @@
 Python's parser takes NaN, duplicate keys, integers of any length, lone surrogates and nesting up to the
 stack's end. Here each of these is a Problem with its own code. A number with a fraction or an exponent
 decodes to JsonFloat, which is no number: no field of this API is one, and its literal can be shown back.
+
+Nearly every text is plain and sound, and is decoded by msgspec, five times as fast. It takes duplicate keys
+too; but in a text that has as many colons as its value has members, no key can be there twice. A text that
+may be anything but plain goes the long way, which knows what to say of it.
 """
 
 import json
 import re
 from typing import Never
+
+import msgspec
 
 from exchange.edge.problems import EdgeCode, Problem
 
@@ -15,6 +21,7 @@ MAX_DEPTH = 16
 MAX_INT_DIGITS = 20
 
 _STRUCTURE = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
+_MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -30,8 +37,24 @@ class JsonFloat:
         return self.literal  # also what `str` and an error's `value` show
 
 
+class _NotPlain(Exception):
+    """What the short way leaves to the long one."""
+
+
 def decode_json(raw: bytes) -> object:
     """The value of a JSON text. Raises Problem with a code for each way in which it can be bad."""
+    if b"\\u" not in raw:
+        try:
+            value: object = _decode_plain(raw)
+            if _members(value, MAX_DEPTH) == raw.count(b":"):
+                return value
+        except (_NotPlain, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    return decode_any(raw)
+
+
+def decode_any(raw: bytes) -> object:
+    """The same, the long way."""
     _check_depth(raw)
     try:
         text = raw.decode()
@@ -44,6 +67,27 @@ def decode_json(raw: bytes) -> object:
     if b"\\u" in raw:
         _check_surrogates(value)
     return value
+
+
+def _members(value: object, depth: int) -> int:
+    """How many members all objects in it have. Raises _NotPlain for what is nested more than `depth` levels,
+    or has a number with more than 64 bits.
+    """
+    kind = type(value)
+    if kind is dict:
+        inner, count = value.values(), len(value)  # type: ignore[attr-defined,arg-type]
+    elif kind is list:
+        inner, count = value, 0
+    elif kind is int and not _MIN_INT <= value <= _MAX_INT:  # type: ignore[operator]
+        raise _NotPlain
+    else:
+        return 0
+    if not depth:
+        raise _NotPlain
+    for each in inner:
+        if type(each) is not str:
+            count += _members(each, depth - 1)
+    return count
 
 
 def _check_depth(raw: bytes) -> None:
@@ -97,6 +141,11 @@ def _constant(literal: str) -> Never:
     raise Problem(EdgeCode.MALFORMED_JSON, f"{literal} is not JSON")
 
 
+def _float(_: str) -> Never:
+    raise _NotPlain
+
+
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=JsonFloat, parse_constant=_constant
 )
+_decode_plain = msgspec.json.Decoder(float_hook=_float).decode
