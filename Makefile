@@ -46,8 +46,8 @@ bench-feeds: core ## How old updates of the book are when read: SUBSCRIBERS=100,
 bench-candles: core ## Trades a second into ClickHouse, and how fast 1,000 candles come out: TRADES=10000000
 	@exec $(BIN)/python -m scripts.bench.candles --trades $(or $(TRADES),10000000)
 
-bench: core build/contracts/.ready ## Signed orders a second and how soon they are acknowledged, beside its peers: ARGS="--sustained 600"
-	@exec $(BIN)/python -m scripts.bench.load $(ARGS)
+bench: core build/contracts/.ready ## Durable signed orders/s over HTTP and WebSocket, beside SQL: SECONDS=10 ARGS="--sustained 600 --profile"
+	@exec $(BIN)/python -m scripts.bench.load --seconds $(or $(SECONDS),10) --orders $(or $(ORDERS),100000) $(ARGS)
 
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
 	@exec $(BIN)/python scripts/mutants.py
