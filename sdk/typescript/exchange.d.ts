@@ -1155,7 +1155,7 @@ export interface components {
         AgentScope: "read" | "trade";
         /**
          * AgentsAnswer
-         * @description Every key that the owner ever approved, newest first: at most 1,000, of which 50 may be active.
+         * @description Keys that the owner has approved, newest first: at most 1,000 in all, of which 50 may be active.
          */
         AgentsAnswer: {
             /**
@@ -1163,6 +1163,11 @@ export interface components {
              * @example 1042
              */
             seq: number;
+            /**
+             * Next Cursor
+             * @example null
+             */
+            next_cursor: string | null;
             /** Items */
             items: components["schemas"]["AgentItem"][];
         };
@@ -4398,6 +4403,10 @@ export interface operations {
             query?: {
                 /** @description Answer with data at least as new as this `seq`, waiting a little; else 503 `not_yet`. */
                 min_seq?: number | null;
+                /** @description Items on the page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before; opaque. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;

@@ -8,6 +8,8 @@ from eth_account import Account
 from tests.edge.agents import Bot, Ed25519Key, Secp256k1Key, approval, approved
 from tests.edge.harness import ORIGIN, problem, running_exchange
 
+from exchange.edge.reads import encode_cursor
+
 both_kinds = pytest.mark.parametrize("kind", [Ed25519Key, Secp256k1Key])
 
 
@@ -151,6 +153,23 @@ async def test_keys_are_listed_for_their_owner_the_newest_first(exchange):
     assert listed["seq"] == exchange.view.seq
     assert listed["items"][0]["key"] == short.key.text
     assert listed["items"][3]["revoked_at_ms"] is not None
+
+
+async def test_a_page_goes_on_where_the_one_before_ended_whatever_is_approved_meanwhile(exchange):
+    trader = await exchange.trader()
+    names = [f"bot {number}" for number in range(5)]
+    for name in names:
+        await approved(trader, name=name)
+    first = (await trader.get("/v1/agents", limit=2)).json()
+    await approved(trader, name="newer")
+    second = (await trader.get("/v1/agents", limit=2, cursor=first["next_cursor"])).json()
+    third = (await trader.get("/v1/agents", limit=2, cursor=second["next_cursor"])).json()
+    listed = [item["name"] for page in (first, second, third) for item in page["items"]]
+    assert listed == names[::-1]
+    assert third["next_cursor"] is None
+    problem(await trader.get("/v1/agents", cursor="x"), 422, "cursor_invalid")
+    beyond = await trader.get("/v1/agents", cursor=encode_cursor("agents", (2**40,)))
+    assert len(beyond.json()["items"]) == 6
 
 
 async def test_an_agent_that_may_read_sees_the_keys_and_answers_as_new_as_asked(exchange):

@@ -16,7 +16,7 @@ from exchange.edge.body import refuse_parameters
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import AGENTS_TOO, AUTHENTICATED, ReaderOf, SessionOf
 from exchange.edge.problems import Problem, rejected
-from exchange.edge.reads import ReadQuery, SeqAnswer, require_view
+from exchange.edge.reads import PageAnswer, PageQuery, SeqAnswer, decode_cursor, encode_cursor, require_view
 from exchange.edge.values import IdText, StrictBody, Symbol, TimeMs, time_ms
 from exchange.gateway.agent_keys import KeyKind, is_key, kind_of
 from exchange.gateway.agents import ApprovalForm, signed_approval
@@ -24,6 +24,7 @@ from exchange.sequencer.agents import Agent
 
 router = APIRouter(tags=["agents"])
 
+_LISTING = "agents"
 _KEY_EXAMPLE = "0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 _KEY_PATTERN = r"^0x([0-9a-f]{64}|[0-9a-f]{40})$"
 AgentKey = Annotated[
@@ -100,8 +101,8 @@ class AgentAnswer(SeqAnswer):
     agent: AgentItem
 
 
-class AgentsAnswer(SeqAnswer):
-    """Every key that the owner ever approved, newest first: at most 1,000, of which 50 may be active."""
+class AgentsAnswer(PageAnswer):
+    """Keys that the owner has approved, newest first: at most 1,000 in all, of which 50 may be active."""
 
     items: list[AgentItem]
 
@@ -148,13 +149,21 @@ async def post_agent(
 
 @router.get("/v1/agents", openapi_extra=AGENTS_TOO)
 async def get_agents(
-    request: Request, caller: ReaderOf, query: Annotated[ReadQuery, Query()]
+    request: Request, caller: ReaderOf, query: Annotated[PageQuery, Query()]
 ) -> AgentsAnswer:
     """The keys that act for you, and those that did."""
     edge = edge_of(request)
+    older = decode_cursor(query.cursor, _LISTING, 1)
     await require_view(edge, query.min_seq)
+    agents = edge.view.agents_of(caller.owner)
+    # A place is told by how many are older, so that new keys in front do not move it.
+    start = 0 if older is None else max(0, len(agents) - older[0])
+    page = agents[start : start + query.limit]
+    left = len(agents) - start - len(page)
     return AgentsAnswer(
-        seq=edge.view.seq, items=[agent_item(edge, agent) for agent in edge.view.agents_of(caller.owner)]
+        seq=edge.view.seq,
+        items=[agent_item(edge, agent) for agent in page],
+        next_cursor=encode_cursor(_LISTING, (left,) if left else None),
     )
 
 

@@ -44,10 +44,6 @@ class _Withdrawal(Model, frozen=True):
     withdrawal: Withdrawal
 
 
-class _Agents(Model, frozen=True):
-    items: tuple[Agent, ...]
-
-
 class _WithdrawalAddresses(Model, frozen=True):
     delay_s: int
     items: tuple[WithdrawalAddress, ...]
@@ -68,7 +64,7 @@ class Account:
 
     async def agents(self) -> list[Agent]:
         """The keys that the owner has approved, newest first, ended ones too."""
-        return list((await self._http.get("/v1/agents", _Agents, who="trader")).items)
+        return await self._history("/v1/agents", Page[Agent], False, None).all()
 
     async def balances(self, sub_account: int = 0) -> dict[str, Balance]:
         """What an account has, by asset."""
