@@ -103,6 +103,7 @@ def test_whoever_trades_whatever_with_it_the_loss_is_bounded(
         cash += (notional if quote.side == "sell" else -notional) - fee
         sold += taken if quote.side == "sell" else -taken
         filled += 1
+        assert cash >= scoring.cost(sold) - scoring.cost(Decimal(0)) - filled * ATOM
         for worth in (scoring.floor, scoring.first_price, scoring.cap):
             assert sold * worth - cash <= scoring.worst_loss + filled * ATOM
 
