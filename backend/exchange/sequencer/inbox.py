@@ -12,7 +12,7 @@ others never stands still: its first has its turn after every `MAX_OVERTAKING` c
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, get_args
 
 import msgspec
@@ -113,7 +113,7 @@ class Group(msgspec.Struct, gc=False, eq=False):
     number: int = 0
     """The groups are numbered as they come in."""
     names: tuple[Name, ...] = ()
-    """The accounts and keys it names, each once."""
+    """The accounts and keys it names."""
 
     @property
     def size(self) -> int:
@@ -158,7 +158,7 @@ class Inbox:
         self._numbered = group.number = self._numbered + 1
         group.names = _names(group)
         named = self._named
-        if _goes_first(group) and not any(name in named for name in group.names):
+        if _goes_first(group.commands) and named.keys().isdisjoint(group.names):
             self._cancels.append(group)
         else:
             self._others.append(group)
@@ -174,10 +174,13 @@ class Inbox:
         else:
             group = self._others.popleft()
             self._overtaking = 0
+            named = self._named
             for name in group.names:
-                self._named[name] -= 1
-                if not self._named[name]:
-                    del self._named[name]
+                left = named[name] - 1
+                if left:
+                    named[name] = left
+                else:
+                    del named[name]
         self.commands -= group.size
         return group
 
@@ -199,21 +202,23 @@ class Inbox:
         return True
 
 
-def _goes_first(group: Group) -> bool:
-    return all(type(command) in GO_FIRST for command in group.commands)
+def _goes_first(commands: tuple[Command, ...]) -> bool:
+    if type(commands[0]) not in GO_FIRST:
+        return False
+    return len(commands) == 1 or all(type(command) in GO_FIRST for command in commands)
 
 
 def _names(group: Group) -> tuple[Name, ...]:
+    """Without a loop for the one command that most groups are."""
     nonce, commands = group.nonce, group.commands
-    if nonce is None and len(commands) == 1:
-        return _named_by(commands)
-    return tuple(dict.fromkeys(_named_by(commands if nonce is None else (nonce, *commands))))
-
-
-def _named_by(commands: Iterable[Command]) -> tuple[Name, ...]:
-    return tuple(
-        getattr(command, field) for command in commands if (field := _NAMES[type(command)]) is not None
-    )
+    first = commands[0]
+    field = _NAMES[type(first)]
+    names: tuple[Name, ...] = () if field is None else (getattr(first, field),)
+    if len(commands) > 1:
+        names = tuple(
+            {getattr(each, field): None for each in commands if (field := _NAMES[type(each)]) is not None}
+        )
+    return names if nonce is None else (*names, nonce.key)
 
 
 class Pace:
