@@ -46,26 +46,24 @@ class DeskOptions:
 
 
 async def trading_key(options: DeskOptions) -> AgentKey:
-    """A key that may trade, from the file if that one still may. Funds the account first.
+    """A key that may trade, from the file if that one still may; the account has its funds.
 
     Raises CannotTrade, ExchangeError.
     """
     wallet = wallet_of(options, os.environ)
     key = await _kept_key(options, wallet)
-    if key is not None and not options.fund:
-        return key
+    if key is not None:
+        async with Exchange(options.url, key=key) as exchange:
+            if wallet is None or not await _lacking(exchange, options.fund):
+                return key
     if wallet is None:
-        if key is None:
-            raise CannotTrade(
-                f"{options.key_file} has no key that may trade, and there is no wallet to approve one with: "
-                f"give --keystore and --password-file, or {WALLET_VARIABLE}"
-            )
-        return key
+        raise CannotTrade(
+            f"{options.key_file} has no key that may trade, and there is no wallet to approve one with: "
+            f"give --keystore and --password-file, or {WALLET_VARIABLE}"
+        )
     async with Exchange(options.url, wallet=wallet) as owner:
         await _fund(owner, options)
-        if key is None:
-            key = await _approved(owner, options)
-    return key
+        return key or await _approved(owner, options)
 
 
 def wallet_of(options: DeskOptions, environment: Mapping[str, str]) -> Wallet | None:
@@ -115,17 +113,19 @@ async def _approved(owner: Exchange, options: DeskOptions) -> AgentKey:
     return key
 
 
+async def _lacking(exchange: Exchange, fund: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """How much of each asset is to be deposited."""
+    if not fund:
+        return {}
+    balances = await exchange.balances()
+    totals = {asset: balances[asset].total if asset in balances else Decimal(0) for asset in fund}
+    return {asset: wanted - totals[asset] for asset, wanted in fund.items() if totals[asset] < wanted * _LOW}
+
+
 async def _fund(owner: Exchange, options: DeskOptions) -> None:
     """Deposits what is lacking, and waits until it is credited. Raises CannotTrade, ExchangeError."""
-    balances = await owner.balances()
-    lacking = {
-        asset: wanted - total
-        for asset, wanted in options.fund.items()
-        if (total := balances[asset].total if asset in balances else Decimal(0)) < wanted * _LOW
-    }
-    if not lacking:
-        return
-    if options.rpc_url is None:
+    lacking = await _lacking(owner, options.fund)
+    if lacking and options.rpc_url is None:
         raise CannotTrade(f"the account lacks {lacking}: give --rpc-url to deposit, or leave out --fund")
     for asset, amount in lacking.items():
         log.info("depositing %s %s", amount, asset)

@@ -40,23 +40,21 @@ class Taking:
             await asyncio.sleep(self._takers.wait_s())
             symbol = self._random.choice(self._symbols)
             book, market = books[symbol], markets[symbol]
-            if not (book.is_live and balances.is_live):
-                self._troubles.note(f"the book of {symbol} is not known")
-            else:
+            try:
+                balances.require_live()
+                book.require_live()
                 funds = shared_funds(market, markets.values(), lambda asset: balances[asset].available)
                 take = self._takers.take(market, *book.depth(DEPTH), funds)
                 if take is None:
                     self._troubles.note(f"nothing to take in {symbol}")
                 else:
                     await self._take(symbol, take)
+            except (*PASSING, Conflict, Invalid) as error:
+                self._troubles.note(f"{type(error).__name__}: {error}")
             self._troubles.end_round()
 
     async def _take(self, symbol: str, take: Take) -> None:
-        try:
-            placed = await self._stream.trading.place(
-                symbol, take.side, size=take.size, price=take.worst_price, type="market"
-            )
-        except (*PASSING, Conflict, Invalid) as error:
-            self._troubles.note(f"{type(error).__name__}: {error}")
-        else:
-            log.debug("%s %s %s: %s fills", take.side, take.size, symbol, len(placed.fills))
+        placed = await self._stream.trading.place(
+            symbol, take.side, size=take.size, price=take.worst_price, type="market"
+        )
+        log.debug("%s %s %s: %s fills", take.side, take.size, symbol, len(placed.fills))

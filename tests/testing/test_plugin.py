@@ -46,6 +46,7 @@ import time
 from decimal import Decimal
 
 import pytest
+from eth_account import Account
 from exchange.testing_devnet.errors import ApiRefused, RpcFailed
 
 BID = {"market": "ETH-USDC", "side": "buy", "price": "100", "size": "1"}
@@ -121,6 +122,35 @@ def test_the_chains_time_goes_on_alone(exchange_devnet_fresh):
     wallet = devnet.wallet({"ETH": 1})
     assert wallet.balances()["ETH"] == 1
     wallet.call("POST", "/v1/orders", {"market": "ETH-USDC", "side": "sell", "price": "100", "size": "1"})
+
+
+def test_a_withdrawal_whose_deadline_the_chain_has_passed_comes_back(exchange_devnet_fresh):
+    devnet = exchange_devnet_fresh
+    wallet = devnet.wallet({"ETH": 1})
+    devnet.chain.advance_time(86_400)
+    deadline_s = int(time.time()) + 3_000
+    message = {
+        "account": wallet.address,
+        "subAccount": 0,
+        "token": devnet.chain.assets["ETH"].token,
+        "amount": 10**18,
+        "maxFee": 0,
+        "destination": wallet.address,
+        "nonce": 7,
+        "deadline": deadline_s,
+    }
+    typed = devnet.call("GET", "/v1/deployment")["withdrawal_typed_data"]
+    types = {"Withdrawal": typed["types"]["Withdrawal"]}
+    signed = Account.from_key(wallet.key).sign_typed_data(typed["domain"], types, message)
+    body = {"asset": "ETH", "amount": "1", "max_fee": "0", "destination": wallet.address, "nonce": "7"}
+    body |= {"deadline_s": deadline_s, "signature": "0x" + bytes(signed.signature).hex()}
+    wallet.call("POST", "/v1/withdrawals", body)
+    assert wallet.balances()["ETH"] == 0
+    until = time.monotonic() + 120
+    while wallet.call("GET", "/v1/withdrawals")["items"][0]["status"] != "refunded":
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert wallet.balances()["ETH"] == 1
 """
 
 
