@@ -137,6 +137,55 @@ def test_a_frame_that_is_not_as_documented_is_refused(wrong):
         SHAPES.check(json.dumps(wrong))
 
 
+ORDER = {"market": "ETH-USDC", "side": "buy", "price": "3000", "size": "1"}
+KEY = "0x" + "5f" * 32
+REQUESTS = [
+    ("PingRequest", {"op": "ping", "id": "1"}, {"op": "ping", "id": 1}),
+    ("AuthRequest", {"op": "auth"}, {"op": "auth", "key": KEY}),
+    (
+        "AuthByKeyRequest",
+        {"op": "auth", "key": KEY, "expires_ms": 1763841600000, "signature": "0x" + "5f" * 64},
+        {"op": "auth", "key": KEY.upper(), "expires_ms": 1763841600000, "signature": "0x5f"},
+    ),
+    ("BookSubscribe", {"op": "subscribe", "channel": "book", "market": "ETH-USDC"}, {"op": "subscribe"}),
+    ("Place", {"op": "place", **ORDER, "client_order_id": "a"}, {"op": "place", **ORDER, "size": 1}),
+    ("Amend", {"op": "amend", "order_id": "1042", "price": "3001"}, {"op": "amend", "price": "3001"}),
+    ("Cancel", {"op": "cancel", "order_id": "1042"}, {"op": "cancel", "order_id": 1042}),
+    ("CancelAll", {"op": "cancel_all", "side": "buy"}, {"op": "cancel_all", "side": "both"}),
+    (
+        "Batch",
+        {"op": "batch", "operations": [{"op": "place", **ORDER}, {"op": "cancel", "order_id": "1"}]},
+        {"op": "batch", "operations": [{"op": "cancel_all"}]},
+    ),
+    ("CancelAllAfter", {"op": "cancel_all_after", "seconds": 60}, {"op": "cancel_all_after"}),
+    (
+        "CancelOnDisconnect",
+        {"op": "cancel_on_disconnect", "enabled": True},
+        {"op": "cancel_on_disconnect", "enabled": "true"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), REQUESTS)
+def test_a_request_is_as_documented(name, right, wrong):
+    """The tests that send requests send these fields; here the document says the same of them."""
+    components = document()["components"]
+    schema = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "components": components}
+    validator = jsonschema_rs.Draft7Validator(schema)
+    assert [str(error) for error in validator.iter_errors(right)] == []
+    assert not validator.is_valid(wrong)
+    assert not validator.is_valid(right | {"more": 1})
+
+
+def test_every_op_is_a_documented_request():
+    documented = {
+        schema["properties"]["op"]["const"]
+        for schema in document()["components"]["schemas"].values()
+        if "const" in schema.get("properties", {}).get("op", {}) and "type" not in schema["required"]
+    }
+    assert documented == TRADING_OPS | {"subscribe", "unsubscribe", "auth", "ping"}
+
+
 async def test_the_document_is_served_beside_that_of_the_http_api(exchange):
     answer = await exchange.client.get("/asyncapi.json")
     assert answer.json() == json.loads(document_text())

@@ -33,6 +33,7 @@ from websockets.server import ServerProtocol
 
 from exchange.edge.problems import STATUS_AND_TITLE
 from exchange.edge.ws.limits import MAX_REFUSED, REQUESTS_AT_ONCE, STRANGERS
+from exchange.edge.ws.requests import TradingOp
 
 DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover; client_max_window_bits"
 KIB = 1024
@@ -77,6 +78,36 @@ texts = (
     | requests.map(json.dumps)
     | requests.map(json.dumps).map(lambda text: text[:-1])
 )
+decimals = st.sampled_from(["3000", "0.001", "1e3", "-1", "0", "9" * 40, "\u0663", "1_000", ""]) | json_values
+TRADING_OPS = list(TradingOp)
+ORDER_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "market": st.sampled_from([MARKET, MARKET, "eth-usdc"]) | json_values,
+    "side": st.sampled_from(["buy", "sell", "both"]) | json_values,
+    "price": decimals,
+    "size": decimals,
+    "amount": decimals,
+    "type": st.sampled_from(["limit", "market"]) | json_values,
+    "time_in_force": st.sampled_from(["gtc", "ioc", "fok", "post_only", "gtt"]) | json_values,
+    "trigger": st.fixed_dictionaries({}, optional={"type": json_values, "price": decimals}) | json_values,
+    "good_till_ms": st.integers(-(2**70), 2**70) | json_values,
+    "expires_at_ms": st.integers(-(2**70), 2**70) | json_values,
+    "client_order_id": st.sampled_from(["a", "b", ""]) | json_values,
+    "sub_account": st.integers(-2, 200) | json_values,
+    "order_id": st.sampled_from(["1", "99", "x", "9" * 30, "-1"]) | json_values,
+    "seconds": st.sampled_from([0, 60, -1, 10**9]) | json_values,
+    "enabled": st.booleans() | json_values,
+}
+operations = st.fixed_dictionaries(
+    {}, optional={"op": st.sampled_from(TRADING_OPS) | json_values} | ORDER_FIELDS
+)
+trades = st.fixed_dictionaries(
+    {"op": st.sampled_from(TRADING_OPS)},
+    optional=ORDER_FIELDS
+    | {
+        "operations": st.lists(operations | json_values, max_size=5) | json_values,
+        "id": st.sampled_from(["1", "", 7]) | json_values,
+    },
+).map(json.dumps)
 raw_bytes = st.binary(max_size=200)
 
 
@@ -135,11 +166,17 @@ def assert_coded(replies: list[Frame] | None) -> None:
             assert len(json.dumps(reply)) < 1_000, "what was sent comes back at length"
 
 
-async def test_any_text_has_one_coded_reply_and_the_connection_is_kept(streams: Streams):
+@pytest.mark.parametrize("is_signed_in", [False, True])
+async def test_any_text_has_one_coded_reply_and_the_connection_is_kept(streams: Streams, is_signed_in: bool):
     async with undisturbed(streams):
-        found = examples(texts, 500)
+        found = [
+            text for pair in zip(examples(texts, 500), examples(trades, 500), strict=True) for text in pair
+        ]
         for start in range(0, len(found), AT_ONCE):
             async with await Hostile.connect(streams.url) as client:
+                if is_signed_in:
+                    await client.send_json({"op": "auth", "token": streams.traders[0].token})
+                    assert await client.settle() is not None
                 sent = [text for text in found[start : start + AT_ONCE] if _is_utf8(text)]
                 await client.send(b"".join(frame(TEXT, text.encode()) for text in sent))
                 replies = await client.settle()

@@ -19,8 +19,16 @@ WELCOME: Frame = {
     "seq": 1,
     "time_ms": 1,
     "genesis_id": "0x" + "00" * 32,
+    "challenge": "0x" + "00" * 32,
     "heartbeat_ms": 5000,
-    "limits": {"request_bytes": 1, "requests_at_once": 1, "requests_per_s": 1, "subscriptions": 1},
+    "limits": {
+        "request_bytes": 1,
+        "requests_at_once": 1,
+        "requests_per_s": 1,
+        "subscriptions": 1,
+        "batch_bytes": 1,
+        "commands_in_flight": 1,
+    },
 }
 
 

@@ -37,6 +37,22 @@ async def settle(streams: Streams, withdrawal_id: str) -> None:
     assert type(outcome.events[0]).__name__ == "WithdrawalSettled", outcome
 
 
+async def trade_in_every_way(client: StreamClient) -> None:
+    """Each request that trades, of which some refuse a part."""
+    order = {"market": MARKET, "side": "buy", "price": "1", "size": "0.5"}
+    placed = await client.request({"op": "place", **order})
+    order_id = placed["order"]["order_id"]
+    await client.request({"op": "amend", "order_id": order_id, "size": "0.25"})
+    operations = [{"op": "place", **order}, {"op": "place", **order, "price": "0.001"}]
+    await client.request({"op": "batch", "operations": operations})
+    await client.request({"op": "cancel", "order_id": order_id})
+    await client.request({"op": "place", **order, "type": "market", "price": None, "trigger": None})
+    await client.request({"op": "cancel_all", "market": MARKET})
+    await client.request({"op": "cancel_all_after", "seconds": 60})
+    await client.request({"op": "cancel_all_after", "seconds": 0})
+    await client.request({"op": "cancel_on_disconnect", "enabled": False})
+
+
 def items(held: Held) -> list[dict[str, object]]:
     assert isinstance(held.fold, Keyed)
     return list(held.fold.by_key.values())
@@ -60,6 +76,7 @@ async def test_every_documented_message_is_said_as_documented(streams_with_click
         await client.until(lambda: all(held.updates for held in client.held.values()))
         await client.until(lambda: client.heartbeats > 0)
 
+        await trade_in_every_way(client)
         refused = await client.request({"op": "subscribe", "channel": "depth"})
         assert (refused["type"], refused["code"], refused["field"]) == ("error", "field_invalid", "channel")
         assert (await client.request({"op": "ping"}))["type"] == "pong"
