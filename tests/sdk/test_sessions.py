@@ -112,12 +112,37 @@ class Watched(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
+class Forging(httpx.AsyncHTTPTransport):
+    """A server that hands on another exchange's login."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logins = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        self.logins += request.url.path == "/v1/auth/login"
+        if request.url.path != "/v1/auth/nonce":
+            return response
+        content = (await response.aread()).replace(b"localhost:8000 wants", b"exchange.example wants")
+        await response.aclose()
+        return httpx.Response(200, content=content)
+
+
+async def test_a_login_to_another_exchange_that_the_server_hands_on_is_not_signed(market: Market) -> None:
+    forging = Forging()
+    async with market.owner(http=forging) as exchange:
+        with pytest.raises(WrongDeployment, match=r"exchange\.example"):
+            await exchange.balances()
+    assert forging.logins == 0
+
+
 async def test_many_tasks_sign_in_once(market: Market) -> None:
     sent: list[httpx.Request] = []
     async with market.owner(http=Watched(sent)) as exchange:
         await asyncio.gather(*(exchange.balances() for _ in range(20)))
+        assert len(exchange._http._client.cookies) == 0, "the login's cookie is for browsers"
     assert [request.url.path for request in sent].count("/v1/auth/login") == 1
-    assert all("cookie" not in request.headers for request in sent)
 
 
 async def test_a_session_that_ended_elsewhere_is_replaced(market: Market) -> None:

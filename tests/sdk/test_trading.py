@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from tests.edge.harness import read_tables_standing_still
 from tests.sdk.market import Market
 
-from exchange_sdk import Amend, Cancel, Exchange, Place
+from exchange_sdk import Amend, Cancel, Exchange, Place, Retries
 from exchange_sdk.errors import (
     InsufficientFunds,
     NoCredential,
+    NotYet,
     OwnerOnly,
     PostOnlyWouldCross,
     PriceOffTick,
@@ -157,11 +159,23 @@ async def test_without_key_and_wallet_what_is_public_can_be_read(market: Market)
             await exchange.balances()
 
 
+async def test_what_is_not_as_new_yet_is_waited_for_and_then_told(market: Market) -> None:
+    async with market.agent() as exchange:
+        exchange._http.retries = Retries(attempts=2)
+        before = await exchange.orders(status="ended").all()
+        async with read_tables_standing_still(market.running):
+            placed = await exchange.place("ETH-USDC", "buy", size=1, price=2900)
+            await exchange.cancel(placed)
+            with pytest.raises(NotYet):
+                await exchange.orders(status="ended").all()
+        assert before == []
+        assert len(await exchange.orders(status="ended").all()) == 1
+
+
 async def test_ones_own_things_are_read_as_new_as_ones_own_changes(market: Market) -> None:
     async with market.agent() as exchange:
         placed = await exchange.place("ETH-USDC", "buy", size=1, price=2900)
         assert exchange.seq == placed.seq
         await exchange.cancel(placed)
-        # From the read tables, which follow the engine: without min_seq they might not have it yet.
         assert [order.status for order in await exchange.orders(status="ended").all()] == ["cancelled"]
         assert await exchange.find_order(placed.order.client_order_id or "") is not None
