@@ -110,15 +110,13 @@ class Group(msgspec.Struct, gc=False, eq=False):
     nonce was refused, its own for each of them.
     """
 
+    # The inbox's own:
     number: int = 0
     """The groups are numbered as they come in."""
+    size: int = 0
+    """In commands, the nonce being one."""
     names: tuple[Name, ...] = ()
     """The accounts and keys it names."""
-
-    @property
-    def size(self) -> int:
-        """In commands."""
-        return len(self.commands) + (self.nonce is not None)
 
 
 class Inbox:
@@ -153,16 +151,17 @@ class Inbox:
 
     def put(self, group: Group) -> None:
         """Takes in a group for which there is room."""
-        self.commands += group.size
+        group.size = size = len(group.commands) + (group.nonce is not None)
+        self.commands += size
         assert self.commands <= self._with_reserve
         self._numbered = group.number = self._numbered + 1
-        group.names = _names(group)
+        group.names = names = _names(group)
         named = self._named
-        if _goes_first(group.commands) and named.keys().isdisjoint(group.names):
+        if _goes_first(group.commands) and named.keys().isdisjoint(names):
             self._cancels.append(group)
         else:
             self._others.append(group)
-            for name in group.names:
+            for name in names:
                 named[name] = named.get(name, 0) + 1
         self._arrived.set()
 

@@ -74,10 +74,16 @@ class Row:
                 group.outcomes.extend([used] * len(group.commands))
                 return
         state, time_ns, ticked = self._state, self.time_ns, 0
+        all_encoded, all_events, outcomes = self.encoded, self.events, group.outcomes
         for command, encoded in zip(group.commands, group.encoded, strict=True):
             while work_is_due(state, time_ns) and ticked < MAX_BATCH_EVENTS:
                 ticked += self._tick()
-            group.outcomes.append(self._do(command, encoded))
+            seq = state.seq + 1  # as in `_do`, without the call
+            events = tuple(apply(state, seq, time_ns, command))
+            all_encoded.append(encoded)
+            all_events.append(events)
+            self._work += len(events)
+            outcomes.append(Outcome(seq, time_ns, events))
 
     def _tick(self) -> int:
         """Does a part of what is due; how many events that made."""
