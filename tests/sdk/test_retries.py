@@ -123,6 +123,18 @@ async def test_a_cancellation_whose_answer_was_lost_ends_with_the_cancelled_orde
     assert (ended.order_id, ended.status) == (placed.order_id, "cancelled")
 
 
+async def test_a_cancellation_that_a_key_may_not_look_up_stays_unknown(
+    market: Market, way: FaultyWay, sleeps: Sleeps
+) -> None:
+    async with market.agent(http=way, scopes=["trade"]) as exchange:
+        exchange._http.sleep = sleeps
+        placed = await exchange.place("ETH-USDC", "buy", size=1, price=2900)
+        way.faults.append(Fault.ANSWER_LOST)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await exchange.cancel(placed)
+        assert isinstance(caught.value.refusal, UnknownOrder)
+
+
 async def test_a_cancellation_that_came_too_late_says_so_also_when_sent_twice(
     market: Market, client: Exchange, way: FaultyWay
 ) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from exchange_sdk.account import Account
 from exchange_sdk.call import Call
-from exchange_sdk.errors import OutcomeUnknown, UnknownOrder
+from exchange_sdk.errors import ExchangeError, OutcomeUnknown, UnknownOrder
 from exchange_sdk.models import (
     BatchResult,
     CancelledAll,
@@ -139,7 +139,10 @@ class Trading(Account):
             # Sent again, it was not there any more: most likely for what the first request did.
             if not isinstance(unknown.refusal, UnknownOrder):
                 raise
-            ended = await self.order(order_id)
+            try:
+                ended = await self.order(order_id)
+            except ExchangeError:  # the key may not read, or nobody answers now either
+                raise unknown from unknown.__cause__
             if ended.status != "cancelled":
                 raise unknown.refusal from unknown
             return ended
@@ -181,8 +184,8 @@ class Trading(Account):
     async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int = 0) -> Order | None:
         """What became of an order whose outcome is unknown: the order; None if it is not and never will be.
 
-        It may take until `unknown.settled_at_ms`: before that, what is not there may still come. Raises
-        ValueError where there is no client_order_id to look for, Unreachable while nobody can be asked.
+        It may take until `unknown.settled_at_ms`: before that, what is not there may still come. A key needs
+        the scope `read` for it. Raises ValueError where there is no client_order_id to look for, Unreachable while nobody can be asked.
         """
         if unknown.client_order_id is None or unknown.settled_at_ms is None:
             raise ValueError("only an order that was placed has a client_order_id to look for")
