@@ -185,7 +185,8 @@ class Trading(Account):
         """What became of an order whose outcome is unknown: the order; None if it is not and never will be.
 
         It may take until `unknown.settled_at_ms`: before that, what is not there may still come. A key needs
-        the scope `read` for it. Raises ValueError where there is no client_order_id to look for, Unreachable while nobody can be asked.
+        the scope `read` for it. Raises ValueError where there is no client_order_id to look for, Unreachable
+        while nobody can be asked.
         """
         if unknown.client_order_id is None or unknown.settled_at_ms is None:
             raise ValueError("only an order that was placed has a client_order_id to look for")
