@@ -60,8 +60,9 @@ from exchange.operator.network_fees import NetworkFeeWorker
 from exchange.parts import CannotRun, running
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.cursor import check_cursors
-from exchange.projections.postgres import PostgresProjection
+from exchange.projections.postgres import ReadTables
 from exchange.projections.rebuild import RebuildWatch
+from exchange.projections.tables_apart import ReadTablesApart
 from exchange.sequencer import garbage
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
@@ -190,10 +191,11 @@ async def serve(
             settings.database_url, lambda: committed.seq, settings.snapshots, last_seq=snapshot_seq
         )
         streams = StreamCounters()
-        read_tables = PostgresProjection(pool, tail)
+        read_tables = ReadTablesApart(pool, settings.database_url)
         trades = ClickHouseProjection(pool, tail, clickhouse)
         feeds = Feeds(committed, ClickHouseHistory(clickhouse, trades), sequencer.horizon_ns)
         followers.append(feeds.committed)
+        followers.append(lambda _: read_tables.notify())
         custody = make_custody(settings, stack, rpc, pool, sequencer, tail, log.epoch)
         login = Login(
             edge_pool,
@@ -295,7 +297,7 @@ def _fee_works(
     settings: Settings,
     pool: asyncpg.Pool,
     sequencer: Sequencer,
-    read_tables: PostgresProjection,
+    read_tables: ReadTables,
     clickhouse: ClickHouse,
     trades: ClickHouseProjection,
     custody: Custody,
@@ -431,7 +433,7 @@ def _compare_listing(command: ListAsset | OpenMarket, known: Asset | Market) -> 
 def _health_parts(
     pool: asyncpg.Pool,
     sequencer: Sequencer,
-    read_tables: PostgresProjection,
+    read_tables: ReadTables,
     trades: ClickHouseProjection,
     snapshots: Snapshotter,
 ) -> tuple[HealthPart, ...]:

@@ -20,7 +20,7 @@ from exchange.gateway.signed_requests import Signers
 from exchange.gateway.siwe import Login
 from exchange.gateway.typed_data import WithdrawalDomain
 from exchange.projections.clickhouse import ClickHouseProjection
-from exchange.projections.postgres import PostgresProjection
+from exchange.projections.postgres import ReadTables
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import HandIn, SubmitSigned, SubmitSignedBatch
 from exchange.stores.clickhouse import ClickHouse
@@ -105,7 +105,7 @@ class Edge:
     hand_in: HandIn
     """`submit_batch` for who has many on their way at a time: it waits for nothing."""
     view: CommittedView
-    projection: PostgresProjection
+    projection: ReadTables
     pool: asyncpg.Pool
     market_data: MarketData | None
     """None when there is no ClickHouse: then trades and candles are `unavailable`, all else goes on."""

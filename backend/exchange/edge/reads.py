@@ -12,7 +12,7 @@ from exchange.edge.errors import unavailable
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.page import Key
-from exchange.projections.postgres import PostgresProjection
+from exchange.projections.postgres import ReadTables
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -126,7 +126,7 @@ def require_as_new(seq: int, wanted_seq: int) -> None:
 
 
 async def require_projected(
-    edge: Edge, projection: PostgresProjection | ClickHouseProjection, min_seq: int
+    edge: Edge, projection: ReadTables | ClickHouseProjection, min_seq: int
 ) -> None:
     """Waits until a projection is at `min_seq`. Raises Problem (not_yet)."""
     if min_seq - edge.view.seq > MAX_SEQ_AHEAD or not await projection.reached(

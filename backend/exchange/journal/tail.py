@@ -5,7 +5,7 @@ process wakes them after each commit; polling covers every other process and a l
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import asyncpg
@@ -14,11 +14,14 @@ from exchange.journal.rows import READ_EVENTS, READ_ROWS, JournalRow, StoredEven
 
 
 class Tail:
-    """Reads committed rows from Postgres."""
+    """Reads committed rows from Postgres. `on_wait` is called when there are none yet."""
 
-    def __init__(self, pool: asyncpg.Pool, *, poll_s: float = 0.5) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, *, poll_s: float = 0.5, on_wait: Callable[[], None] | None = None
+    ) -> None:
         self._pool = pool
         self._poll_s = poll_s
+        self._on_wait = on_wait
         self._woken = asyncio.Event()
 
     def notify(self) -> None:
@@ -75,6 +78,8 @@ class Tail:
 
     async def _wait(self, woken: asyncio.Event) -> None:
         """Until this was set, or for as long as a lost wake-up may take."""
+        if self._on_wait is not None:
+            self._on_wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await woken.wait()

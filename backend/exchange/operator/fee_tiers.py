@@ -24,7 +24,7 @@ from exchange.core.markets import MAX_FEE_TIERS
 from exchange.projections.accounts import read_fee_tiers
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.errors import TradesLost
-from exchange.projections.postgres import PostgresProjection
+from exchange.projections.postgres import ReadTables
 from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Overloaded, Submit
@@ -67,7 +67,7 @@ class FeeTierWorker:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        read_tables: PostgresProjection,
+        read_tables: ReadTables,
         clickhouse: ClickHouse,
         trades: ClickHouseProjection,
         view: CommittedView,

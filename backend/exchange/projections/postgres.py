@@ -6,7 +6,8 @@ not wait for the disk: losing the last of them loses the cursor's step with it, 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import asyncpg
 import structlog
@@ -41,12 +42,24 @@ _TABLES = (
 log = structlog.get_logger()
 
 
-class PostgresProjection:
-    """Keeps the read tables up to date. `seq` is how far they are."""
+class ReadTables(Protocol):
+    """How far the read tables are, wherever they are kept up to date."""
 
-    def __init__(self, pool: asyncpg.Pool, tail: Tail) -> None:
+    @property
+    def seq(self) -> int: ...
+
+    async def reached(self, seq: int, timeout_s: float) -> bool: ...
+
+
+class PostgresProjection:
+    """Keeps the read tables up to date. `seq` is how far they are; `on_progress` is told each time."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, tail: Tail, *, on_progress: Callable[[int], None] | None = None
+    ) -> None:
         self._pool = pool
         self._tail = tail
+        self._on_progress = on_progress
         self._progress = Progress()
         self._markets: dict[int, Market] = {}
 
@@ -95,7 +108,7 @@ class PostgresProjection:
             self._markets = await read_markets(connection)
         if seq > head_seq:
             raise HeadLost("the read tables", seq, head_seq)
-        self._progress.set(seq)
+        self._set(seq)
 
     async def apply(self, rows: list[JournalRow]) -> None:
         """Writes the batches, which follow on `seq`, in one transaction. Raises CursorMoved."""
@@ -133,7 +146,7 @@ class PostgresProjection:
             for writer in (references, entries, *others):
                 await writer.write(connection)
         self._markets = markets
-        self._progress.set(seq)
+        self._set(seq)
 
     async def reset(self) -> None:
         """Empties the tables; `run` fills them again from the journal. Not while `run` runs."""
@@ -145,6 +158,11 @@ class PostgresProjection:
             await connection.execute(f"TRUNCATE {_TABLES}")
             await connection.execute("UPDATE projection_cursors SET seq = 0 WHERE name = $1", POSTGRES)
         await self.load()
+
+    def _set(self, seq: int) -> None:
+        self._progress.set(seq)
+        if self._on_progress is not None:
+            self._on_progress(seq)
 
 
 def in_chunks(rows: list[JournalRow], max_commands: int) -> Iterator[list[JournalRow]]:
