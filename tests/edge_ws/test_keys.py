@@ -257,6 +257,17 @@ async def test_a_revoked_key_is_cut_off_at_once_from_reading_and_trading_and_no_
         await client.place()
 
 
+async def test_a_revoked_key_trades_no_more_even_where_nobody_was_told(streams, monkeypatch):
+    trader = await streams.exchange.trader(**PLENTY)
+    bot = await approved(trader)
+    async with streams.client() as client:
+        await signed_in(client, bot)
+        monkeypatch.setattr(streams.exchange.hub, "_sign_out", lambda *_: None)
+        await revoke(trader, bot)
+        await client.refused("agent_revoked", op="place", **ORDER)
+        await client.refused("agent_revoked", op="cancel_all")
+
+
 async def test_what_a_key_had_sent_before_its_revocation_was_done_is_all_that_is_done_of_it(streams):
     """Frames that wait behind something are looked at when their turn comes, and refused then."""
     trader = await streams.exchange.trader(**PLENTY)

@@ -293,8 +293,8 @@ class Connection:
         """Serves or says it now, or after what is under way."""
         if not self._is_open:
             return
-        self._turns.add(item, weight, self._hand_in)
-        self._serve_what_can_be()
+        if self._turns.add(item, weight, self._hand_in):
+            self._serve_what_can_be()
         if self.is_backed_up:
             self._read_or_not()
 

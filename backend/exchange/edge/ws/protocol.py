@@ -210,6 +210,9 @@ class WebSocketProtocol(asyncio.Protocol):
         closed_with = self._websocket.close_sent
         if connection is None or (closed_with is not None and closed_with is not self._websocket.close_rcvd):
             return  # we are closing; what came before the client's own close is still taken
+        if frame.opcode is Opcode.TEXT and frame.fin:  # as nearly all are
+            self._take_text(connection, bytes(frame.data))
+            return
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY:
                 self._message = bytearray(frame.data)
@@ -226,7 +229,10 @@ class WebSocketProtocol(asyncio.Protocol):
         message, self._message = bytes(self._message), bytearray()
         if self._is_binary:
             connection.on_binary()
-            return
+        else:
+            self._take_text(connection, message)
+
+    def _take_text(self, connection: Connection, message: bytes) -> None:
         try:
             message.decode()
         except UnicodeDecodeError:

@@ -31,12 +31,7 @@ from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.sequencer.sequencer import MAX_GROUP, EngineStopped, Overloaded
 
 _DISCONNECT_FIELDS = frozenset({"enabled"})
-_KINDS = {
-    TradingOp.PLACE: RequestKind.ANY,
-    TradingOp.AMEND: RequestKind.ANY,
-    TradingOp.BATCH: RequestKind.BATCH,
-}
-"""Of requests that do not only cancel."""
+_ORDERS = frozenset({TradingOp.PLACE, TradingOp.AMEND})
 _MAY_AMEND = frozenset({TradingOp.AMEND, TradingOp.BATCH})
 
 logger = structlog.get_logger(__name__)
@@ -142,9 +137,14 @@ class Trading:
         An owner of the standard class pays as for an HTTP request from this address, so that nobody can do
         more by being many.
         """
+        limits = self._limits
         if self._edge.view.rate_class(caller.owner) is not RateClass.STANDARD:
-            return self._limits
-        charge = self._limits.charge(self._client, _KINDS.get(request.op, RequestKind.CANCEL))
+            return limits
+        if request.op in _ORDERS:
+            limits.take_address(self._client)
+            return limits
+        kind = RequestKind.BATCH if request.op is TradingOp.BATCH else RequestKind.CANCEL
+        charge = limits.charge(self._client, kind)
         charge.take_address()
         return charge
 

@@ -61,12 +61,13 @@ class Turns(Generic[Other]):
         self.weight = 0
         """Of all that is here."""
 
-    def add(self, item: TradeRequest | Other, weight: int, hand_in: HandIn[Other]) -> None:
-        """What has just arrived; it may be handed in before this returns."""
-        self._arrived.append((item, weight))
+    def add(self, item: TradeRequest | Other, weight: int, hand_in: HandIn[Other]) -> bool:
+        """What has just arrived; it may be handed in before this returns. Whether `next` may have it now."""
         self.weight += weight
-        if not self._is_held:
-            self._look(hand_in)
+        if self._is_held:
+            self._arrived.append((item, weight))
+            return False
+        return self._look_at(item, weight, hand_in)
 
     def next(self) -> Pending | Other | None:
         """Takes out what is to be answered next; None while that is not known yet."""
@@ -104,8 +105,14 @@ class Turns(Generic[Other]):
     def _look(self, hand_in: HandIn[Other]) -> None:
         while self._arrived and not self._is_held:
             item, weight = self._arrived.popleft()
-            if isinstance(item, TradeRequest):
-                self._due.append((hand_in(item), weight))
-            else:
-                self._is_held = self._waits(item)
-                self._due.append((item, weight))
+            self._look_at(item, weight, hand_in)
+
+    def _look_at(self, item: TradeRequest | Other, weight: int, hand_in: HandIn[Other]) -> bool:
+        """Whether it can be answered already, but for what is before it."""
+        if isinstance(item, TradeRequest):
+            found = hand_in(item)
+            self._due.append((found, weight))
+            return type(found) is not Pending
+        self._is_held = self._waits(item)
+        self._due.append((item, weight))
+        return True
