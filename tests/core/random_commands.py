@@ -62,10 +62,15 @@ def _deposit(person: str, of: str, amount: int, number: int) -> c.CreditDeposit:
 
 
 class RandomCommands:
-    """An endless day on one state: `step` applies a command and whatever Ticks are due before it."""
+    """An endless day on one state: `step` applies a command and whatever Ticks are due before it.
+
+    Now and then something of an agent's comes first.
+    """
 
     def __init__(self, seed: int, state: State | None = None) -> None:
         self.random = Random(seed)
+        self._beside = Random(seed)
+        """For what comes beside: it changes nothing in what else happens on the day of a seed."""
         self.state = State() if state is None else state
         self.time_ns = max(START_NS, self.state.time_ns)
         self.log: list[tuple[int, c.Command, list[Event]]] = []
@@ -82,6 +87,8 @@ class RandomCommands:
         self.time_ns += self.random.choice([0] * 40 + [1, 1, 7, 65]) * SECOND
         while work_is_due(self.state, self.time_ns) and self.random.random() < 0.9:
             self._do(c.Tick())
+        if self._beside.random() < 0.05:
+            self._do(self._of_an_agent())
         self._do(self._command())
 
     def _do(self, command: c.Command) -> None:
@@ -141,8 +148,6 @@ class RandomCommands:
                 return c.CancelAll(account_id, random.choice((None, 1, 2)), random.choice((None, *Side)))
             case 92:
                 return c.OpenAccount(address(person), random.randrange(4))
-            case 95 | 96 | 97 | 98:
-                return self._agents(person)
             case _:
                 return self._order(account_id, market_id, expires_ns)
 
@@ -167,9 +172,10 @@ class RandomCommands:
                 asset_id = random.choice(list(self.state.assets))
                 return c.SetWithdrawalTerms(asset_id, random.randrange(4), random.randrange(1, 4))
 
-    def _agents(self, person: str) -> c.Command:
+    def _of_an_agent(self) -> c.Command:
         """Signed requests of a dozen keys, that are now and then approved, revoked, and approved again."""
-        random, state = self.random, self.state
+        random, state = self._beside, self.state
+        person = random.choice(PEOPLE)
         key, owner = key_of(f"bot {random.randrange(12)}"), address(person)
         match random.randrange(8):
             case 0 | 1:
