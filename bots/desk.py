@@ -125,8 +125,14 @@ async def _lacking(exchange: Exchange, fund: Mapping[str, Decimal]) -> dict[str,
 async def _fund(owner: Exchange, options: DeskOptions) -> None:
     """Deposits what is lacking, and waits until it is credited. Raises CannotTrade, ExchangeError."""
     lacking = await _lacking(owner, options.fund)
-    if lacking and options.rpc_url is None:
+    if not lacking:
+        return
+    if options.rpc_url is None:
         raise CannotTrade(f"the account lacks {lacking}: give --rpc-url to deposit, or leave out --fund")
+    sent = []
     for asset, amount in lacking.items():
         log.info("depositing %s %s", amount, asset)
-        await owner.deposit(asset, amount, rpc_url=options.rpc_url)
+        sent.append(await owner.deposit(asset, amount, rpc_url=options.rpc_url, wait=False))
+    for deposit in sent:  # their confirmations come together
+        await owner.wait_for_deposit(deposit)
+    log.info("credited")

@@ -42,6 +42,7 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
 
 
 SCENES = """
+import asyncio
 import time
 from decimal import Decimal
 
@@ -81,6 +82,12 @@ def test_one_leaves_orders_in_the_book(exchange_devnet, exchange_wallet):
     wallet.call("POST", "/v1/transfers", moved | {"client_transfer_id": "1"})
     wallet.call("POST", "/v1/orders", BID | {"sub_account": 1, "price": "99"})
     assert len(bids(exchange_devnet)) == 2
+
+
+@pytest.mark.asyncio
+async def test_an_asynchronous_test_has_the_same_fixtures(exchange_devnet, exchange_wallet):
+    wallet = await asyncio.to_thread(exchange_wallet, {"USDC": 5})
+    assert wallet.balances()["USDC"] == 5
 
 
 def test_the_next_does_not_see_them(exchange_devnet):
