@@ -9,6 +9,7 @@ import httpx
 
 from exchange_sdk.call import Call, Who
 from exchange_sdk.clock import ExchangeClock, Nonces
+from exchange_sdk.custody import Custody
 from exchange_sdk.errors import ExchangeError, NoCredential
 from exchange_sdk.market_data import MarketData
 from exchange_sdk.models import Asset, Market
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("exchange_sdk")
 
 
-class Exchange(MarketData, Trading, Ownership):
+class Exchange(MarketData, Trading, Ownership, Custody):
     """One exchange. `async with Exchange(url, key=key) as exchange:`
 
     With a `key` it trades and reads for the owner who approved it. With a `wallet` it does that and what
