@@ -296,10 +296,10 @@ async def running_exchange(
             raise faults.refuse
         return await sequencer.submit_batch(commands, nonce)
 
-    def hand_in(commands: Sequence[Command]) -> asyncio.Future[list[Outcome]]:
+    def hand_in(commands: Sequence[Command], *, agent: str | None = None) -> asyncio.Future[list[Outcome]]:
         if faults.refuse is not None:
             raise faults.refuse
-        return sequencer.hand_in(commands)
+        return sequencer.hand_in(commands, agent=agent)
 
     edge = Edge(
         config=EdgeConfig(

@@ -318,6 +318,27 @@ async def test_orders_in_the_engine_when_their_key_is_revoked_are_answered_for(s
         await client.refused("agent_revoked", op="place", **ORDER)
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["single", "batch"])
+async def test_orders_that_come_in_behind_the_revocation_are_not_done(streams, many: bool):
+    """It is not committed when they are looked at, and so is nothing that tells the edge of it."""
+    trader = await streams.exchange.trader(**PLENTY)
+    bot = await approved(trader)
+    order = {"operations": [{"op": "place", **ORDER}] * 2} if many else ORDER
+    async with streams.client() as client:
+        await signed_in(client, bot)
+        async with engine_standing_still(streams.exchange):
+            busy = asyncio.create_task(trader.order(price="1"))
+            await until(lambda: streams.exchange.sequencer._stamped_ns is not None)
+            revoking = asyncio.create_task(revoke(trader, bot))
+            await until(lambda: streams.exchange.sequencer.waiting == 1)
+            await client.send(op="batch" if many else "place", id="late", **order)
+            await until(lambda: streams.exchange.sequencer.waiting > 1)
+        await asyncio.gather(busy, revoking)
+        refused = await client.receive()
+        assert (refused["type"], refused["id"], refused["code"]) == ("error", "late", "agent_revoked")
+    assert len(streams.exchange.view.open_orders(trader.account_id)) == 1
+
+
 async def test_a_key_whose_time_is_over_is_cut_off(streams, monkeypatch):
     trader = await streams.exchange.trader(**PLENTY)
     now_s = streams.exchange.edge.clock_ns() // 10**9

@@ -96,7 +96,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 class Group(msgspec.Struct, gc=False, eq=False):
     """Commands that no other caller's come between, and who waits for their outcomes.
 
-    With a `nonce` it is one signed request: the commands are done only if the nonce is taken.
+    With a `nonce` it is one signed request: the commands are done only if the nonce is taken. With an `agent`
+    it is of a key that has shown itself before: they are done only if that may still act.
     """
 
     commands: tuple[Command, ...]
@@ -105,9 +106,10 @@ class Group(msgspec.Struct, gc=False, eq=False):
     future: asyncio.Future[list[Outcome]]
     nonce: UseNonce | None = None
     encoded_nonce: bytes = b""
+    agent: str | None = None
     outcomes: list[Outcome] = []
     """Of those commands that have been applied, in their order; nobody's until they are committed. When the
-    nonce was refused, its own for each of them.
+    nonce or the agent was refused, why that was, for each of them.
     """
 
     # The inbox's own:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from exchange.core.apply import apply
 from exchange.core.commands import Command, Tick
 from exchange.core.events import Event, Rejected
+from exchange.core.rejects import RejectReason
 from exchange.core.schedule import work_is_due
 from exchange.core.state import State
 from exchange.journal.rows import encode_command
@@ -35,7 +36,8 @@ class Row:
 
     Ticks go before commands wherever work is due, also inside a group. A group is never divided: once the
     Ticks inside it have made `MAX_BATCH_EVENTS` events they stop, and the rest of the group is answered
-    `work_queued` where it would trade. Of a group whose nonce is refused nothing else is done.
+    `work_queued` where it would trade. Of a group whose nonce is refused nothing else is done, and nothing at
+    all of one whose agent may not act any more.
     """
 
     __slots__ = ("_state", "_work", "encoded", "events", "groups", "time_ns")
@@ -73,6 +75,11 @@ class Row:
             if isinstance(used.events[0], Rejected):
                 group.outcomes.extend([used] * len(group.commands))
                 return
+        elif group.agent is not None:
+            refused = self._refused(group.agent)
+            if refused is not None:
+                group.outcomes.extend([refused] * len(group.commands))
+                return
         state, time_ns, ticked = self._state, self.time_ns, 0
         all_encoded, all_events, outcomes = self.encoded, self.events, group.outcomes
         for command, encoded in zip(group.commands, group.encoded, strict=True):
@@ -84,6 +91,14 @@ class Row:
             all_events.append(events)
             self._work += len(events)
             outcomes.append(Outcome(seq, time_ns, events))
+
+    def _refused(self, key: str) -> Outcome | None:
+        """Why a key may not act after all that came before, in this row too; None if it may."""
+        agent = self._state.agents[key]  # keys are remembered for ever
+        if agent.is_live(self.time_ns):
+            return None
+        reason = RejectReason.AGENT_REVOKED if agent.revoked_ns else RejectReason.AGENT_EXPIRED
+        return Outcome(self._state.seq, self.time_ns, (Rejected(reason),))
 
     def _tick(self) -> int:
         """Does a part of what is due; how many events that made."""

@@ -89,8 +89,12 @@ class SubmitSignedBatch(Protocol):
     ) -> Awaitable[list[Outcome]]: ...
 
 
-HandIn = Callable[[Sequence[Command]], "asyncio.Future[list[Outcome]]"]
-"""`Sequencer.hand_in`, for whoever signs nothing."""
+class HandIn(Protocol):
+    """`Sequencer.hand_in`, for whoever signs no request, but may have shown a key."""
+
+    def __call__(
+        self, commands: Sequence[Command], *, agent: str | None = None
+    ) -> "asyncio.Future[list[Outcome]]": ...
 
 
 class Sequencer:
@@ -166,13 +170,17 @@ class Sequencer:
         return await self.hand_in(commands, nonce)
 
     def hand_in(
-        self, commands: Sequence[Command], nonce: UseNonce | None = None
+        self, commands: Sequence[Command], nonce: UseNonce | None = None, *, agent: str | None = None
     ) -> "asyncio.Future[list[Outcome]]":
         """As `submit_batch`, for who has many on their way at a time: when it returns, all are in the inbox.
+
+        `agent` is a committed key on whose behalf they are, without a nonce: if it is revoked or over when
+        their turn comes, nothing of them is done or journaled, and each is answered so.
 
         Raises at once what `submit_batch` does, but for EngineStopped while they are there.
         """
         assert 0 < len(commands) <= MAX_GROUP
+        assert agent is None or self.committed.agent(agent) is not None
         if self._stopped:
             raise EngineStopped
         if not self._inbox.has_room(commands, nonce):
@@ -183,7 +191,7 @@ class Sequencer:
         except (ValueError, TypeError) as error:
             raise CommandNotEncodable(str(error)) from error
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._inbox.put(Group(tuple(commands), encoded, future, nonce, encoded_nonce))
+        self._inbox.put(Group(tuple(commands), encoded, future, nonce, encoded_nonce, agent))
         return future
 
     async def run(self) -> None:
@@ -225,6 +233,10 @@ class Sequencer:
         """Fills the row from the inbox, commits it, and releases its outcomes."""
         self._pace.begin()
         row.fill(self._inbox, self._max_batch)
+        if not row.encoded:  # nothing but groups whose agents may not act any more
+            self._answer(row)
+            self._stamped_ns = None
+            return
         append = asyncio.ensure_future(
             self._log.append(
                 self._state.seq,
@@ -243,12 +255,15 @@ class Sequencer:
     def _release(self, row: Row) -> None:
         seq_last = self._state.seq
         self.committed.advance(seq_last, row.time_ns, row.events)
+        self._answer(row)
+        self._on_commit(Committed(seq_last - len(row.events) + 1, seq_last, row.time_ns, row.events))
+
+    def _answer(self, row: Row) -> None:
         for group in row.groups:
             if not group.future.done():
                 group.future.set_result(group.outcomes)
         self._pace.done(len(row.encoded))
         self._busy_s = self._now_s()
-        self._on_commit(Committed(seq_last - len(row.events) + 1, seq_last, row.time_ns, row.events))
 
 
 async def _settled(append: "asyncio.Future[None]") -> bool:

@@ -13,11 +13,14 @@ from collections.abc import Sequence
 import structlog
 
 from exchange.core.commands import AmendOrder, CancelOrder, Command
+from exchange.core.events import Rejected
+from exchange.core.rejects import RejectReason
 from exchange.core.words import AgentScope, RateClass
 from exchange.edge import order_requests
 from exchange.edge.dependencies import Edge
 from exchange.edge.errors import problem_of
 from exchange.edge.order_requests import Budget, OrderRequest
+from exchange.edge.problems import rejected
 from exchange.edge.rest.order_answers import Answer
 from exchange.edge.ws import messages
 from exchange.edge.ws.frames import Frames
@@ -28,10 +31,12 @@ from exchange.gateway.callers import Caller
 from exchange.gateway.fields import refuse_unknown_fields, required
 from exchange.gateway.rate_limits import RequestKind
 from exchange.gateway.refusals import FieldRefused, GatewayCode
-from exchange.sequencer.sequencer import MAX_GROUP, EngineStopped, Overloaded
+from exchange.sequencer.sequencer import MAX_GROUP, EngineStopped, Outcome, Overloaded
 
 _DISCONNECT_FIELDS = frozenset({"enabled"})
 _ORDERS = frozenset({TradingOp.PLACE, TradingOp.AMEND})
+_OF_THE_AGENT = frozenset({RejectReason.AGENT_REVOKED, RejectReason.AGENT_EXPIRED})
+"""Why the engine does nothing for a key; it refuses no order for these."""
 _MAY_AMEND = frozenset({TradingOp.AMEND, TradingOp.BATCH})
 
 logger = structlog.get_logger(__name__)
@@ -75,7 +80,8 @@ class Trading:
         asked = self._order_request(caller, budget, request)
         if not asked.commands:
             return Frames([messages.result(request.id, request.op, asked.answer(()))])
-        pending = Pending(request, asked, self._edge.hand_in(asked.commands))
+        key = None if caller.agent is None else caller.agent.key
+        pending = Pending(request, asked, self._edge.hand_in(asked.commands, agent=key))
         if request.op in _MAY_AMEND:
             for order_id in _amended_by(asked):
                 self._amending[order_id] = self._amending.get(order_id, 0) + 1
@@ -96,7 +102,9 @@ class Trading:
         """What is to be said of it; to be asked for right after `take`."""
         request = pending.request
         try:
-            answer = pending.asked.answer(pending.outcomes.result())
+            outcomes = pending.outcomes.result()
+            _refuse_of_agent(outcomes[0])
+            answer = pending.asked.answer(outcomes)
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
@@ -178,6 +186,13 @@ class Trading:
         self.cancels_when_lost = enabled
         content = {"seq": self._edge.view.seq, "enabled": enabled}
         return Frames([messages.result(request.id, request.op, Answer(200, content))])
+
+
+def _refuse_of_agent(outcome: Outcome) -> None:
+    """Nothing was done, of a batch neither, when the key had ended before its turn. Raises Problem."""
+    first = outcome.events[0]
+    if type(first) is Rejected and first.reason in _OF_THE_AGENT:
+        raise rejected(first.reason)
 
 
 def _amended_by(asked: OrderRequest) -> list[int]:
