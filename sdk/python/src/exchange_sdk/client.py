@@ -9,10 +9,10 @@ import httpx
 
 from exchange_sdk.call import Call, Who
 from exchange_sdk.clock import ExchangeClock, Nonces
-from exchange_sdk.custody import Custody
-from exchange_sdk.errors import ExchangeError, NoCredential
+from exchange_sdk.errors import DepositPending, ExchangeError, NoCredential
 from exchange_sdk.market_data import MarketData
-from exchange_sdk.models import Asset, Market
+from exchange_sdk.models import Asset, Deposit, Market
+from exchange_sdk.numbers import Number
 from exchange_sdk.ownership import Ownership
 from exchange_sdk.retries import Retries
 from exchange_sdk.signing import AgentKey
@@ -22,12 +22,13 @@ from exchange_sdk.version import __version__
 from exchange_sdk.wallet import Wallet
 
 if TYPE_CHECKING:
+    from exchange_sdk.chain import DepositSent, OnProgress
     from exchange_sdk.stream import Stream
 
 log = logging.getLogger("exchange_sdk")
 
 
-class Exchange(MarketData, Trading, Ownership, Custody):
+class Exchange(MarketData, Trading, Ownership):
     """One exchange. `async with Exchange(url, key=key) as exchange:`
 
     With a `key` it trades and reads for the owner who approved it. With a `wallet` it does that and what
@@ -145,6 +146,62 @@ class Exchange(MarketData, Trading, Ownership, Custody):
             order_life_s=order_life_s,
             compressed=compressed,
         )
+
+    async def deposit(
+        self,
+        asset: str,
+        amount: Number,
+        *,
+        rpc_url: str,
+        on_progress: "OnProgress | None" = None,
+        timeout_s: float = 600.0,
+    ) -> Deposit:
+        """Pays from the wallet into the vault, over the chain's node at `rpc_url`, and waits until it counts.
+
+        Needs the extra `chain`: `pip install exchange-sdk[chain]`. `on_progress` is told of each step, and
+        awaited where it is a coroutine. Raises ChainError when nothing was deposited; DepositPending when it
+        was sent and does not count yet, with which `wait_for_deposit` goes on.
+        """
+        from exchange_sdk.chain import deposit  # noqa: PLC0415 - web3 is an extra
+
+        done = await deposit(
+            self, asset, amount, rpc_url=rpc_url, on_progress=on_progress, timeout_s=timeout_s
+        )
+        assert isinstance(done, Deposit)
+        return done
+
+    async def send_deposit(
+        self,
+        asset: str,
+        amount: Number,
+        *,
+        rpc_url: str,
+        account: str | None = None,
+        on_progress: "OnProgress | None" = None,
+    ) -> "DepositSent":
+        """The same, only until it is in a block: so several can follow each other at once.
+
+        It is the wallet's own, or for the `account` (the address) of somebody else.
+        """
+        from exchange_sdk.chain import DepositSent, deposit  # noqa: PLC0415
+
+        sent = await deposit(
+            self, asset, amount, rpc_url=rpc_url, account=account, on_progress=on_progress, wait=False
+        )
+        assert isinstance(sent, DepositSent)
+        return sent
+
+    async def wait_for_deposit(
+        self,
+        sent: "DepositSent | DepositPending | str",
+        *,
+        on_progress: "OnProgress | None" = None,
+        timeout_s: float = 600.0,
+    ) -> Deposit:
+        """Waits until a deposit of one's own counts: one that was sent, or its transaction's hash."""
+        from exchange_sdk.chain import wait_for_deposit  # noqa: PLC0415
+
+        return await wait_for_deposit(self, sent, on_progress=on_progress, timeout_s=timeout_s)
 
     async def aclose(self) -> None:
         """Signs out, where signed in, and ends the connections."""
