@@ -8,7 +8,7 @@ the same as a field that is not there.
 import re
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeVar
 
 from exchange.core.accounts import MAX_SUB_ACCOUNT
@@ -28,6 +28,7 @@ from exchange.core.units import (
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 
 MAX_REQUEST_LIFE_MS = 30_000
+_STEPS_REMEMBERED = 8_192
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 _MAX_ORDER_ID_CHARS = 19
@@ -75,6 +76,10 @@ def parse_word(value: object, field: str, words: type[_Word]) -> _Word:
 
 def parse_price_ticks(value: object, market: Market, field: str = "price") -> int:
     """Ticks of a price, 1..MAX_PRICE_TICKS."""
+    if type(value) is str and len(value) <= MAX_DECIMAL_CHARS:
+        ticks = _exact_steps(value, market.tick_mantissa, market.tick_decimals, MAX_PRICE_TICKS)
+        if ticks:
+            return ticks
     mantissa, decimals = _positive_decimal(value, field)
     return _whole_steps(
         mantissa * 10**market.tick_decimals,
@@ -91,6 +96,10 @@ def parse_price_ticks(value: object, market: Market, field: str = "price") -> in
 
 def parse_size_lots(value: object, market: Market, field: str = "size") -> int:
     """Lots of a size, 1..MAX_SIZE_LOTS."""
+    if type(value) is str and len(value) <= MAX_DECIMAL_CHARS:
+        lots = _exact_steps(value, market.lot_atoms, market.base_decimals, MAX_SIZE_LOTS)
+        if lots:
+            return lots
     mantissa, decimals = _positive_decimal(value, field)
     return _whole_steps(
         mantissa * 10**market.base_decimals,
@@ -190,6 +199,20 @@ def parse_expires_ns(value: object, now_ns: int, field: str = "expires_at_ms") -
             nearest=(str(latest_ms),),
         )
     return expires_ms * 1_000_000
+
+
+@lru_cache(_STEPS_REMEMBERED)
+def _exact_steps(text: str, step_mantissa: int, step_decimals: int, largest: int) -> int:
+    """How many steps a decimal is, 1 to `largest`; 0 where it is to be looked at closely.
+
+    Remembered, because who trades says the same prices and sizes over and over.
+    """
+    try:
+        mantissa, decimals = parse_decimal(text)
+    except DecimalSyntaxError:
+        return 0
+    steps, remainder = divmod(mantissa * 10**step_decimals, step_mantissa * 10**decimals)
+    return 0 if remainder or steps > largest else steps
 
 
 def _decimal(value: object, field: str) -> tuple[int, int]:

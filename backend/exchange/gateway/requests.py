@@ -64,27 +64,25 @@ def parse_place_order(
     usual = TimeInForce.GTC if order_type is OrderType.LIMIT else TimeInForce.IOC
     trigger, trigger_ticks = _parse_trigger(body.get("trigger"), market)
     client_order_id = body.get("client_order_id")
-    order = PlaceOrder(
-        account_id=account_id,
-        market_id=market.market_id,
-        side=parse_word(required(body, "side"), "side", Side),
-        order_type=order_type,
-        time_in_force=parse_word(_given(body, "time_in_force", usual), "time_in_force", TimeInForce),
-        price_ticks=_parse_worst_price(body, order_type, market),
-        size_lots=_parse_size(body, market),
-        client_order_id=(
-            None if client_order_id is None else parse_client_id(client_order_id, "client_order_id")
-        ),
-        expires_ns=parse_expires_ns(body.get("expires_at_ms"), now_ns),
-        self_trade_prevention=parse_word(
+    order = PlaceOrder(  # by position: made for every order
+        account_id,
+        market.market_id,
+        parse_word(required(body, "side"), "side", Side),
+        order_type,
+        parse_word(_given(body, "time_in_force", usual), "time_in_force", TimeInForce),
+        _parse_worst_price(body, order_type, market),
+        _parse_size(body, market),
+        None if client_order_id is None else parse_client_id(client_order_id, "client_order_id"),
+        parse_expires_ns(body.get("expires_at_ms"), now_ns),
+        parse_word(
             _given(body, "self_trade_prevention", SelfTradePrevention.CANCEL_NEWEST),
             "self_trade_prevention",
             SelfTradePrevention,
         ),
-        good_till_ns=_parse_good_till_ns(body.get("good_till_ms")),
-        trigger=trigger,
-        trigger_ticks=trigger_ticks,
-        quote_atoms=_parse_amount(body, market),
+        _parse_good_till_ns(body.get("good_till_ms")),
+        trigger,
+        trigger_ticks,
+        _parse_amount(body, market),
     )
     _refuse_combination(order)
     return order
