@@ -13,6 +13,7 @@
     |   +-- RateLimited       too many          wait `retry_after_s`
     |   +-- Unavailable       not now           Overloaded, NotYet
     |   +-- ServerError       an error of the exchange's own: report the `request_id`
+    +-- ChainError           the chain does not do it: nothing was deposited     TransactionReverted
     +-- OutcomeUnknown        sent, and no answer: it may have been done. Look before you send it again
     +-- Unreachable           nothing was done: it could not be sent, or it was a read
     +-- UnexpectedAnswer      what answered does not speak this API
@@ -334,6 +335,45 @@ class StreamClosed(ExchangeError):
     """The stream was closed, or has ended by itself."""
 
     code = "stream_closed"
+
+
+class ChainError(ExchangeError):
+    """The chain, or its node, does not do this. Nothing was deposited."""
+
+    code = "chain_error"
+
+
+class TransactionReverted(ChainError):
+    """The transaction is in a block and failed there. It cost its gas and did nothing else."""
+
+    code = "transaction_reverted"
+
+    def __init__(self, what: str, tx_hash: str) -> None:
+        super().__init__(what, tx_hash)
+        self.what = what
+        self.tx_hash = tx_hash
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.tx_hash})"
+
+
+class TransactionUnknown(OutcomeUnknown):
+    """The transaction was sent and is in no block yet. It may still get there: do not make another one."""
+
+    code = "transaction_unknown"
+
+    def __init__(self, what: str, tx_hash: str) -> None:
+        super().__init__(what)
+        self.tx_hash = tx_hash
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.tx_hash})"
+
+
+class DepositPending(TransactionUnknown):
+    """The deposit was sent and is not credited yet. Go on with `await exchange.wait_for_deposit(error)`."""
+
+    code = "deposit_pending"
 
 
 class UnexpectedAnswer(ExchangeError):
