@@ -318,10 +318,10 @@ class Connection:
 
     def _on_outcome(self, pending: Pending) -> None:
         """The engine is done with something. What else it has done in the same turn is sent with it."""
-        self._trading.take(pending)
-        if not self._is_open:
-            return
         try:
+            self._trading.take(pending)
+            if not self._is_open:
+                return
             pending.said = self._trading.result(pending)
         except Exception:
             self._hub.contain(self)
