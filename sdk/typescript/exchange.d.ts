@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * The keys that act for you, and those that did
-         * @description The keys that act for you, and those that did.
+         * @description The keys that act for you, and those that did. Not for a key of only some sub-accounts.
          */
         get: operations["get_agents"];
         put?: never;
@@ -862,7 +862,7 @@ export interface paths {
         };
         /**
          * Where your withdrawals may go, and from when
-         * @description Where your withdrawals may go, and from when.
+         * @description Where your withdrawals may go, and from when. Not for a key of only some sub-accounts.
          */
         get: operations["get_withdrawal_addresses"];
         put?: never;

@@ -243,6 +243,14 @@ async def test_an_agent_of_one_sub_account_reads_that_one_only(exchange, trader)
     assert [item["sub_account"] for item in me["sub_accounts"]] == [1]
 
 
+@pytest.mark.parametrize("path", ["/v1/agents", "/v1/withdrawal-addresses"])
+async def test_an_agent_of_one_sub_account_does_not_see_what_is_of_the_owner_as_a_whole(trader, path):
+    """Who manages one account for somebody has no business with the other managers, or the cold wallets."""
+    everywhere, elsewhere = await approved(trader), await approved(trader, sub_accounts=[1])
+    assert (await everywhere.get(path)).status_code == 200
+    problem(await elsewhere.get(path), 403, "sub_account_not_allowed")
+
+
 async def test_an_agent_reads_withdrawals_of_its_sub_accounts_only(exchange, trader):
     answer = await trader.request("POST", "/v1/withdrawals", json=trader.withdrawal())
     identifier = answer.json()["withdrawal"]["withdrawal_id"]

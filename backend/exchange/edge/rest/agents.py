@@ -151,8 +151,9 @@ async def post_agent(
 async def get_agents(
     request: Request, caller: ReaderOf, query: Annotated[PageQuery, Query()]
 ) -> AgentsAnswer:
-    """The keys that act for you, and those that did."""
+    """The keys that act for you, and those that did. Not for a key of only some sub-accounts."""
     edge = edge_of(request)
+    caller.require_every_sub_account()
     older = decode_cursor(query.cursor, _LISTING, 1)
     await require_view(edge, query.min_seq)
     agents = edge.view.agents_of(caller.owner)

@@ -82,8 +82,9 @@ _LISTED_BEFORE: dict[int | str, dict[str, Any]] = {
 async def get_withdrawal_addresses(
     request: Request, caller: ReaderOf, query: Annotated[ReadQuery, Query()]
 ) -> WithdrawalAddressesAnswer:
-    """Where your withdrawals may go, and from when."""
+    """Where your withdrawals may go, and from when. Not for a key of only some sub-accounts."""
     edge = edge_of(request)
+    caller.require_every_sub_account()
     await require_view(edge, query.min_seq)
     seq = edge.view.seq
     entries = await edge.allow_list.list(caller.owner)
