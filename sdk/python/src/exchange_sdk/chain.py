@@ -13,7 +13,7 @@ raised, and says how to go on: DepositPending.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from eth_account.messages import encode_typed_data
@@ -34,6 +34,7 @@ from exchange_sdk.errors import (
 from exchange_sdk.history import Page
 from exchange_sdk.models import Asset, Deployment, Deposit, Model
 from exchange_sdk.numbers import Number, decimal, from_atoms, to_atoms
+from exchange_sdk.progress import tell
 from exchange_sdk.vault import NATIVE, TOKEN_ABI, VAULT_ABI, permit_domains
 from exchange_sdk.wallet import Wallet
 
@@ -118,6 +119,24 @@ async def wait_for_deposit(
     tx_hash = sent if isinstance(sent, str) else sent.tx_hash
     until_s = asyncio.get_running_loop().time() + timeout_s
     return await _credited(exchange, tx_hash.lower(), until_s, on_progress)
+
+
+async def claim(exchange: "Exchange", asset: str, *, rpc_url: str, destination: str | None = None) -> Decimal:
+    """See `Exchange.claim`."""
+    wallet = exchange.wallet
+    if wallet is None:
+        raise NoCredential("a claim needs the owner's wallet: Exchange(url, wallet=...)")
+    deployment = await exchange.deployment()
+    listed = await exchange.asset(asset)
+    async with ChainWallet(rpc_url, wallet.account, deployment.chain_id) as chain:
+        vault = chain.contract(deployment.vault, VAULT_ABI)
+        token, target = (
+            chain.contract(address, []).address for address in (listed.token, destination or wallet.address)
+        )
+        atoms = await chain.ask(vault.functions.claimable(wallet.address, token).call)
+        if atoms:
+            await chain.transact(vault.functions.claim(token, target), f"claim of {asset}")
+        return from_atoms(atoms, listed.decimals)
 
 
 class _DepositMaker:
@@ -270,15 +289,6 @@ PERMIT = [
     {"name": "nonce", "type": "uint256"},
     {"name": "deadline", "type": "uint256"},
 ]
-
-
-async def tell(on_progress: Callable[[Any], Any] | None, progress: Any) -> None:
-    """Calls back, and waits for what may be waited for."""
-    if on_progress is None:
-        return
-    result = on_progress(progress)
-    if isawaitable(result):
-        await result
 
 
 async def _credited(

@@ -14,6 +14,7 @@
     |   +-- Unavailable       not now           Overloaded, NotYet
     |   +-- ServerError       an error of the exchange's own: report the `request_id`
     +-- ChainError           the chain does not do it: nothing was deposited     TransactionReverted
+    +-- WithdrawalFailed     a withdrawal that is not paid: the amount comes back
     +-- OutcomeUnknown        sent, and no answer: it may have been done. Look before you send it again
     +-- Unreachable           nothing was done: it could not be sent, or it was a read
     +-- UnexpectedAnswer      what answered does not speak this API
@@ -374,6 +375,36 @@ class DepositPending(TransactionUnknown):
     """The deposit was sent and is not credited yet. Go on with `await exchange.wait_for_deposit(error)`."""
 
     code = "deposit_pending"
+
+
+class WithdrawalPending(OutcomeUnknown):
+    """The withdrawal was signed and is not settled yet. Go on with `await
+    exchange.wait_for_withdrawal(error)`; do not sign another one: it could be paid as well."""
+
+    code = "withdrawal_pending"
+
+    def __init__(self, what: str, withdrawal_id: str) -> None:
+        super().__init__(what)
+        self.withdrawal_id = withdrawal_id
+
+    def __str__(self) -> str:
+        return f"withdrawal {self.withdrawal_id}: {self.what}"
+
+
+class WithdrawalFailed(ExchangeError):
+    """The withdrawal is not paid: it was `rejected`, and the amount comes back after its deadline; or it was
+    `refunded`, and the amount is back."""
+
+    code = "withdrawal_failed"
+
+    def __init__(self, status: str, reason: str | None, withdrawal_id: str) -> None:
+        super().__init__(status, reason, withdrawal_id)
+        self.status = status
+        self.reason = reason
+        self.withdrawal_id = withdrawal_id
+
+    def __str__(self) -> str:
+        return f"withdrawal {self.withdrawal_id} is {self.status}{f': {self.reason}' if self.reason else ''}"
 
 
 class UnexpectedAnswer(ExchangeError):
