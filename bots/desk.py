@@ -129,12 +129,10 @@ async def _fund(owner: Exchange, options: DeskOptions) -> None:
         return
     if options.rpc_url is None:
         raise CannotTrade(f"the account lacks {lacking}: give --rpc-url to deposit, or leave out --fund")
-    from exchange_sdk.chain import deposit, wait_for_deposit  # noqa: PLC0415 - web3 takes a second
-
     sent = []
     for asset, amount in lacking.items():
         log.info("depositing %s %s", amount, asset)
-        sent.append(await deposit(owner, asset, amount, rpc_url=options.rpc_url, wait=False))
-    for each in sent:  # their confirmations come together
-        await wait_for_deposit(owner, each.tx_hash)
+        sent.append(await owner.send_deposit(asset, amount, rpc_url=options.rpc_url))
+    for deposit in sent:  # their confirmations come together
+        await owner.wait_for_deposit(deposit)
     log.info("credited")

@@ -57,9 +57,11 @@ class BotProgram:
 def devnet_bots(markets: Sequence[str]) -> tuple[BotProgram, ...]:
     """The maker and the taker of these markets."""
     priced = [f"{symbol}={PRICES[symbol]}" if symbol in PRICES else symbol for symbol in markets]
+    walks = tuple(f"--market={market}" for market in priced)
+    taken = tuple(f"--market={symbol}" for symbol in markets)
     return (
-        BotProgram("maker", dev_keys.MAKER_KEY, tuple(f"--market={market}" for market in priced)),
-        BotProgram("taker", dev_keys.TAKER_KEY, tuple(f"--market={symbol}" for symbol in markets)),
+        BotProgram("maker", dev_keys.MAKER_KEY, ("--step-bps=2", *walks)),
+        BotProgram("taker", dev_keys.TAKER_KEY, ("--per-s=2", *taken)),
     )
 
 

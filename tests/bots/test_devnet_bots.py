@@ -59,10 +59,7 @@ class Devnet:
         return httpx.get(f"http://localhost:{self.port}{path}", timeout=30).raise_for_status().json()
 
     def is_ready(self) -> bool:
-        try:
-            return bool(self.get("/v1/health/ready")["ready"])
-        except httpx.HTTPError:
-            return False
+        return bool(self.get("/v1/health/ready")["ready"])
 
     def is_quoted(self) -> bool:
         books = [self.get(f"/v1/markets/{symbol}/book") for symbol in SYMBOLS]
@@ -85,9 +82,16 @@ class Devnet:
 
     def wait_for(self, what: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while not holds():
+        while not self._holds(holds):
             assert time.monotonic() < deadline, f"{what} has not come:\n{self.told()}"
             time.sleep(0.1)
+
+    @staticmethod
+    def _holds(condition: Callable[[], bool]) -> bool:
+        try:
+            return condition()
+        except httpx.HTTPError:  # it is starting, or stopping
+            return False
 
     def told(self) -> str:
         logs = [path.read_text() for path in sorted(self.folder.glob("bots/*.log"))]
