@@ -52,6 +52,8 @@ class Agent(Model, frozen=True):
     approved_at_ms: int
     revoked_at_ms: int | None
     state: str
+    nonce: str
+    """Of the approval."""
 
     @property
     def is_active(self) -> bool:
@@ -64,9 +66,9 @@ class Limit(Model, frozen=True):
     name: str
     scope: str
     burst: int
-    per_s: float
-    remaining: float
-    full_in_ms: int | None = None
+    per_s: int
+    remaining: int
+    full_in_ms: int
 
 
 class WhoAmI(Model, frozen=True):
@@ -184,9 +186,9 @@ class NetworkCost(Model, frozen=True):
     """What the chain asks for a payment now."""
 
     gas: int
-    base_fee_wei: int
-    priority_fee_wei: int
-    cost_wei: int
+    base_fee_wei: Decimal
+    priority_fee_wei: Decimal
+    cost_wei: Decimal
     block_number: int
 
 

@@ -9,9 +9,9 @@ import httpx
 
 from exchange_sdk.call import Call, Who
 from exchange_sdk.clock import ExchangeClock, Nonces
-from exchange_sdk.errors import DepositPending, ExchangeError, NoCredential
+from exchange_sdk.errors import ExchangeError, NoCredential
 from exchange_sdk.market_data import MarketData
-from exchange_sdk.models import Asset, Deposit, Market
+from exchange_sdk.models import Asset, Deposit, Market, Withdrawal
 from exchange_sdk.numbers import Number
 from exchange_sdk.ownership import Ownership
 from exchange_sdk.retries import Retries
@@ -23,7 +23,9 @@ from exchange_sdk.wallet import Wallet
 
 if TYPE_CHECKING:
     from exchange_sdk.chain import DepositSent, OnProgress
+    from exchange_sdk.errors import DepositPending, WithdrawalPending
     from exchange_sdk.stream import Stream
+    from exchange_sdk.withdrawing import OnProgress as OnWithdrawal
 
 log = logging.getLogger("exchange_sdk")
 
@@ -202,6 +204,56 @@ class Exchange(MarketData, Trading, Ownership):
         from exchange_sdk.chain import wait_for_deposit  # noqa: PLC0415
 
         return await wait_for_deposit(self, sent, on_progress=on_progress, timeout_s=timeout_s)
+
+    async def withdraw(
+        self,
+        asset: str,
+        amount: Number,
+        *,
+        destination: str | None = None,
+        max_fee: Number | None = None,
+        sub_account: int = 0,
+        nonce: int | None = None,
+        life_s: int | None = None,
+        on_progress: "OnWithdrawal | None" = None,
+        timeout_s: float | None = None,
+        wait: bool = True,
+    ) -> Withdrawal:
+        """Signs a withdrawal with the wallet, asks for it, and waits until it is paid and settled.
+
+        It goes to the wallet itself, unless there is another `destination`. `amount` leaves the balance; what
+        arrives is less the fee, which is `max_fee` at most: what the exchange quotes, unless given. What is
+        not paid within `life_s` comes back. With `wait=False` it returns once the exchange has taken it.
+        Raises Refused, WithdrawalFailed when it is not paid, or WithdrawalPending, with which
+        `wait_for_withdrawal` goes on.
+        """
+        from exchange_sdk.withdrawing import withdraw  # noqa: PLC0415 - it imports this
+
+        return await withdraw(
+            self,
+            asset,
+            amount,
+            destination=destination,
+            max_fee=max_fee,
+            sub_account=sub_account,
+            nonce=nonce,
+            life_s=life_s,
+            on_progress=on_progress,
+            timeout_s=timeout_s,
+            wait=wait,
+        )
+
+    async def wait_for_withdrawal(
+        self,
+        withdrawal: "Withdrawal | WithdrawalPending | str",
+        *,
+        on_progress: "OnWithdrawal | None" = None,
+        timeout_s: float | None = None,
+    ) -> Withdrawal:
+        """Waits until a withdrawal, given by itself or by its id, is settled. Raises as `withdraw`."""
+        from exchange_sdk.withdrawing import wait_for_withdrawal  # noqa: PLC0415
+
+        return await wait_for_withdrawal(self, withdrawal, on_progress=on_progress, timeout_s=timeout_s)
 
     async def aclose(self) -> None:
         """Signs out, where signed in, and ends the connections."""

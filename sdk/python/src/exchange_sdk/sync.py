@@ -204,6 +204,8 @@ class SyncExchange:
     deposit = blocking(Exchange.deposit)
     send_deposit = blocking(Exchange.send_deposit)
     wait_for_deposit = blocking(Exchange.wait_for_deposit)
+    withdraw = blocking(Exchange.withdraw)
+    wait_for_withdrawal = blocking(Exchange.wait_for_withdrawal)
     session_token = blocking(Exchange.session_token)
     request = blocking(Exchange.request)
     stream = streaming(Exchange.stream)
