@@ -100,8 +100,9 @@ async def test_over_restarts_every_fill_and_every_order_is_told_to_its_end_once(
             await generations.stop()
             await generations.start(proxy)
             await generations.trade(account_ids, rng, rng.choice([0, 10, 30]))
+            connects = stream.connects
             proxy.refuses = False
-            await until(lambda: stream.is_connected, "it is connected again")
+            await until(lambda connects=connects: stream.connects > connects, "it is connected again")
             await generations.trade(account_ids, rng, 5)
 
         seq = generations.running.view.seq

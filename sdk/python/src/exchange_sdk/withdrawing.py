@@ -88,6 +88,7 @@ async def withdraw(
     sub_account: int = 0,
     nonce: int | None = None,
     life_s: int | None = None,
+    deadline_s: int | None = None,
     on_progress: OnProgress | None = None,
     timeout_s: float | None = None,
     wait: bool = True,
@@ -97,12 +98,15 @@ async def withdraw(
     if wallet is None:
         raise NoCredential("a withdrawal needs the owner's wallet: Exchange(url, wallet=...)")
     target = _checked_address(destination or wallet.address)
-    if max_fee is None or life_s is None:
+    await exchange._http.ready()
+    if max_fee is None or (life_s is None and deadline_s is None):
         quote = await _quote(exchange, asset, amount, target, sub_account)
         max_fee = quote.max_fee if max_fee is None else max_fee
         life_s = life_s or (LIFE_REVIEWED_S if quote.reviewed else LIFE_S)
+    if deadline_s is None:
+        deadline_s = exchange.clock.now_s() + (life_s or LIFE_S)
     body, withdrawal_id = await _signed(
-        exchange, wallet, asset, amount, target, max_fee, sub_account, nonce, life_s
+        exchange, wallet, asset, amount, target, max_fee, sub_account, nonce, deadline_s
     )
     await tell(on_progress, WithdrawalProgress(stage="signed", withdrawal_id=withdrawal_id))
     taken = await _hand_in(exchange, body, withdrawal_id)
@@ -144,13 +148,11 @@ async def _signed(
     max_fee: Number,
     sub_account: int,
     nonce: int | None,
-    life_s: int,
+    deadline_s: int,
 ) -> tuple[dict[str, Any], str]:
     """The request, and the withdrawal's id."""
-    await exchange._http.ready()
     deployment = await exchange.deployment()
     listed = await exchange.asset(asset)
-    clock = exchange.clock
     message = {
         "account": wallet.address,
         "subAccount": sub_account,
@@ -158,8 +160,8 @@ async def _signed(
         "amount": to_atoms(amount, listed.decimals, "amount"),
         "maxFee": to_atoms(max_fee, listed.decimals, "max_fee"),
         "destination": destination,
-        "nonce": exchange._approvals.next(clock.now_ns()) if nonce is None else nonce,
-        "deadline": clock.now_s() + life_s,
+        "nonce": exchange._approvals.next(exchange.clock.now_ns()) if nonce is None else nonce,
+        "deadline": deadline_s,
     }
     data = typed_data(deployment, "Withdrawal", FIELDS, message)
     signable = encode_typed_data(full_message=data)
