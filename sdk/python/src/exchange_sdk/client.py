@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -254,6 +255,15 @@ class Exchange(MarketData, Trading, Ownership):
         from exchange_sdk.withdrawing import wait_for_withdrawal  # noqa: PLC0415
 
         return await wait_for_withdrawal(self, withdrawal, on_progress=on_progress, timeout_s=timeout_s)
+
+    async def claim(self, asset: str, *, rpc_url: str, destination: str | None = None) -> Decimal:
+        """Fetches from the vault what a `claimable` withdrawal left there; how much that was.
+
+        To the wallet itself, unless there is another `destination`. Needs the extra `chain`.
+        """
+        from exchange_sdk.chain import claim  # noqa: PLC0415 - web3 is an extra
+
+        return await claim(self, asset, rpc_url=rpc_url, destination=destination)
 
     async def aclose(self) -> None:
         """Signs out, where signed in, and ends the connections."""

@@ -13,9 +13,11 @@
     |   +-- RateLimited       too many          wait `retry_after_s`
     |   +-- Unavailable       not now           Overloaded, NotYet
     |   +-- ServerError       an error of the exchange's own: report the `request_id`
-    +-- ChainError           the chain does not do it: nothing was deposited     TransactionReverted
-    +-- WithdrawalFailed     a withdrawal that is not paid: the amount comes back
     +-- OutcomeUnknown        sent, and no answer: it may have been done. Look before you send it again
+    |   +-- TransactionUnknown   DepositPending
+    |   +-- WithdrawalPending
+    +-- ChainError            the chain does not do it: nothing was deposited   TransactionReverted
+    +-- WithdrawalFailed      a withdrawal that is not paid: the amount comes back
     +-- Unreachable           nothing was done: it could not be sent, or it was a read
     +-- UnexpectedAnswer      what answered does not speak this API
     +-- NoCredential          this needs a key or a wallet, and there is none

@@ -206,6 +206,7 @@ class SyncExchange:
     wait_for_deposit = blocking(Exchange.wait_for_deposit)
     withdraw = blocking(Exchange.withdraw)
     wait_for_withdrawal = blocking(Exchange.wait_for_withdrawal)
+    claim = blocking(Exchange.claim)
     session_token = blocking(Exchange.session_token)
     request = blocking(Exchange.request)
     stream = streaming(Exchange.stream)
