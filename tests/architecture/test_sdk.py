@@ -17,7 +17,7 @@ DEPENDENCIES = {"eth_account", "eth_keys", "eth_utils", "httpx", "msgspec", "nac
 """What the SDK's pyproject.toml names, and what comes with that."""
 EXTRA = {"web3", "requests"}
 """The same of its extra `chain`."""
-OF_THE_EXTRA = {"chain.py", "chain_wallet.py"}
+OF_THE_EXTRA = {"chain.py", "chain_wallet.py", "web3_parts.py"}
 """The modules that need it: imported by nothing until they are used."""
 
 

@@ -216,6 +216,7 @@ class Exchange(MarketData, Trading, Ownership):
         sub_account: int = 0,
         nonce: int | None = None,
         life_s: int | None = None,
+        deadline_s: int | None = None,
         on_progress: "OnWithdrawal | None" = None,
         timeout_s: float | None = None,
         wait: bool = True,
@@ -224,7 +225,10 @@ class Exchange(MarketData, Trading, Ownership):
 
         It goes to the wallet itself, unless there is another `destination`. `amount` leaves the balance; what
         arrives is less the fee, which is `max_fee` at most: what the exchange quotes, unless given. What is
-        not paid within `life_s` comes back. With `wait=False` it returns once the exchange has taken it.
+        not paid within `life_s`, or by `deadline_s`, comes back. With `wait=False` it returns once the
+        exchange has taken it. Called again with the same `max_fee`, `nonce` and `deadline_s`, after a crash
+        too, it is the same withdrawal and goes on.
+
         Raises Refused, WithdrawalFailed when it is not paid, or WithdrawalPending, with which
         `wait_for_withdrawal` goes on.
         """
@@ -239,6 +243,7 @@ class Exchange(MarketData, Trading, Ownership):
             sub_account=sub_account,
             nonce=nonce,
             life_s=life_s,
+            deadline_s=deadline_s,
             on_progress=on_progress,
             timeout_s=timeout_s,
             wait=wait,
