@@ -6,8 +6,8 @@ decoded value for the order routes.
 """
 
 import asyncio
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,7 @@ MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 _DECODED = "exchange.decoded_body"
 _RAW = "exchange.raw_body"
+_ABOUT_BODY = {name.encode(): name for name in ("content-length", "content-type", "content-encoding")}
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -35,7 +36,7 @@ class StrictBody:
             await self._app(scope, receive, send)
             return
         try:
-            raw = await self._read(Headers(scope=scope), receive)
+            raw = await self._read(_headers(scope), receive)
             if raw is None:
                 return  # the client has gone; there is nobody to answer
             if raw:
@@ -46,7 +47,7 @@ class StrictBody:
             return
         await self._app(scope, _replay(raw, receive), send)
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes | None:
         declared = headers.get("content-length", "0")
         if declared.isascii() and declared.isdigit() and int(declared[:10]) > MAX_BODY_BYTES:
             raise _too_large()
@@ -89,6 +90,8 @@ def raw_body(request: Request) -> bytes:
 
 def no_parameters(request: Request) -> None:
     """What a request with a body wants stands in the body. Raises FieldRefused for a query parameter."""
+    if not request.scope["query_string"]:
+        return
     for name in request.query_params:
         raise FieldRefused(
             GatewayCode.FIELD_UNKNOWN, "no query parameters here; fields go into the body", field=name
@@ -100,7 +103,17 @@ async def refuse_parameters(request: Request) -> None:
     no_parameters(request)
 
 
-def _check_type(headers: Headers) -> None:
+def _headers(scope: Scope) -> dict[str, str]:
+    """Those that are about the body, each as it is there for the first time."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        known = _ABOUT_BODY.get(name)
+        if known is not None:
+            found.setdefault(known, value.decode("latin-1"))
+    return found
+
+
+def _check_type(headers: Mapping[str, str]) -> None:
     kind, _, parameters = headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json":
         raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, value=headers.get("content-type"))

@@ -4,12 +4,11 @@ The outermost middleware. An exception that nothing below has turned into an ans
 traceback under the request id and answered with a bare `internal_error`.
 """
 
-import secrets
+import random
 import traceback
 from collections.abc import Mapping
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.edge.cross_origin import PUBLIC_READ_HEADERS, is_public_read
@@ -39,12 +38,24 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 _HEADERS = _raw(SECURITY_HEADERS)
 _PUBLIC_READ_HEADERS = _raw(SECURITY_HEADERS | PUBLIC_READ_HEADERS)
+_DEFAULT_NAMES = frozenset(name for name, _ in _PUBLIC_READ_HEADERS)
+_draw_bits = random.Random().getrandbits  # noqa: S311
+"""For ids that have to differ, and need not be secret."""
 
 
 def request_id(scope: Scope) -> str:
     """The id under which this request is logged, also sent as `X-Request-Id`."""
     identifier: str = scope.get(_REQUEST_ID, "")
     return identifier
+
+
+def _origin(scope: Scope) -> str | None:
+    """What the request states, the first where it does so twice."""
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            origin: str = value.decode("latin-1")
+            return origin
+    return None
 
 
 class Envelope:
@@ -58,27 +69,25 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identifier = scope[_REQUEST_ID] = secrets.token_hex(8)
+        identifier = scope[_REQUEST_ID] = f"{_draw_bits(64):016x}"
         started = False
 
         async def enveloped(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = message.setdefault("headers", [])
-                present = {name for name, _ in headers}
+                headers = message.get("headers", ())
                 defaults = _PUBLIC_READ_HEADERS if is_public_read(scope) else _HEADERS
-                message["headers"] = [
-                    *headers,
-                    *(pair for pair in defaults if pair[0] not in present),
-                    (b"x-request-id", identifier.encode()),
-                ]
+                present = [name for name, _ in headers if name in _DEFAULT_NAMES]
+                if present:
+                    defaults = [pair for pair in defaults if pair[0] not in present]
+                message["headers"] = [*headers, *defaults, (b"x-request-id", identifier.encode())]
             await send(message)
 
         try:
             check_origin(
                 scope["method"],
-                Headers(scope=scope).get("origin"),
+                _origin(scope),
                 self._allowed_origins,
                 uses_cookie=False,
             )

@@ -1,7 +1,7 @@
 """From every exception that a route may raise to its problem+json answer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import asyncpg
@@ -53,8 +53,8 @@ def problem_of(error: Exception) -> Problem | None:
 
 def _handler(
     rendering: Callable[[Exception], Problem], warnings: SampledWarnings
-) -> Callable[[Request, Exception], Response]:
-    def handle(request: Request, error: Exception) -> Response:
+) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+    async def handle(request: Request, error: Exception) -> Response:  # any other goes to a thread
         problem = rendering(error)
         identifier = request_id(request.scope)
         if problem.status >= 500 and problem.code is not EdgeCode.NOT_YET:

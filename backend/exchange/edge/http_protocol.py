@@ -28,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from exchange.edge.envelope import SECURITY_HEADERS
+from exchange.edge.http_answer import PlainAnswer
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.raw_problem import last_answer
 from exchange.edge.ws.protocol import WebSocketProtocol
@@ -175,6 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.send = PlainAnswer(cycle).send  # type: ignore[method-assign]
         super()._start_asgi_task(cycle, _too_many_connections if app is service_unavailable else app)
 
     # ---- the bounds
