@@ -65,6 +65,8 @@ def _order_json(
             "price": market.format_price(terms.trigger_ticks),
             "met": not awaiting_trigger,
         }
+    size = market.format_size(size_lots)
+    is_whole = remaining_lots == size_lots  # as most are that are told of
     return {
         "order_id": str(order_id),
         "client_order_id": terms.client_order_id,
@@ -74,10 +76,10 @@ def _order_json(
         "type": terms.order_type,
         "time_in_force": terms.time_in_force,
         "price": None if price_ticks is None else market.format_price(price_ticks),
-        "size": market.format_size(size_lots),
+        "size": size,
         "amount": format_atoms(quote_atoms, market.quote_decimals) if quote_atoms else None,
-        "filled": market.format_size(size_lots - remaining_lots),
-        "remaining": market.format_size(remaining_lots),
+        "filled": "0" if is_whole else market.format_size(size_lots - remaining_lots),
+        "remaining": size if is_whole else market.format_size(remaining_lots),
         "status": status,
         "trigger": trigger,
         "good_till_ms": time_ms(terms.good_till_ns) if terms.good_till_ns else None,

@@ -48,7 +48,7 @@ class Bounds:
 
 
 STRANGERS = Bounds(MAX_REQUEST_BYTES, 16 * 1024, 1024, REQUESTS_AT_ONCE)
-TRADERS = Bounds(MAX_BATCH_BYTES, 80 * 1024, 8 * 1024, COMMANDS_IN_FLIGHT)
+TRADERS = Bounds(MAX_BATCH_BYTES, 80 * 1024, 4 * 1024, COMMANDS_IN_FLIGHT)
 """Of connections that have authenticated to trade."""
 
 
