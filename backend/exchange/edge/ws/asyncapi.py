@@ -36,8 +36,8 @@ _WHEN_CLOSED = {
     CloseCode.MESSAGE_TOO_BIG: f"a message of more than {limits.STRANGERS.message_bytes} bytes "
     f"({limits.TRADERS.message_bytes} of who may trade)",
     CloseCode.INTERNAL_ERROR: "an error of ours",
-    CloseCode.SLOW_READER: f"{limits.MAX_WAITING_MESSAGES} private messages, or {limits.MAX_RESULT_BYTES} bytes "
-    "of results, waited; connect again and resume",
+    CloseCode.SLOW_READER: f"{limits.MAX_WAITING_MESSAGES} private messages, or {limits.MAX_RESULT_BYTES} "
+    "bytes of results, waited; connect again and resume",
     CloseCode.PING_TIMEOUT: f"no pong within {limits.PONG_S:.0f} s",
     CloseCode.FLOOD: f"{limits.MAX_REFUSED} requests refused for being too fast within "
     f"{limits.REFUSED_WINDOW_S} s, or {limits.MAX_REFUSED_TRADING} that trade",
