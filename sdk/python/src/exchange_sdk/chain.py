@@ -17,8 +17,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from eth_account.messages import encode_typed_data
-from web3.exceptions import Web3Exception
-from web3.logs import DISCARD
 
 from exchange_sdk.chain_wallet import ChainWallet, Signed
 from exchange_sdk.errors import (
@@ -37,6 +35,7 @@ from exchange_sdk.numbers import Number, decimal, from_atoms, to_atoms
 from exchange_sdk.progress import tell
 from exchange_sdk.vault import NATIVE, TOKEN_ABI, VAULT_ABI, permit_domains
 from exchange_sdk.wallet import Wallet
+from exchange_sdk.web3_parts import DISCARD, Web3Exception
 
 if TYPE_CHECKING:
     from exchange_sdk.client import Exchange

@@ -14,12 +14,18 @@ from weakref import WeakKeyDictionary
 
 import requests
 from eth_account.signers.local import LocalAccount
-from web3 import Web3
-from web3.contract.contract import Contract, ContractFunction
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception, Web3RPCError
 
 from exchange_sdk.errors import ChainError, TransactionReverted, TransactionUnknown, Unreachable
 from exchange_sdk.models import Model
+from exchange_sdk.web3_parts import (
+    Contract,
+    ContractFunction,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3,
+    Web3Exception,
+    Web3RPCError,
+)
 
 T = TypeVar("T")
 
@@ -211,8 +217,18 @@ class ChainWallet:
             if any(known in text for known in _KNOWN):
                 return True
             if any(taken in text for taken in _TAKEN_NONCE):
-                return False
+                return await self._is_known(signed)  # sent on twice, it takes the nonce from itself
             raise ChainError(f"{what}: the node refuses it: {error}") from error
+        return True
+
+    async def _is_known(self, signed: Signed) -> bool:
+        """Whether the node has it, in a block or waiting. Without an answer: it may be."""
+        try:
+            await self.ask(lambda: self._web3.eth.get_transaction(signed.tx_hash))  # type: ignore[arg-type]
+        except TransactionNotFound:
+            return False
+        except Unreachable:
+            return True
         return True
 
     async def _require_in_play(self, signed: Signed, what: str) -> None:
