@@ -24,6 +24,10 @@ class Ed25519Key:
         self._secret = SigningKey.generate()
         self.text = "0x" + self._secret.verify_key.encode().hex()
 
+    @property
+    def secret(self) -> str:
+        return "0x" + bytes(self._secret).hex()
+
     def sign(self, text: str) -> str:
         return "0x" + self._secret.sign(text.encode()).signature.hex()
 
@@ -36,6 +40,10 @@ class Secp256k1Key:
     def __init__(self) -> None:
         self._secret: LocalAccount = Account.create()
         self.text = self._secret.address.lower()
+
+    @property
+    def secret(self) -> str:
+        return "0x" + bytes(self._secret.key).hex()
 
     def sign(self, text: str) -> str:
         return "0x" + bytes(self._secret.sign_message(encode_defunct(text=text)).signature).hex()

@@ -1,29 +1,21 @@
 """What we sign is what somebody else signs who has read docs/api/signing.md: a program in TypeScript."""
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.edge.agents import Ed25519Key, Key, Secp256k1Key
+from tests.signing.conftest import Live
 
-ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 VECTORS = HERE / "vectors.json"
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=100)  # noqa: PLW1510
-
-
-@pytest.fixture(scope="session")
-def programs(worker_id: str) -> Path:
-    """The TypeScript programs of this folder, compiled where they find their packages."""
-    folder = ROOT / "build" / "signing" / worker_id
-    compiler = ROOT / "node_modules" / ".bin" / "tsc"
-    answer = run(compiler, "-p", HERE / "tsconfig.json", "--outDir", folder)
-    assert answer.returncode == 0, answer.stdout
-    return folder
 
 
 def verified(programs: Path, vectors: Path) -> subprocess.CompletedProcess[str]:
@@ -92,3 +84,44 @@ def test_approval_with_another_value_is_found(
     answer = verified(programs, changed)
     assert answer.returncode == 1
     assert f"{content['approvals'][0]['name']}: the digest is another" in answer.stdout
+
+
+# ---- a running exchange
+
+
+async def sent(programs: Path, live: Live, key: Key, *request: str) -> tuple[int, dict[str, Any]]:
+    """What a running exchange answers to the request that the program signs."""
+    program = await asyncio.create_subprocess_exec(
+        "node",
+        programs / "request.mjs",
+        live.url.rstrip("/"),
+        key.text,
+        key.secret,
+        *request,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(100):
+            said, failed = await program.communicate()
+    finally:
+        if program.returncode is None:
+            program.kill()
+    assert program.returncode == 0, failed.decode()
+    status, _, content = said.decode().partition("\n")
+    return int(status), json.loads(content)
+
+
+@pytest.mark.parametrize("kind", [Ed25519Key, Secp256k1Key], ids=lambda kind: kind.kind)
+async def test_a_running_exchange_takes_what_typescript_signs(
+    programs: Path, live_now: Live, kind: type[Key]
+) -> None:
+    bot = await live_now.bot(kind())
+    status, read = await sent(programs, live_now, bot.key, "GET", "/v1/balances?sub_account=0")
+    assert (status, {item["asset"] for item in read["items"]}) == (200, {"ETH", "USDC", "WBTC"})
+    order = json.dumps({"market": "ETH-USDC", "side": "buy", "price": "2990", "size": "0.5"})
+    status, placed = await sent(programs, live_now, bot.key, "POST", "/v1/orders", order)
+    assert (status, placed["order"]["status"]) == (201, "open"), placed
+    assert live_now.open_orders() == [int(placed["order"]["order_id"])]
+    status, refused = await sent(programs, live_now, kind(), "GET", "/v1/balances")
+    assert (status, refused["code"]) == (401, "agent_unknown")
