@@ -1,7 +1,7 @@
 """The way to a real server, on which things get lost."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from enum import Enum, auto
 
 import httpx
@@ -18,8 +18,24 @@ class Fault(Enum):
     NO_CONNECTION = auto()
     GATEWAY_TIMEOUT = auto()
     """Something between answers in the server's place, after the server has done it."""
+    NO_BACKEND = auto()
+    """The same with 503, which some proxies also say when the server went away in the middle."""
+    SLOW_BACKEND = auto()
+    """The same with a status that only proxies have."""
     NONSENSE = auto()
     """The server does it; the answer is none."""
+    GARBLED = auto()
+    """The server does it; the answer can not be unpacked."""
+
+
+class _Bytes(httpx.AsyncByteStream):
+    """A body as it comes over the wire."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
 
 
 class FaultyWay(httpx.AsyncBaseTransport):
@@ -47,6 +63,16 @@ class FaultyWay(httpx.AsyncBaseTransport):
             case Fault.GATEWAY_TIMEOUT:
                 await self._done(request)
                 return httpx.Response(504, text="<h1>Gateway Timeout</h1>", request=request)
+            case Fault.NO_BACKEND:
+                await self._done(request)
+                return httpx.Response(503, text="no healthy upstream", request=request)
+            case Fault.SLOW_BACKEND:
+                await self._done(request)
+                return httpx.Response(524, text="<h1>A timeout occurred</h1>", request=request)
+            case Fault.GARBLED:
+                await self._done(request)
+                packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+                return httpx.Response(200, headers=packed, stream=_Bytes(b"no gzip"), request=request)
             case Fault.NONSENSE:
                 await self._done(request)
                 return httpx.Response(200, text="<h1>Welcome</h1>", request=request)

@@ -22,11 +22,15 @@ class Call:
     who: Who = "nobody"
     repeatable: bool = True
     """Whether doing it twice is the same as doing it once."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """Of a session: to be sent as it is."""
     client_order_id: str | None = None
     expires_at_ms: int | None = None
     """The exchange takes it no later than this, so neither is it sent again later."""
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):  # it would become a part of the exchange's name
+            raise ValueError(f"a path begins with /: {self.path!r}")
 
     @property
     def changes(self) -> bool:

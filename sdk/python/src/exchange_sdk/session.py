@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from exchange_sdk.call import Call
-from exchange_sdk.errors import WrongDeployment
+from exchange_sdk.errors import OutcomeUnknown, Unreachable, WrongDeployment
 from exchange_sdk.models import Model
 from exchange_sdk.origin import host_of, require_host
 from exchange_sdk.wallet import Wallet
@@ -51,7 +51,7 @@ class Session:
         async with self._signing_in:
             login = self._login
             if login is None or login.token == refused or self._is_nearly_over(login):
-                login = self._login = await self._sign_in()
+                login = self._login = await self._signed_in()
             return login.token
 
     async def end(self) -> None:
@@ -63,6 +63,20 @@ class Session:
 
     def _is_nearly_over(self, login: _Login) -> bool:
         return login.expires_at_ms - self._http.clock.now_ms() < _RENEWED_BEFORE_MS
+
+    async def _signed_in(self) -> _Login:
+        """A login, whose answer may be lost: then another one. Raises Unreachable, and never OutcomeUnknown,
+        which would say that what it is needed for may have been done."""
+        attempt = 1
+        while True:
+            try:
+                return await self._sign_in()
+            except OutcomeUnknown as unknown:
+                delay_s = self._http.retries.delay_s(attempt, None)
+                if delay_s is None:
+                    raise Unreachable("nobody could be signed in: no answer came") from unknown
+            attempt += 1
+            await self._http.sleep(delay_s)
 
     async def _sign_in(self) -> _Login:
         await self._http.ready()

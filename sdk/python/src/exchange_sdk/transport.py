@@ -136,14 +136,19 @@ class Transport:
         while True:
             token = None
             try:
-                token, headers = await self._credentials(call, url, content)
-                response = await self._request(call, url, content, headers)
-                return self._answer(call, response, into)
-            except _Failure as failure:
-                error, ending = failure.error, failure.ending
-            if ending == "refused" and repairs < _REPAIRS and await self._repaired(error, token):
-                repairs += 1
-                continue
+                try:
+                    token, headers = await self._credentials(call, url, content)
+                    response = await self._request(call, url, content, headers)
+                    return self._answer(call, response, into)
+                except _Failure as failure:
+                    error, ending = failure.error, failure.ending
+                if ending == "refused" and repairs < _REPAIRS and await self._repaired(error, token):
+                    repairs += 1
+                    continue
+            except ExchangeError as failed:  # of a login or the clock: nothing could be sent this time
+                if unknown is None:
+                    raise
+                raise unknown from failed
             if error.code == "nonce_used":
                 ending = "unclear"  # by another process with this key, or by this very request, sent on twice
             if ending == "unclear" and call.changes:
@@ -224,7 +229,7 @@ class Transport:
             raise _Failure(
                 "not sent", _told(Unreachable(f"{self.url} can not be reached: {cause!r}"), cause)
             ) from None
-        except httpx.TransportError as cause:
+        except httpx.RequestError as cause:
             raise _Failure("unclear", _told(Unreachable(f"{call}: no answer: {cause!r}"), cause)) from None
         finally:
             self._client.cookies.clear()  # a browser's; here the token is what counts
@@ -243,10 +248,10 @@ class Transport:
             if call.changes and isinstance(seq, int):
                 self.note_seq(seq)
             return answer
-        error = _error_of_response(call, response)
-        if isinstance(error, OutcomeUnknown) or response.status_code in {500, 502, 504}:
+        error, status = _error_of_response(call, response), response.status_code
+        if isinstance(error, OutcomeUnknown | Unreachable) or (status >= 500 and status != 503):
             raise _Failure("unclear", error)
-        raise _Failure("later" if response.status_code in {429, 503} else "refused", error)
+        raise _Failure("later" if status in {429, 503} else "refused", error)
 
     def _note_rate_limit(self, headers: httpx.Headers) -> None:
         try:
@@ -291,6 +296,9 @@ def _error_of_response(call: Call, response: httpx.Response) -> ExchangeError:
     try:
         problem = msgspec.json.decode(response.content, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
+        if response.status_code >= 500 or response.status_code == 408:
+            # Of a proxy, which may have passed it on before the exchange was lost to it.
+            return Unreachable(f"{call}: something between here and the exchange said {response.status_code}")
         return UnexpectedAnswer(f"{call}: status {response.status_code}, and no problem that says why")
     asked = response.headers.get("retry-after", "")
     return error_of(
