@@ -14,6 +14,7 @@ from exchange_sdk.errors import (
     NotAuthenticated,
     OutcomeUnknown,
     PriceOffTick,
+    Refused,
     UnknownOrder,
     Unreachable,
 )
@@ -248,3 +249,55 @@ async def until_async(exchange: Exchange, open_orders: int) -> None:
     async with asyncio.timeout(20):
         while len(await exchange.open_orders()) != open_orders:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+# ---- what is known of time
+
+
+async def test_an_order_with_a_longer_life_of_its_own_is_found_as_well(
+    market: Market, client: Exchange, proxy: ChaosProxy, direct: Exchange
+):
+    async with client.stream(order_life_s=0.5, **QUICK) as stream:
+        await stream.orders()
+        order = Place(
+            market=MARKET, side="buy", size=1, price=3000, expires_at_ms=client.clock.now_ms() + 25_000
+        )
+        proxy.hold_answers()
+        placing = asyncio.create_task(stream.trading.submit(order))
+        async with asyncio.timeout(20):
+            while not await direct.fills().all():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        proxy.cut()
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await placing
+        proxy.let_answers()
+        found = await stream.trading.outcome(unknown.value)
+        assert found is not None
+        assert found.is_filled
+
+
+@pytest.mark.parametrize("wrong_s", [-60, 60])
+async def test_a_clock_that_went_wrong_under_a_connection_costs_one_order_at_most(
+    client: Exchange, stream: Stream, wrong_s: int
+):
+    client.clock._origin_ns += wrong_s * 10**9
+    with pytest.raises(Refused) as refused:
+        await stream.trading.place(MARKET, "buy", size=1, price=2000)
+    assert refused.value.code in {"request_expired", "expiry_too_far"}
+    assert (await stream.trading.place(MARKET, "buy", size=1, price=2000)).order.is_open
+    client.clock._origin_ns += wrong_s * 10**9
+    with pytest.raises(Refused):
+        await client.place(MARKET, "buy", size=1, price=2000)
+    assert (await client.place(MARKET, "buy", size=1, price=2000)).order.is_open
+
+
+@pytest.mark.parametrize("over_the_stream", [True, False])
+async def test_a_batch_finds_out_about_a_wrong_clock_as_well(
+    client: Exchange, stream: Stream, over_the_stream: bool
+):
+    batch = stream.trading.batch if over_the_stream else client.batch
+    client.clock._origin_ns -= 60 * 10**9
+    (late,) = await batch([Place(market=MARKET, side="buy", size=1, price=2000)])
+    assert not late.ok
+    (placed,) = await batch([Place(market=MARKET, side="buy", size=1, price=2000)])
+    assert placed.unwrap().is_open

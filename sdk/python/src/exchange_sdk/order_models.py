@@ -1,5 +1,6 @@
 """Orders, and what becomes of them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -120,6 +121,11 @@ class BatchResult(Model, frozen=True):
             raise error_of(self.problem)
         assert self.order is not None
         return self.order
+
+
+def codes_of(results: Iterable[BatchResult]) -> set[str]:
+    """What operations of a batch were refused for."""
+    return {result.problem.code for result in results if result.problem is not None}
 
 
 class DeadMansSwitch(Model, frozen=True):

@@ -21,6 +21,7 @@ from exchange_sdk.models import (
     TimeInForce,
 )
 from exchange_sdk.numbers import Number
+from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
     Cancel,
@@ -179,7 +180,9 @@ class Trading(Account):
             repeatable=not any(isinstance(operation, Amend) for operation in dated),
             expires_at_ms=expires_at_ms,
         )
-        return list((await self._http.send(call, _Batch)).results)
+        results = (await self._http.send(call, _Batch)).results
+        await self._http.note_refused(*codes_of(results))
+        return list(results)
 
     async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int = 0) -> Order | None:
         """What became of an order whose outcome is unknown: the order; None if it is not and never will be.

@@ -26,6 +26,7 @@ from exchange_sdk.models import (
     TimeInForce,
 )
 from exchange_sdk.numbers import Number
+from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
     Cancel,
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
     from exchange_sdk.client import Exchange
 
 T = TypeVar("T")
-
-COMMIT_MS = 2_000
-"""So long after an order's end of life one that was taken in time is committed, and can be read."""
-LOOK_AGAIN_S = 0.5
 
 
 class TradingHost(Protocol):
@@ -174,6 +171,7 @@ class TradingStream:
         ]
         body = {"op": "batch", "operations": [operation_json(operation) for operation in dated]}
         answer = await self._ask(body, _Batch, BatchOutcomeUnknown(operations, expires_at_ms))
+        await self._exchange._http.note_refused(*codes_of(answer.results))
         return list(answer.results)
 
     async def cancel_all_after(self, seconds: int, *, sub_account: int = 0) -> DeadMansSwitch:
@@ -202,19 +200,7 @@ class TradingStream:
         Raises ValueError where there is no client_order_id to look for, Unreachable while the exchange can
         not be asked.
         """
-        if unknown.client_order_id is None or unknown.settled_at_ms is None:
-            raise ValueError("only an order that was placed has a client_order_id to look for")
-        settled_at_ms = unknown.settled_at_ms + COMMIT_MS
-        since_ms = unknown.settled_at_ms - self._order_life_ms - COMMIT_MS
-        while True:
-            now = await self._exchange.time()
-            self._exchange._http.note_seq(now.seq)  # what is read then is as new as this
-            order = await self._exchange.find_order(
-                unknown.client_order_id, since=since_ms, sub_account=sub_account
-            )
-            if order is not None or now.time_ms > settled_at_ms:
-                return order
-            await asyncio.sleep(LOOK_AGAIN_S)
+        return await self._exchange.outcome(unknown, sub_account=sub_account)
 
     async def prepare(self, connection: Connection) -> None:
         """Called on each connection before any order can be sent on it. Raises what it is refused with."""
@@ -254,6 +240,7 @@ class TradingStream:
             unknown.refusal = error if isinstance(error, ServerError) else None
             raise unknown from error
         if error is not None:
+            await self._exchange._http.note_refused(error.code)
             raise error
         try:
             answer = msgspec.json.decode(reply.raw, type=into)

@@ -13,6 +13,7 @@ tell what became of the first. So it ends as OutcomeUnknown, which knows the ref
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
@@ -45,6 +46,8 @@ Ending = Literal["not sent", "refused", "later", "unclear"]
 log = logging.getLogger("exchange_sdk")
 
 _CLOCK_CODES = frozenset({"nonce_off_time", "signature_expired", "signature_deadline_too_far"})
+_TIME_CODES = frozenset({"request_expired", "expiry_too_far", "request_expiry_too_far"})
+"""Of a time in the request that may have been made by a clock that went wrong: after sleep, say."""
 _SESSION_CODES = frozenset({"session_invalid", "session_expired"})
 _REPAIRS = 2
 _SIGNATURE_LIFE_MS = 30_000
@@ -149,6 +152,7 @@ class Transport:
                 if unknown is None:
                     raise
                 raise unknown from failed
+            await self.note_refused(error.code)
             if error.code == "nonce_used":
                 ending = "unclear"  # by another process with this key, or by this very request, sent on twice
             if ending == "unclear" and call.changes:
@@ -181,6 +185,14 @@ class Transport:
             set_at_ns = self.clock.set_at_ns
             if set_at_ns is None or self.clock.monotonic_ns() - set_at_ns > _CLOCK_GOOD_FOR_NS:
                 await self._learn_time()
+
+    async def note_refused(self, *codes: str) -> None:
+        """Asks for the exchange's time when something was refused that makes it doubtful: the next request
+        has the right one."""
+        if not _TIME_CODES.isdisjoint(codes):
+            self.clock.forget()
+            with contextlib.suppress(ExchangeError):
+                await self.ready()
 
     async def _learn_time(self) -> None:
         quickest: tuple[int, int, int] | None = None
