@@ -33,10 +33,10 @@ class Client:
 
     async def receive(self) -> dict[str, Any]:
         """The next message but for heartbeats."""
-        while True:
-            message = await self.heard()
-            if message["type"] != "heartbeat":
-                return message
+        async with asyncio.timeout(ANSWER_S):
+            while (message := await self.heard())["type"] == "heartbeat":
+                pass
+        return message
 
     async def heard(self) -> dict[str, Any]:
         async with asyncio.timeout(ANSWER_S):
