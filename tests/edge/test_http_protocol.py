@@ -258,6 +258,14 @@ async def test_a_trailer_is_not_taken_for_a_header():
         assert served.application.headers == [[(b"host", b"localhost"), (b"transfer-encoding", b"chunked")]]
 
 
+async def test_blanks_around_a_headers_value_are_not_part_of_it():
+    async with serving() as served, served.connection() as (reader, writer):
+        writer.write(HEAD + b"Content-Length: 0 \r\nExchange-Key:\t 0xab cd \t \r\nEmpty: \r\n\r\n")
+        await answers(reader, 1)
+        (headers,) = served.application.headers
+        assert headers[-3:] == [(b"content-length", b"0"), (b"exchange-key", b"0xab cd"), (b"empty", b"")]
+
+
 async def test_connections_over_the_limit_are_told_so_and_far_over_it_closed():
     limit = 2
     async with serving(limit_concurrency=limit) as served:

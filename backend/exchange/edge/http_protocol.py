@@ -114,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return  # a trailer, after a chunked body: never to be taken for a header
         if len(self.headers) >= MAX_HEADERS:
             raise TooManyHeaders
-        super().on_header(name, value)
+        super().on_header(name, value.rstrip(b" \t"))  # the parser leaves what is behind it (RFC 9110, 5.5)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
