@@ -242,6 +242,7 @@ def test_a_key_with_ranges_is_taken_from_there_only_and_only_the_signer_learns_s
     for address in ("203.0.114.7", "::1", None):
         refusal = refusal_of(ED25519_KEY, agent=agent, address=address)
         assert (refusal.code, refusal.value) == ("ip_not_allowed", address)
+        assert "203.0.113" not in refusal.detail, "from where it may come is nothing for who has stolen it"
     forged = refusal_of(ED25519_KEY, agent=agent, address="198.51.100.1", body=b"{}")
     assert forged.code == "signature_wrong_signer"
 

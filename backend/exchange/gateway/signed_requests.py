@@ -250,7 +250,7 @@ class Signers:
         if agent.ip_ranges and not is_within(agent.ip_ranges, address):
             raise AgentRefused(
                 GatewayCode.IP_NOT_ALLOWED,
-                f"the owner allowed this key from {', '.join(agent.ip_ranges)}",
+                "the owner did not allow this key from this address; from where, GET /v1/agents tells",
                 value=address,
             )
         account_id = self._view.account_id(agent.owner)
