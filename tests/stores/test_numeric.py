@@ -7,7 +7,24 @@ from hypothesis import strategies as st
 
 from exchange.stores.numeric import NotAnInteger, decode_numeric, encode_numeric
 
-EDGES = [0, 1, -1, 9_999, 10_000, 10_001, 10**8, 2**64, 2**128 - 1, 10**38, 10**39 - 1, 10**39]
+EDGES = [
+    0,
+    1,
+    -1,
+    9_999,
+    10_000,
+    10_001,
+    10**8,
+    10**16 - 1,
+    10**16,
+    2**64,
+    10**32 - 1,
+    10**32,
+    2**128 - 1,
+    10**38,
+    10**39 - 1,
+    10**39,
+]
 
 
 @given(st.integers(min_value=-(10**39), max_value=10**39))

@@ -59,11 +59,13 @@ def entries_of(account_id: int) -> Selection[LedgerEntryRow]:
 class NewEntries:
     """The movements of some batches of the journal, and with them the balances."""
 
-    def __init__(self) -> None:
+    def __init__(self, markets: Mapping[int, Market]) -> None:
+        """`markets` are those of the events, and kept up to date by who hands them in."""
+        self._markets = markets
         self._entries: list[tuple[Movement, Place, int, str, str]] = []
 
-    def take(self, event: Event, place: Place, markets: Mapping[int, Market]) -> None:
-        moved = movements(event, markets)
+    def take(self, event: Event, place: Place) -> None:
+        moved = movements(event, self._markets)
         if moved:
             kind, reference = _reason(event)
             for entry_index, movement in enumerate(moved):

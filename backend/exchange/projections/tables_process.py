@@ -30,6 +30,8 @@ YOUNG = 50_000
 MAX_FIELD_CHARS = 2_000
 STDIN, STDOUT = 0, 1
 CONNECTIONS = 2
+REST_S = 0.01
+"""Whoever reads what they have just written waits so much longer, at most."""
 
 
 def say(message: Message) -> None:
@@ -62,7 +64,7 @@ async def follow(started: Started) -> None:
     threading.Thread(
         target=heed_parent, args=(lambda: loop.call_soon_threadsafe(tail.notify),), daemon=True
     ).start()
-    await PostgresProjection(pool, tail, on_progress=lambda seq: say(Progress(seq))).run()
+    await PostgresProjection(pool, tail, on_progress=lambda seq: say(Progress(seq)), rest_s=REST_S).run()
 
 
 def main() -> None:

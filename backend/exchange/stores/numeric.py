@@ -16,8 +16,10 @@ _ZERO = _HEADER.pack(0, 0, _POSITIVE, 0)
 _GROUP = 10_000
 _GROUPS_2 = _GROUP**2
 _GROUPS_4 = _GROUP**4
+_GROUPS_8 = _GROUP**8
 _PACK_2 = struct.Struct(">HhHH2H").pack
 _PACK_4 = struct.Struct(">HhHH4H").pack
+_PACK_8 = struct.Struct(">HhHH8H").pack
 
 
 class NotAnInteger(ValueError):
@@ -37,6 +39,20 @@ def encode_numeric(value: int) -> bytes:
     if rest < _GROUPS_4:
         high, low = divmod(rest, _GROUPS_2)
         return _PACK_4(4, 3, sign, 0, *divmod(high, _GROUP), *divmod(low, _GROUP))
+    if rest < _GROUPS_8:
+        high, low = divmod(rest, _GROUPS_4)
+        first, second = divmod(high, _GROUPS_2)
+        third, fourth = divmod(low, _GROUPS_2)
+        return _PACK_8(
+            8,
+            7,
+            sign,
+            0,
+            *divmod(first, _GROUP),
+            *divmod(second, _GROUP),
+            *divmod(third, _GROUP),
+            *divmod(fourth, _GROUP),
+        )
     groups: list[int] = []
     while rest:
         rest, eight_digits = divmod(rest, _GROUPS_2)
