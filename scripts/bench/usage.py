@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,10 +14,15 @@ from scripts.crash.processes import children
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def cpu_s(pid: int) -> float:
-    """Seconds of processor time that the process and its children have had, in user and kernel mode."""
+def cpu_s(pid: int, others: Collection[int] = ()) -> float:
+    """Seconds of processor time that the process and its children have had, in user and kernel mode.
+
+    Those of its children that are among `others` are counted elsewhere.
+    """
     own = sum(map(int, _stat(pid)[11:15]))  # those of children that have ended are in it
     for child in children(pid):
+        if child in others:
+            continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             own += sum(map(int, _stat(child)[11:15]))
     return own / TICKS_PER_S
@@ -31,6 +36,15 @@ def parent(pid: int) -> int:
 def _stat(pid: int) -> list[str]:
     """What the kernel tells of a process, from its state on, which is the third field."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+
+
+def child_of(pid: int, word: str) -> int:
+    """The child of a process with this word in its command line. Raises LookupError."""
+    for child in children(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if word in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8", errors="replace"):
+                return child
+    raise LookupError(f"no child of {pid} is a {word}")
 
 
 def resident_mib(pid: int) -> float:
@@ -58,7 +72,10 @@ class Moment:
 
     @classmethod
     def now(cls, pids: Mapping[str, int]) -> Self:
-        return cls(time.monotonic(), {name: cpu_s(pid) for name, pid in pids.items()}, machine_busy_s())
+        """A child of one that is among them itself counts for itself alone."""
+        all_pids = set(pids.values())
+        each_s = {name: cpu_s(pid, all_pids) for name, pid in pids.items()}
+        return cls(time.monotonic(), each_s, machine_busy_s())
 
     def until(self, later: Self) -> "Shares":
         seconds = later.at_s - self.at_s

@@ -48,7 +48,7 @@ def _rates(axes: Axes, results: Results) -> None:
         axes.text(rate, place, f" {rate:,.0f}", va="center")
         if must is not None:
             axes.plot([must, must], [place - 0.4, place + 0.4], color=MUST)
-    axes.set_xlim(right=1.18 * max(rate for _, rate, _ in bars))
+    axes.set_xlim(right=1.18 * max(max(rate, must or 0) for _, rate, must in bars))
     axes.set_title(f"durable orders/s, {results.open_orders:,} open (red: what must be)")
 
 

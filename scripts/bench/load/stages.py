@@ -23,7 +23,7 @@ from scripts.bench.load.traders import Loaded
 from scripts.bench.load.watching import Look, Watch
 from scripts.bench.load.wires import MARKET, Deployment
 from scripts.bench.server import another_database, postmaster
-from scripts.bench.usage import Moment
+from scripts.bench.usage import Moment, child_of
 
 from exchange.stores.postgres import migrate, open_connection
 
@@ -35,6 +35,7 @@ WINDOW: dict[Way, int] = {"ws": 64}
 PACED_WINDOW: dict[Way, int] = {"ws": 1_000}
 BASELINE_CONNECTIONS = 16
 BOOK_READERS, FILL_READERS = 5, 5
+TABLES_PROCESS = "exchange.projections.tables_process"
 SPARE_SEQS = 3_000_000
 MOST_PER_S = 100_000
 """More than there will be: what the file of commit times has room for."""
@@ -151,9 +152,15 @@ async def measure_exchange(options: Options, url: str, results: Results) -> None
             stack, "load.clients", clients.Settings(loaded=settings.loaded, seed=options.seed)
         )
         readers = await _readers(stack, serving, folder)
-        pids = {"exchange": server.pid, "Postgres": await postmaster(url), "subscribers": readers.pid}
+        tables = child_of(server.pid, TABLES_PROCESS)
+        pids = {
+            "exchange": server.pid,
+            "read tables": tables,
+            "Postgres": await postmaster(url),
+            "subscribers": readers.pid,
+        }
         load = Load(options, sender, serving.port, Deployment(serving.genesis_id, serving.host), pids)
-        load.watch = watch = Watch([server.pid], serving.metrics_url)
+        load.watch = watch = Watch([server.pid, tables], serving.metrics_url)
         print(
             f"  exchange started; {options.open_orders:,} orders are in the read tables after "
             f"{await watch.caught_up(NEARLY, CATCH_UP_TIMEOUT_S):.1f} s more",
