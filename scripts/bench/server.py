@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from scripts.bench.usage import parent
 
@@ -38,11 +39,12 @@ async def postmaster(url: str) -> int:
 
 
 async def another_database(url: str, name: str) -> str:
-    """URL of a new and empty database on the same server."""
+    """URL of a new and empty database on the same server, named after the first and `name`."""
+    parts = urlsplit(url)
+    name = f"{parts.path.removeprefix('/')}_{name}"
     connection = await open_connection(url)
     try:
         await connection.execute(f"CREATE DATABASE {name}")
     finally:
         await connection.close()
-    before, _, after = url.partition("/postgres?")
-    return f"{before}/{name}?{after}"
+    return urlunsplit(parts._replace(path=f"/{name}"))

@@ -132,6 +132,7 @@ class Measuring:
         self.running = True
         self._counting = False
         self._due: deque[float] = deque()
+        self._arrivals = 0
         self._turn = 0
         self._taken_s = array("d")
         self._ends_s = array("d")
@@ -186,7 +187,7 @@ class Measuring:
             self.running = False
             if pace is not None:
                 pace.stop()
-        await self._drain()
+        await self._drain(pace)
         for connection in self.connections:
             connection.close()
         return self._figures(began, seconds, cpu_s, counts)
@@ -204,9 +205,14 @@ class Measuring:
         assert self.error is not None
         raise self.error
 
-    async def _drain(self) -> None:
+    async def _drain(self, pace: "Pace | None") -> None:
+        """Until everything that was due is sent, and all that was sent is answered."""
         deadline = now() + DRAIN_TIMEOUT_S
-        while self._due or any(connection.waiting for connection in self.connections):
+        while (
+            (pace is not None and pace.told > self._arrivals)
+            or self._due
+            or any(connection.waiting for connection in self.connections)
+        ):
             if self.error is not None:
                 raise self.error
             if now() > deadline:
@@ -216,6 +222,7 @@ class Measuring:
     def _arrived(self, dues: list[float]) -> None:
         """Requests are due: each goes to the next connection that has room, or waits for one."""
         self._due.extend(dues)
+        self._arrivals += len(dues)
         connections = self.connections
         for _ in range(min(len(dues), len(connections))):
             if not self._due:
@@ -327,6 +334,8 @@ class Pace:
         self._per_s = per_s
         self._arrived = arrived
         self._loop = asyncio.get_running_loop()
+        self.told = 0
+        """How many requests the loop was told of, or soon will be."""
         self._stopped = Event()
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -348,6 +357,7 @@ class Pace:
                 number += 1
                 due = began + number / self._per_s
             if dues:
+                self.told = number
                 self._loop.call_soon_threadsafe(self._arrived, dues)
 
 
