@@ -15,10 +15,10 @@ restart), what was missed is read from its histories (`recovery`), and the strea
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from exchange_sdk.channels import KeyedState, LastState, Message, deposit_key
 from exchange_sdk.errors import (
@@ -32,13 +32,18 @@ from exchange_sdk.inbox import Inbox
 from exchange_sdk.models import Deposit, Fill, Order, Withdrawal
 from exchange_sdk.notices import Notice
 from exchange_sdk.recovery import (
+    Before,
     Had,
     Piece,
     Pieces,
+    deposits_before,
+    fills_before,
     missed_deposits,
     missed_fills,
     missed_orders,
     missed_withdrawals,
+    orders_before,
+    withdrawals_before,
 )
 from exchange_sdk.subscriptions import WAITING_ITEMS, Subscription, SubscriptionHost
 from exchange_sdk.topics import Topic
@@ -46,6 +51,8 @@ from exchange_sdk.transport import Transport
 
 T = TypeVar("T")
 
+LEARNING_S = 1.0
+"""For so long at most a feed that has begun is held back until it knows what was before."""
 TRIED_AGAIN = (Unreachable, Unavailable, RateLimited, ServerError)
 
 
@@ -69,6 +76,7 @@ class Kind(Generic[T]):
     number: Callable[[T], int]
     """Of what never changes once it is told: a number that rises. 0 for all others."""
     missed: Callable[[Transport, int, Had[T], Message], Pieces[T]]
+    before: Callable[[Transport, int, int, int], Awaitable[Before[T]]]
 
 
 class PrivateFeed(Subscription[T]):
@@ -83,6 +91,11 @@ class PrivateFeed(Subscription[T]):
         self._told_until: dict[str, int] = {}
         """What a recovery told as finished, and until which seq the stream may tell it once more."""
         self._recovery: asyncio.Task[None] | None = None
+        self._learning: asyncio.Task[None] | None = None
+        self._before: Before[T] | None = None
+        self._began_ms = 0
+        self._told_at_first: set[str] = set()
+        """What it was told by the stream in the millisecond in which it began."""
         self._has_recovered = False
         self.recoveries = 0
         """How often the histories had to be read."""
@@ -124,6 +137,7 @@ class PrivateFeed(Subscription[T]):
             if self._mode is not Mode.RECOVERING:
                 self._mode = Mode.RECOVERING
                 self.recoveries += 1
+                self._stop(self._learning)
                 self._recovery = asyncio.create_task(self._recover(message))
 
     def on_resumed(self, seq: int) -> None:
@@ -155,17 +169,29 @@ class PrivateFeed(Subscription[T]):
             self._seq = max(self._seq, message.seq)
             if not message.is_step:
                 self._passes(message.time_ms)
+            self._note_what_was_before()
 
     def on_caught_up(self, seq: int) -> None:
         if self._mode is Mode.TAKING and self._seq is not None:
             self._seq = max(self._seq, seq)
+            self._note_what_was_before()
 
     def fail(self, error: ExchangeError | None) -> None:
-        if self._recovery is not None:
-            self._recovery.cancel()
+        self._stop(self._recovery)
+        self._stop(self._learning)
         super().fail(error)
 
+    def _stop(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
     # ---- the reader
+
+    async def begun(self) -> Self:
+        await super().begun()
+        if self._learning is not None:
+            await asyncio.wait({self._learning}, timeout=LEARNING_S)
+        return self
 
     async def _next(self) -> T | Notice:
         item = await super()._next()
@@ -180,12 +206,43 @@ class PrivateFeed(Subscription[T]):
         self._seq = seq
         self._had.since_ms = time_ms
         self._had.unfinished = {self._kind.key(item): item for item in known}
+        self._began_ms = time_ms
+        self._learning = asyncio.create_task(self._learn_what_was_before(seq, time_ms))
+
+    async def _learn_what_was_before(self, seq: int, time_ms: int) -> None:
+        """So that a later recovery does not tell it. Until this is known it might."""
+        sub_account = self._topic.subject.sub_account or 0
+        attempt = 0
+        while self._before is None:
+            try:
+                self._before = await self._kind.before(self._host.http, sub_account, time_ms, seq)
+            except TRIED_AGAIN:
+                attempt += 1
+                await asyncio.sleep(min(5.0, 0.1 * 2.0**attempt))
+            except ExchangeError:
+                return
+        self._note_what_was_before()
+
+    def _note_what_was_before(self) -> None:
+        """What was read and not told until the seq of the reading was before the beginning."""
+        before, kind, had = self._before, self._kind, self._had
+        if before is None or self._seq is None or self._seq < before.as_of:
+            return
+        for item in before.items:
+            if kind.key(item) not in self._told_at_first:
+                had.newest_id = max(had.newest_id, kind.number(item))
+                if kind.is_finished(item) and not kind.number(item):
+                    had.finished[kind.key(item)] = kind.began_ms(item)
+        self._before = None
+        self._told_at_first.clear()
 
     def _give(self, items: Any, seq: int) -> None:
         """Puts before the reader what is new to it."""
         news = [item for item in items if self._is_new(item)]
         for item in news:
             self._note(item)
+        if self._had.since_ms == self._began_ms:
+            self._told_at_first.update(self._kind.key(item) for item in news)
         self._inbox.take_all(news)
         if self._told_until:
             self._told_until = {key: until for key, until in self._told_until.items() if until > seq}
@@ -268,6 +325,7 @@ _ORDERS: Kind[Order] = Kind(
     began_ms=lambda order: order.created_ms or 0,
     number=lambda order: 0,
     missed=missed_orders,
+    before=orders_before,
 )
 _FILLS: Kind[Fill] = Kind(
     key=lambda fill: fill.trade_id,
@@ -275,6 +333,7 @@ _FILLS: Kind[Fill] = Kind(
     began_ms=lambda fill: 0,
     number=lambda fill: int(fill.trade_id),
     missed=missed_fills,
+    before=fills_before,
 )
 _DEPOSITS: Kind[Deposit] = Kind(
     key=deposit_key,
@@ -282,6 +341,7 @@ _DEPOSITS: Kind[Deposit] = Kind(
     began_ms=lambda deposit: 0,
     number=lambda deposit: int(deposit.number) if deposit.is_credited else 0,
     missed=missed_deposits,
+    before=deposits_before,
 )
 _WITHDRAWALS: Kind[Withdrawal] = Kind(
     key=lambda withdrawal: withdrawal.withdrawal_id,
@@ -289,6 +349,7 @@ _WITHDRAWALS: Kind[Withdrawal] = Kind(
     began_ms=lambda withdrawal: withdrawal.requested_ms,
     number=lambda withdrawal: 0,
     missed=missed_withdrawals,
+    before=withdrawals_before,
 )
 
 

@@ -46,6 +46,16 @@ class Piece(Generic[T]):
 Pieces = AsyncIterator[Piece[T]]
 
 
+@dataclass(frozen=True, slots=True)
+class Before(Generic[T]):
+    """What may have been before a feed began: its snapshot has the time of the newest command before it, so
+    only what happened in that very millisecond can not be told apart by its time."""
+
+    items: list[T]
+    as_of: int
+    """The seq as of which it was read. What the feed is told of it until then was after its beginning."""
+
+
 class _Order(Model, frozen=True):
     seq: int
     order: Order
@@ -62,6 +72,27 @@ class _SubAccount(Model, frozen=True):
 
 class _Me(Model, frozen=True):
     sub_accounts: tuple[_SubAccount, ...]
+
+
+async def fills_before(http: Transport, sub_account: int, time_ms: int, seq: int) -> Before[Fill]:
+    """Fills of one millisecond."""
+    return await _of_one_ms(http, "/v1/fills", Page[Fill], time_ms, seq, sub_account=sub_account)
+
+
+async def deposits_before(http: Transport, sub_account: int, time_ms: int, seq: int) -> Before[Deposit]:
+    """Deposits that were credited in one millisecond."""
+    return await _of_one_ms(http, "/v1/deposits", Page[Deposit], time_ms, seq)
+
+
+async def orders_before(http: Transport, sub_account: int, time_ms: int, seq: int) -> Before[Order]:
+    """Orders that were placed in one millisecond, and have ended."""
+    params: dict[str, str | int | None] = {"status": "ended", "sub_account": sub_account}
+    return await _of_one_ms(http, "/v1/orders", Page[Order], time_ms, seq, **params)
+
+
+async def withdrawals_before(http: Transport, sub_account: int, time_ms: int, seq: int) -> Before[Withdrawal]:
+    """None: no withdrawal is finished within a millisecond."""
+    return Before([], seq)
 
 
 async def missed_fills(http: Transport, sub_account: int, had: Had[Fill], snapshot: Message) -> Pieces[Fill]:
@@ -162,6 +193,17 @@ async def _withdrawal_pages(http: Transport, since_ms: int, min_seq: int) -> Asy
                 yield page
         except Forbidden:
             continue  # this key may not read it, and is not told of it by the stream's updates either
+
+
+async def _of_one_ms(
+    http: Transport, path: str, into: type[Page[T]], time_ms: int, seq: int, **params: str | int | None
+) -> Before[T]:
+    found: list[T] = []
+    as_of = seq
+    async for page in _pages(http, path, into, time_ms, seq, to=time_ms + 1, **params):
+        found += page.items
+        as_of = page.seq
+    return Before(found, as_of)
 
 
 async def _pages(
