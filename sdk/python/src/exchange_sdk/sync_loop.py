@@ -1,8 +1,10 @@
 """An event loop in a thread of its own, and the way to it from others."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -14,28 +16,48 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._process_id = os.getpid()
+        self._handing_over = threading.Lock()
+        """Work is handed over before the end, or refused: never left behind in a loop that has stopped."""
+        self._is_closed = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="exchange-sdk", daemon=True)
         self._thread.start()
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has ended."""
-        return self._loop.is_closed()
+        """Whether it takes no more work."""
+        return self._is_closed or self._is_of_another_process
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
         """The result of the work, awaited there. Interrupted here, it is cancelled there."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("SyncExchange can not be called from its own event loop")
-        if self.is_closed:
-            work.close()
-            raise RuntimeError("this SyncExchange is closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self._hand_over(work)
         try:
             return future.result()
+        except CancelledError:
+            if self._is_closed:
+                raise RuntimeError("this SyncExchange was closed meanwhile") from None
+            raise
         except BaseException:
             future.cancel()
             raise
+
+    def _hand_over(self, work: Coroutine[Any, Any, R]) -> "Future[R]":
+        why_not = None
+        if threading.current_thread() is self._thread:
+            why_not = "SyncExchange can not be called from its own event loop"
+        elif self._is_of_another_process:
+            why_not = "this SyncExchange is of the process before the fork: make another one in this process"
+        else:
+            with self._handing_over:
+                if not self._is_closed:
+                    return asyncio.run_coroutine_threadsafe(work, self._loop)
+            why_not = "this SyncExchange is closed"
+        work.close()
+        raise RuntimeError(why_not)
+
+    @property
+    def _is_of_another_process(self) -> bool:
+        return os.getpid() != self._process_id  # threads do not come along over a fork
 
     def call(self, work: Callable[[], R]) -> R:
         """The result of a function, called there."""
@@ -43,11 +65,15 @@ class Loop:
 
     def close(self) -> None:
         """Ends what still runs there, and the thread."""
-        if not self.is_closed:
-            self.run(self._end_all())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        with self._handing_over:
+            if self.is_closed:
+                return
+            ending = asyncio.run_coroutine_threadsafe(self._end_all(), self._loop)
+            self._is_closed = True
+        ending.result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     async def _end_all(self) -> None:
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
