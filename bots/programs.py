@@ -14,7 +14,7 @@ from bots.feeds import BookFeed, ExchangeFeed, FileFeed
 from bots.flow import Flow
 from bots.ladder import Tolerance
 from bots.mirroring import Margin
-from bots.quoter import Quoter
+from bots.quoter import Quoter, known_market
 from bots.quoting import Layers
 from bots.references import Cross, RandomWalk, Recording, Reference
 from bots.scoring import ScoringRule
@@ -131,7 +131,7 @@ async def _score(options: argparse.Namespace) -> None:
     rule = ScoringRule(options.floor, options.cap, options.first_price, options.depth)
     key = await trading_key(_desk(options))
     async with Exchange(options.url, key=key) as exchange, exchange.stream() as stream:
-        market = await exchange.market(options.market)
+        market = await known_market(exchange, options.market)
         await exchange.cancel_all()  # so that nothing is sold between this look and the first quotes
         balances = await exchange.balances()
         held = balances[market.base].total if market.base in balances else Decimal(0)

@@ -3,14 +3,18 @@
 Each round it looks at what stands and at what shall stand, and sends the difference as one batch of
 amendments, placements and cancels. It acts on what it knows for certain only: its view of its own orders must
 be live, and must have heard of everything that its last batch did. When the view is lost it pulls its quotes
-by an ordinary request; when that does not get through either, or this process is dead, the dead man's switch
-does. The stream connects again by itself, and then the quotes are put back."""
+by an ordinary request, and relies on the view again only when that has come as far as this request; when that
+does not get through either, or this process is dead, the dead man's switch does. The stream connects again by
+itself, and then the quotes are put back."""
 
 import asyncio
+import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
+from bots.desk import CannotTrade
 from bots.ladder import Tolerance, changes
 from bots.quoting import Funds
 from bots.repeated import Repeated
@@ -23,6 +27,7 @@ from exchange_sdk.errors import (
     OutcomeUnknown,
     RateLimited,
     ServerError,
+    StreamClosed,
     Unavailable,
     Unreachable,
 )
@@ -38,8 +43,12 @@ BATCH_SIZE = 100
 SWITCH_S = 15
 """All orders are cancelled when this bot has not been heard of for so long."""
 RENEW_S = 5.0
+SWITCH_ROUNDS = 3
+"""And never before it had so many rounds."""
 CATCH_UP_S = 2.0
 LEAVE_S = 3.0
+USUAL = frozenset({"insufficient_funds", "post_only_would_cross", "unknown_order"})
+"""What an operation is refused for when it was overtaken by what happened meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +72,12 @@ class Quoter:
         self._tolerance = tolerance
         self._standing = Standing()
         self._troubles = Repeated(log)
+        self._switch_s = max(SWITCH_S, math.ceil(SWITCH_ROUNDS * round_s))
         self._has_quotes = False
         self._renewed_s = -RENEW_S
+        self._connects = stream.connects
+        self._known_from = 0
+        """The seq of the newest pull: what the views say before they are there is of the past."""
 
     async def run(self) -> None:
         """Until cancelled; then the orders are cancelled too. Raises ExchangeError when it may not trade."""
@@ -73,10 +86,11 @@ class Quoter:
         balances = await self._stream.balances()
         await self._stream.trading.cancel_on_disconnect()
         self._standing = Standing(orders.open.values())
-        markets = {symbol: await self._exchange.market(symbol) for symbol in self._strategies}
+        self._connects = self._stream.connects
+        markets = {symbol: await known_market(self._exchange, symbol) for symbol in self._strategies}
         listening = asyncio.create_task(self._listen(orders))
         try:
-            await self._quote(markets, orders, balances)
+            await self._quote(markets, orders, balances, listening)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -86,10 +100,16 @@ class Quoter:
         async for order in orders:
             self._standing.take(order)
 
-    async def _quote(self, markets: Mapping[str, Market], orders: Orders, balances: Balances) -> None:
+    async def _quote(
+        self,
+        markets: Mapping[str, Market],
+        orders: Orders,
+        balances: Balances,
+        listening: asyncio.Task[None],
+    ) -> None:
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
-        while True:
+        while not listening.done():
             round_begun_s = loop.time()
             try:
                 if await self._knows_what_stands(orders, balances):
@@ -99,6 +119,8 @@ class Quoter:
                 self._troubles.note(f"{type(error).__name__}: {error}")
             self._troubles.end_round()
             await asyncio.sleep(max(0.0, self._round_s - (loop.time() - round_begun_s)))
+        await listening  # raises why nothing more is heard of the orders
+        raise StreamClosed("nothing more is heard of the orders")
 
     # ---- what is known
 
@@ -107,10 +129,15 @@ class Quoter:
 
         Pulls the quotes when not. Raises ExchangeError when they never will be.
         """
+        connects = self._stream.connects
+        if connects != self._connects:  # it was lost, and may be back already
+            self._has_quotes = True
+            await self._pull()
+            self._connects = connects
         try:
             async with asyncio.timeout(CATCH_UP_S):
-                # Looked at again and again, for it is the state of three things that change by themselves.
-                while orders.is_live and balances.is_live and not self._standing.is_as_expected:  # noqa: ASYNC110
+                # Looked at again and again, for it is the state of things that change by themselves.
+                while orders.is_live and balances.is_live and not self._has_heard_all(orders, balances):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         except TimeoutError:
             self._troubles.note("the stream lags behind")
@@ -118,10 +145,21 @@ class Quoter:
             return False
         if orders.is_live and balances.is_live:
             return True
+        self._troubles.note(f"what stands is not known: {orders.stale_reason or balances.stale_reason}")
         await self._pull()
-        orders.require_live()
-        balances.require_live()
-        return False  # one of them has come back just now
+        for view in (orders, balances):
+            with contextlib.suppress(NotLive):
+                view.require_live()
+        return False
+
+    def _has_heard_all(self, orders: Orders, balances: Balances) -> bool:
+        """Nothing is on its way that happened before the last pull, or that replies have told of."""
+        return (
+            not orders.is_behind
+            and orders.waiting == 0
+            and min(orders.seq or 0, balances.seq or 0) >= self._known_from
+            and self._standing.is_as_expected
+        )
 
     # ---- what is done
 
@@ -149,10 +187,12 @@ class Quoter:
             else:
                 # Filled or crossed meanwhile, or short of funds for a moment: the next round sees to it.
                 log.debug("%s: %s", operation, result.error)
+                if result.error is not None and result.error.code not in USUAL:
+                    self._troubles.note(f"operations are refused: {result.error.code}")
 
     async def _renew_switch(self, now_s: float) -> None:
         if now_s - self._renewed_s >= RENEW_S:
-            await self._stream.trading.cancel_all_after(SWITCH_S)
+            await self._stream.trading.cancel_all_after(self._switch_s)
             self._renewed_s = now_s
 
     async def _pull(self) -> None:
@@ -160,6 +200,7 @@ class Quoter:
         if self._has_quotes:
             cancelled = await self._exchange.cancel_all()
             self._has_quotes = False
+            self._known_from = cancelled.seq
             self._standing.forget_expected()
             log.warning("pulled %s orders", cancelled.count)
 
@@ -172,6 +213,14 @@ class Quoter:
             log.info("left, %s orders cancelled", cancelled.count)
         except (ExchangeError, TimeoutError) as error:
             log.warning("left without a word, the dead man's switch will cancel: %s", error)
+
+
+async def known_market(exchange: Exchange, symbol: str) -> Market:
+    """A market of the exchange. Raises CannotTrade for one that it does not have."""
+    try:
+        return await exchange.market(symbol)
+    except KeyError:
+        raise CannotTrade(f"there is no market {symbol} at {exchange.url}") from None
 
 
 def shared_funds(market: Market, markets: Iterable[Market], total: Callable[[str], Decimal]) -> Funds:

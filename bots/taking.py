@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from bots.flow import Flow, Take, Takers
-from bots.quoter import PASSING, shared_funds
+from bots.quoter import PASSING, known_market, shared_funds
 from bots.repeated import Repeated
 from exchange_sdk import Exchange
 from exchange_sdk.errors import Conflict, Invalid
@@ -33,7 +33,7 @@ class Taking:
 
     async def run(self) -> None:
         """Until cancelled. Raises ExchangeError when it may not trade."""
-        markets = {symbol: await self._exchange.market(symbol) for symbol in self._symbols}
+        markets = {symbol: await known_market(self._exchange, symbol) for symbol in self._symbols}
         books = {symbol: await self._stream.book(symbol) for symbol in self._symbols}
         balances = await self._stream.balances()
         while True:

@@ -80,6 +80,11 @@ class Subscription(Generic[T]):
         """The exchange's sequence number as of which the state is true; None before it has begun."""
         return self._topic.seq
 
+    @property
+    def waiting(self) -> int:
+        """How many items its reader has not read yet."""
+        return self._inbox.waiting
+
     def require_live(self) -> Self:
         """Itself, if it is live. Raises NotLive, or what it has failed with."""
         if self._error is not None:
