@@ -4,14 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from bots.mirroring import OtherBook
 from exchange_sdk import Exchange
+from exchange_sdk.errors import NotLive
 from exchange_sdk.models import Level
 from exchange_sdk.subscriptions import LiveBook
+
+SILENCE_S = 6.0
+"""The other exchange says something every 5 s. When it does not, its book may be another by now."""
 
 
 class BookFeed(AbstractAsyncContextManager["BookFeed"], Protocol):
@@ -34,7 +39,7 @@ class ExchangeFeed:
 
     async def __aenter__(self) -> Self:
         exchange = await self._stack.enter_async_context(Exchange(self._url))
-        stream = await self._stack.enter_async_context(exchange.stream())
+        stream = await self._stack.enter_async_context(exchange.stream(silence_s=SILENCE_S))
         self._book = stream.book(self._symbol)
         return self
 
@@ -44,11 +49,18 @@ class ExchangeFeed:
         await self._stack.aclose()
 
     def latest(self, elapsed_ms: int) -> OtherBook | None:
-        """None while the stream is down: what it said last may be wrong by now."""
-        if self._book is None or not self._book.is_live:
+        """None while the stream is down: what it said last may be wrong by now. Raises ExchangeError when it
+        will never be up again."""
+        try:
+            bids, asks = self._live_book().depth(self._levels)
+        except NotLive:
             return None
-        bids, asks = self._book.depth(self._levels)
         return OtherBook(tuple(bids), tuple(asks))
+
+    def _live_book(self) -> LiveBook:
+        if self._book is None:
+            raise NotLive("it has not begun")
+        return self._book.require_live()
 
 
 class FeedInvalid(Exception):
@@ -74,6 +86,8 @@ class FileFeed:
         self._books = [self._read(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         if not self._books:
             raise FeedInvalid(f"{self._path} has no book in it")
+        if any(later[0] <= earlier[0] for earlier, later in pairwise(self._books)):
+            raise FeedInvalid(f"{self._path}: the times must rise")
         return self
 
     async def __aexit__(
@@ -99,4 +113,11 @@ class FileFeed:
 
 
 def _levels(item: Mapping[str, Sequence[Sequence[str]]], side: str) -> tuple[Level, ...]:
-    return tuple(Level(Decimal(price), Decimal(size)) for price, size in item[side])
+    """Raises ValueError unless all are numbers above zero, the best price first."""
+    levels = tuple(Level(Decimal(price), Decimal(size)) for price, size in item[side])
+    if not all(value.is_finite() and value > 0 for level in levels for value in level):
+        raise ValueError(f"{side} have a price or a size that is none")
+    prices = [level.price for level in levels]
+    if prices != sorted(prices, reverse=side == "bids"):
+        raise ValueError(f"{side} are not the best first")
+    return levels

@@ -89,8 +89,10 @@ class Recording:
         self._prices = [price for _, price in points]
         if any(later <= earlier for earlier, later in zip(self._times, self._times[1:], strict=False)):
             raise RecordingInvalid("the times must rise")
-        if any(price <= 0 for price in self._prices):
+        if not all(price.is_finite() and price > 0 for price in self._prices):
             raise RecordingInvalid("the prices must be above zero")
+        if speed < 1:
+            raise RecordingInvalid("a recording is played at speed 1 at least")
         self._stale_ms = stale_ms
         self._speed = speed
 

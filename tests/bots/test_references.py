@@ -61,12 +61,24 @@ def test_a_recording_can_be_played_faster() -> None:
 
 @pytest.mark.parametrize(
     "points",
-    [[], POINTS[:1], [*POINTS, (9_000, Decimal(1))], [*POINTS, (9_001, Decimal(0))]],
-    ids=["none", "one", "time stands still", "no price"],
+    [
+        [],
+        POINTS[:1],
+        [*POINTS, (9_000, Decimal(1))],
+        [*POINTS, (9_001, Decimal(0))],
+        [*POINTS, (9_001, Decimal("NaN"))],
+        [*POINTS, (9_001, Decimal("Infinity"))],
+    ],
+    ids=["none", "one", "time stands still", "no price", "no number", "no end"],
 )
 def test_recordings_that_make_no_sense_are_refused(points: list[tuple[int, Decimal]]) -> None:
     with pytest.raises(RecordingInvalid):
         Recording(points, stale_ms=1)
+
+
+def test_a_recording_does_not_stand_still() -> None:
+    with pytest.raises(RecordingInvalid, match="speed"):
+        Recording(POINTS, stale_ms=1, speed=0)
 
 
 def test_a_file_is_read_and_a_bad_line_is_named(tmp_path: Path) -> None:
