@@ -9,6 +9,7 @@ stdin is closed. At a lower priority: who is answered goes before who reads what
 
 import asyncio
 import gc
+import logging
 import os
 import sys
 import threading
@@ -71,6 +72,7 @@ def main() -> None:
     """Until its parent ends."""
     os.nice(NICENESS)
     structlog.configure(processors=[relay])
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # who needs a connection tells of it
     started = msgspec.json.decode(sys.stdin.buffer.readline(), type=Started)
     gc.freeze()
     gc.set_threshold(YOUNG)
