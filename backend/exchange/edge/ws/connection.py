@@ -50,8 +50,10 @@ from exchange.gateway.callers import Caller
 from exchange.gateway.rate_limit import TokenBuckets, client_key
 from exchange.gateway.refusals import GatewayCode
 
-RESULTS_BYTES = 32 * 1024
-"""So many bytes of results are written at once; then it is seen whether the client can take more."""
+RESULTS_BYTES = 60 * 1024
+"""So many bytes of results are written at once, a little less than the transport may hold; then it is seen
+whether the client can take more.
+"""
 _Waiting = Subscribe | Authenticate | AuthenticateByKey
 """What is served by a task, while all behind it waits."""
 
