@@ -84,6 +84,16 @@ async def test_the_first_of_two_interruptions_says_since_when_it_was_stale():
     assert await read(inbox) == [stale(10)]
 
 
+async def test_to_who_has_heard_of_the_first_interruption_the_second_is_none_of_its_own():
+    inbox: Inbox[int] = Inbox(3)
+    inbox.note(stale(10))
+    assert await inbox.get() == stale(10)
+    inbox.note(live(1))
+    inbox.note(stale(20))
+    inbox.note(live(2))
+    assert await read(inbox) == [live(2)]
+
+
 async def test_a_gap_whose_size_is_unknown_makes_the_sum_unknown():
     inbox: Inbox[int] = Inbox(3)
     inbox.note(Gap(missed=None, reason="away"))

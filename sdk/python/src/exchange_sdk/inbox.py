@@ -77,10 +77,8 @@ class Inbox(Generic[T]):
             case Stale(), Live():
                 assert newest is not None
                 self._forget(newest)
-                if self._was_stale():
-                    self._changed()
-                    return  # of this one and the one before, the first tells since when
-            case (Stale(), Stale()):
+                return  # to its reader it was stale all the time
+            case Stale(), Stale():
                 return
             case Gap(), Gap():
                 assert newest is not None
@@ -143,16 +141,6 @@ class Inbox(Generic[T]):
     def _forget(self, key: Hashable) -> None:
         del self._entries[key]
         self._notices -= 1
-
-    def _was_stale(self) -> bool:
-        """Whether among the notices at the end is a Stale that nobody has seen yet."""
-        for key in reversed(self._entries):
-            entry = self._entries[key]
-            if isinstance(entry, Stale):
-                return True
-            if not isinstance(entry, Notice):
-                return False
-        return False
 
 
 def _both(first: object, second: Gap) -> Gap:
