@@ -1,6 +1,8 @@
 """What proxies and balancers answer in the exchange's place, and what fails while something is sent again:
 never taken for a refusal of the exchange, and never for nothing having been done."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ import pytest
 from tests.sdk.faulty import Fault, FaultyWay
 from tests.sdk.market import Market
 
-from exchange_sdk import Amend, Exchange, OutcomeUnknown
+from exchange_sdk import Amend, Exchange, OutcomeUnknown, Retries
 from exchange_sdk.errors import Unreachable
 
 BETWEEN = [Fault.GATEWAY_TIMEOUT, Fault.NO_BACKEND, Fault.SLOW_BACKEND, Fault.GARBLED]
@@ -146,3 +148,24 @@ async def test_whatever_the_way_raises_is_an_error_of_this_package(market: Marke
         exchange._http.sleep = no_sleep
         with pytest.raises(Unreachable):
             await exchange.time()
+
+
+async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers without end, a byte at a time."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def test_an_answer_that_drips_without_end_is_none() -> None:
+    server = await asyncio.start_server(drips, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    options = {"timeout_s": 0.2, "retries": Retries(attempts=1)}
+    async with Exchange(f"http://127.0.0.1:{port}", **options) as exchange:  # type: ignore[arg-type]
+        with pytest.raises(Unreachable):
+            await asyncio.wait_for(exchange.time(), 20)
+    server.close()

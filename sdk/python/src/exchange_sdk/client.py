@@ -52,7 +52,8 @@ class Exchange(MarketData, Trading, Ownership):
     ) -> None:
         """`url` is like `https://exchange.example`. `host`: the name that the exchange is known by, where
         it is reached by another one; nothing is signed for an exchange that claims another name. `http`:
-        another transport of httpx, such as one with a proxy.
+        another transport of httpx, such as one with a proxy. `timeout_s`: for a connection, and for each
+        pause of an answer, which is there as a whole in twice that or counts as none.
         """
         if key is not None and not isinstance(key, AgentKey):
             raise TypeError(f"key must be an AgentKey, not {type(key).__name__}")

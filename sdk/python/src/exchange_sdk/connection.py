@@ -30,6 +30,8 @@ LOOKS = 10
 MAX_FRAME_BYTES = 2**26
 FRAMES_READ_AHEAD = 16
 CLOSE_TIMEOUT_S = 1.0
+LONGEST_ASKED_S = 60.0
+"""A proxy in maintenance may ask for hours; but the exchange may be back long before."""
 SHARE_OF_LIMITS = 0.9
 """As much of what the exchange allows is used, so that clocks need not agree."""
 
@@ -143,7 +145,12 @@ class Connection:
                 raw = await self._websocket.recv(decode=False)
                 self._quiet_looks = 0
                 self._heard_s = loop.time()
-                self._take(raw, on_frame)
+                try:
+                    frame = _read_frame(raw)
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    self.abort("something came that can not be read")
+                    continue
+                self._take(frame, raw, on_frame)
         except ConnectionClosed as closed:
             return self._why_lost or _reason(closed)
         finally:
@@ -191,8 +198,7 @@ class Connection:
         self._why_lost = self._why_lost or "it was closed"
         await self._websocket.close()
 
-    def _take(self, raw: bytes, on_frame: OnFrame) -> None:
-        frame = _read_frame(raw)
+    def _take(self, frame: Frame, raw: bytes, on_frame: OnFrame) -> None:
         if frame.id is None:
             on_frame(frame, raw)
             return
@@ -290,7 +296,8 @@ def _not_opened(refused: InvalidStatus) -> NotOpened:
         reason = f"the upgrade was answered {status}"
     asked = headers.get("Retry-After", "")
     is_final = 400 <= status < 500 and status not in {408, 425, 429}
-    return NotOpened(reason, retry_after_s=float(asked) if asked.isdigit() else None, is_final=is_final)
+    asked_s = min(float(asked), LONGEST_ASKED_S) if asked.isascii() and asked.isdigit() else None
+    return NotOpened(reason, retry_after_s=asked_s, is_final=is_final)
 
 
 def _reason(closed: ConnectionClosed) -> str:

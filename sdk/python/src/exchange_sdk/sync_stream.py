@@ -99,12 +99,12 @@ class SyncBook(SyncSubscription[LiveBook]):
 
     @property
     def best_bid(self) -> Level | None:
-        """The highest bid; None where there is none. Raises NotLive."""
+        """The highest bid; None where there is none. Also while the book is stale: see `require_live`."""
         return self.read(lambda book: book.best_bid)
 
     @property
     def best_ask(self) -> Level | None:
-        """The lowest ask; None where there is none. Raises NotLive."""
+        """The lowest ask; None where there is none. Also while the book is stale: see `require_live`."""
         return self.read(lambda book: book.best_ask)
 
     @property
@@ -126,7 +126,7 @@ class SyncNewest(SyncFeed[T]):
 
     @property
     def value(self) -> T:
-        """As it is now. Raises NotLive."""
+        """The newest that was heard, also while it is stale: see `require_live`."""
         return self._loop.call(self._value)
 
 

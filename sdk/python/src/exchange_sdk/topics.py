@@ -242,6 +242,8 @@ class Topic:
         except ChecksumMismatch as mismatch:
             self.seq = None  # what it has is wrong: nothing can build on it
             self._is_wrong(str(mismatch))
+        except ArithmeticError as error:
+            self.fail(UnexpectedAnswer(f"a message of {self.subject} has what is no number: {error!r}"))
 
     def _take(self, message: Message) -> None:
         if message.prev_seq is None:

@@ -50,6 +50,8 @@ _TIME_CODES = frozenset({"request_expired", "expiry_too_far", "request_expiry_to
 """Of a time in the request that may have been made by a clock that went wrong: after sleep, say."""
 _SESSION_CODES = frozenset({"session_invalid", "session_expired"})
 _REPAIRS = 2
+_TIMEOUTS = 2
+"""In so many times `timeout_s` an answer is there as a whole, however slowly it drips."""
 _SIGNATURE_LIFE_MS = 30_000
 _CLOCK_GOOD_FOR_NS = 600 * 10**9
 _CLOCK_SAMPLES = 3
@@ -94,6 +96,7 @@ class Transport:
         self.key = key
         self.clock = ExchangeClock()
         self.retries = retries
+        self._timeout_s = timeout_s
         self.session = None if wallet is None else Session(wallet, self)
         self.rate_limit: RateLimit | None = None
         self.seq = 0
@@ -236,12 +239,13 @@ class Transport:
             headers["Content-Type"] = "application/json"
         request = self._client.build_request(call.method, url, content=content or None, headers=headers)
         try:
-            response = await self._client.send(request)
+            async with asyncio.timeout(_TIMEOUTS * self._timeout_s):
+                response = await self._client.send(request)
         except _NOT_SENT as cause:
             raise _Failure(
                 "not sent", _told(Unreachable(f"{self.url} can not be reached: {cause!r}"), cause)
             ) from None
-        except httpx.RequestError as cause:
+        except (httpx.RequestError, TimeoutError) as cause:
             raise _Failure("unclear", _told(Unreachable(f"{call}: no answer: {cause!r}"), cause)) from None
         finally:
             self._client.cookies.clear()  # a browser's; here the token is what counts
