@@ -64,7 +64,7 @@ def test_what_was_told_as_it_was_done_is_right() -> None:
     ("told", "cancelled", "events", "words"),
     [
         ([10, REFUSED, 11, 12], [10], SOUND, "request 3 was acknowledged and is not in the journal"),
-        ([10, REFUSED, 12], [10], SOUND, "request 2 is order 11 in the journal; its client was told order 12"),
+        ([10, REFUSED, 12], [10], SOUND, "request 2 is order 11 in the journal; its client was told order"),
         ([10, REFUSED, REFUSED], [10], SOUND, "its client was told a refusal"),
         ([10, REFUSED, UNANSWERED], [10], SOUND, "its client was told nothing"),
         ([10], [10], SOUND, "request 2, which nobody sent"),
