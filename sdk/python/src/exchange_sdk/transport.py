@@ -104,6 +104,7 @@ class Transport:
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._deployment: Deployment | None = None
         self._learning = asyncio.Lock()
+        self._under_way: set[asyncio.Task[httpx.Response]] = set()
         self._client = httpx.AsyncClient(
             timeout=timeout_s,
             transport=http,
@@ -113,7 +114,10 @@ class Transport:
         )
 
     async def aclose(self) -> None:
-        """Ends the connections."""
+        """Ends the connections, and what is still under way for callers that were cancelled."""
+        for sending in self._under_way:
+            sending.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._client.aclose()
 
     async def get(self, path: str, into: type[T], params: Params | None = None, *, who: Who = "nobody") -> T:
@@ -239,8 +243,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         request = self._client.build_request(call.method, url, content=content or None, headers=headers)
         try:
-            async with asyncio.timeout(_TIMEOUTS * self._timeout_s):
-                response = await self._client.send(request)
+            response = await self._sent(request)
         except _NOT_SENT as cause:
             raise _Failure(
                 "not sent", _told(Unreachable(f"{self.url} can not be reached: {cause!r}"), cause)
@@ -251,6 +254,24 @@ class Transport:
             self._client.cookies.clear()  # a browser's; here the token is what counts
         self._note_rate_limit(response.headers)
         return response
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
+        """The answer. The request goes on by itself when who waits for it is cancelled: httpx loses the
+        connection of one that is cancelled in the middle, until none is left."""
+
+        async def send() -> httpx.Response:
+            async with asyncio.timeout(_TIMEOUTS * self._timeout_s):
+                return await self._client.send(request)
+
+        sending = asyncio.create_task(send())
+        self._under_way.add(sending)
+        sending.add_done_callback(self._ended)
+        return await asyncio.shield(sending)
+
+    def _ended(self, sending: asyncio.Task[httpx.Response]) -> None:
+        self._under_way.discard(sending)
+        if not sending.cancelled():
+            sending.exception()  # somebody who was cancelled does not ask for it any more
 
     def _answer(self, call: Call, response: httpx.Response, into: type[T]) -> T:
         """What was answered. Raises _Failure."""
