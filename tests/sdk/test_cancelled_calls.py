@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import httpx
 from tests.sdk.market import Market
 from tests.sdk.watching import until
 
@@ -25,10 +26,19 @@ async def test_calls_that_are_cancelled_leave_no_connection_behind(market: Marke
         assert (await exchange.time()).seq > 0
 
 
-async def test_a_client_that_is_closed_waits_for_nothing_that_was_cancelled(market: Market) -> None:
-    async with Exchange(market.url) as exchange:
+class Silent(httpx.AsyncBaseTransport):
+    """Never answers."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_client_that_is_closed_waits_for_nothing_that_was_cancelled() -> None:
+    async with Exchange("http://localhost:1", http=Silent()) as exchange:
         call = asyncio.create_task(exchange.time())
         await until(lambda: bool(exchange._http._under_way), "it is under way")
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
+        assert exchange._http._under_way, "it goes on"
     assert not exchange._http._under_way

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from functools import partial
 
 import httpx
 import pytest
@@ -150,22 +151,27 @@ async def test_whatever_the_way_raises_is_an_error_of_this_package(market: Marke
             await exchange.time()
 
 
-async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers without end, a byte at a time."""
+async def drip(ended: asyncio.Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers a byte at a time, until nobody listens."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
     with contextlib.suppress(ConnectionError):
-        while True:
+        while not writer.is_closing():
             writer.write(b" ")
             await writer.drain()
             await asyncio.sleep(0.02)
+    writer.transport.abort()
+    ended.set()
 
 
 async def test_an_answer_that_drips_without_end_is_none() -> None:
-    server = await asyncio.start_server(drips, "127.0.0.1", 0)
+    ended = asyncio.Event()
+    server = await asyncio.start_server(partial(drip, ended), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     options = {"timeout_s": 0.2, "retries": Retries(attempts=1)}
     async with Exchange(f"http://127.0.0.1:{port}", **options) as exchange:  # type: ignore[arg-type]
         with pytest.raises(Unreachable):
             await asyncio.wait_for(exchange.time(), 20)
+    await asyncio.wait_for(ended.wait(), 20)
     server.close()
+    await server.wait_closed()
