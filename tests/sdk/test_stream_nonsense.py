@@ -72,3 +72,12 @@ async def test_a_book_of_what_are_no_numbers_ends_the_book_only(market: Market) 
 def test_a_proxy_does_not_send_a_stream_away_for_an_hour(asked: str, waits_s: float | None) -> None:
     refused = InvalidStatus(Response(503, "Service Unavailable", Headers({"Retry-After": asked}), b"<html>"))
     assert _not_opened(refused).retry_after_s == waits_s
+
+
+async def test_a_feed_that_has_less_than_its_state_is_behind(market: Market) -> None:
+    async with market.owner() as exchange, exchange.stream(**QUICK) as stream:
+        orders = await stream.orders()
+        assert not orders.is_behind
+        orders._seq = (orders.seq or 0) - 1  # as after a recovery, when what follows is still on its way
+        assert orders.is_behind
+        await until(lambda: not orders.is_behind, "a heartbeat says that nothing more was on its way")

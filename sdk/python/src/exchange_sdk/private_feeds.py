@@ -103,7 +103,7 @@ class PrivateFeed(Subscription[T]):
     @property
     def is_behind(self) -> bool:
         """More was missed by its reader than waits here: it comes when the reader has caught up."""
-        return self._mode is not Mode.TAKING
+        return self._mode is not Mode.TAKING or (self._seq or 0) < (self._topic.seq or 0)
 
     @property
     def resume_seq(self) -> int | None:
