@@ -18,7 +18,9 @@ def checked(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "exchange.d.ts").write_text(TYPES.read_text())
     (folder / "program.ts").write_text(program)
     compiler = ROOT / "node_modules" / ".bin" / "tsc"
-    return run(compiler, "--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", folder / "program.ts")
+    return run(
+        compiler, "--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", folder / "program.ts"
+    )
 
 
 def readme_program() -> str:

@@ -24,8 +24,8 @@ DESCRIPTION = """A wallet-native exchange: sign in with a wallet, deposit on cha
 
 Amounts, prices and sizes are exact decimal strings. Ids are strings, times are milliseconds since 1970 (UTC).
 Every answer carries the `seq` as of which it is true; every read takes `min_seq`, so you can read what you
-have just written. Errors are `application/problem+json` with a stable `code`. How much may be asked for in a time
-stands in the `RateLimit-` headers of every answer, and in `/v1/whoami`.
+have just written. Errors are `application/problem+json` with a stable `code`. How much may be asked for in a
+time stands in the `RateLimit-` headers of every answer, and in `/v1/whoami`.
 
 Programs have keys of their own: the owner approves an agent (`/v1/agents`), which signs each request. The
 security schemes `agent_key`, `agent_nonce`, `agent_expires` and `agent_signature` belong together.

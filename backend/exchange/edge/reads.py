@@ -125,9 +125,7 @@ def require_as_new(seq: int, wanted_seq: int) -> None:
         raise _not_yet(seq, wanted_seq)
 
 
-async def require_projected(
-    edge: Edge, projection: ReadTables | ClickHouseProjection, min_seq: int
-) -> None:
+async def require_projected(edge: Edge, projection: ReadTables | ClickHouseProjection, min_seq: int) -> None:
     """Waits until a projection is at `min_seq`. Raises Problem (not_yet)."""
     if min_seq - edge.view.seq > MAX_SEQ_AHEAD or not await projection.reached(
         min_seq, edge.config.read_wait_s
