@@ -230,7 +230,13 @@ def test_a_run_that_is_ended_leaves_nothing_behind(tmp_path: Path, number: signa
     (tmp_path / "test_one.py").write_text(ENDLESS)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=tmp_path,
+        env=_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A shell that runs us in the background has us ignore Ctrl-C, and our children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     ) as run:
         note = tmp_path / "started"
         _wait_until(lambda: note.exists() and note.read_text() != "")
