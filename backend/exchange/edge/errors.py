@@ -1,7 +1,7 @@
 """From every exception that a route may raise to its problem+json answer."""
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -36,11 +36,36 @@ def unavailable(code: EdgeCode = EdgeCode.UNAVAILABLE, detail: str | None = None
     return Problem(code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Registers a handler for each expected exception; what is left is the envelope's."""
-    warnings = SampledWarnings()
-    for kind, rendering in _RENDERINGS.items():
-        app.add_exception_handler(kind, _handler(rendering, warnings))
+class ErrorAnswers:
+    """What is answered when a route raises; failures of ours and of what we stand on are logged, sampled."""
+
+    def __init__(self) -> None:
+        self._warnings = SampledWarnings()
+
+    def install(self, app: FastAPI) -> None:
+        """Registers a handler for each expected exception; what is left is the envelope's."""
+
+        async def handle(request: Request, error: Exception) -> Response:  # any other goes to a thread
+            answer = self.answer(request, error)
+            assert answer is not None
+            return answer
+
+        for kind in _RENDERINGS:
+            app.add_exception_handler(kind, handle)
+
+    def answer(self, request: Request, error: Exception) -> Response | None:
+        """None for an exception that nobody expects."""
+        problem = problem_of(error)
+        if problem is None:
+            return None
+        identifier = request_id(request.scope)
+        if problem.status >= 500 and problem.code is not EdgeCode.NOT_YET:
+            self._warnings.warn(
+                "request_not_served", problem.code.value, error=repr(error), request_id=identifier
+            )
+        form = request.scope.get(PROBLEM_FORM, Problem.response)
+        response: Response = form(problem, identifier)
+        return response
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -49,21 +74,6 @@ def problem_of(error: Exception) -> Problem | None:
         if kind in _RENDERINGS:
             return _RENDERINGS[kind](error)
     return None
-
-
-def _handler(
-    rendering: Callable[[Exception], Problem], warnings: SampledWarnings
-) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
-    async def handle(request: Request, error: Exception) -> Response:  # any other goes to a thread
-        problem = rendering(error)
-        identifier = request_id(request.scope)
-        if problem.status >= 500 and problem.code is not EdgeCode.NOT_YET:
-            warnings.warn("request_not_served", problem.code.value, error=repr(error), request_id=identifier)
-        form = request.scope.get(PROBLEM_FORM, Problem.response)
-        response: Response = form(problem, identifier)
-        return response
-
-    return handle
 
 
 def _as_is(error: Exception) -> Problem:
