@@ -17,12 +17,10 @@ from exchange.core.words import AgentScope
 from exchange.gateway.agent_keys import can_sign, parse_key
 from exchange.gateway.fields import parse_market, parse_sub_account, parse_word
 from exchange.gateway.ip_ranges import parse_ip_ranges
-from exchange.gateway.refusals import FieldRefused, GatewayCode, SignatureRefused
-from exchange.gateway.signatures import parse_signature, require_signer
+from exchange.gateway.refusals import FieldRefused, GatewayCode
+from exchange.gateway.signatures import parse_deadline_s, parse_signature, require_signer
 from exchange.gateway.typed_data import AgentApprovalMessage, WithdrawalDomain
 from exchange.gateway.withdrawals import parse_nonce
-
-MAX_DEADLINE_AWAY_S = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def signed_approval(
         expires_s=_parse_expires_s(form.expires_at_s, now_s),
         ip_ranges=parse_ip_ranges(form.ip_ranges),
         nonce=parse_nonce(form.nonce),
-        deadline_s=_parse_deadline_s(form.deadline_s, now_s),
+        deadline_s=parse_deadline_s(form.deadline_s, now_s),
     )
     market_ids = _parse_market_ids(form.markets, markets)
     signature = parse_signature(form.signature)
@@ -158,21 +156,3 @@ def _parse_expires_s(expires_s: int, now_s: int) -> int:
             nearest=(str(latest_s),),
         )
     return expires_s
-
-
-def _parse_deadline_s(deadline_s: int, now_s: int) -> int:
-    if deadline_s <= now_s:
-        raise SignatureRefused(
-            GatewayCode.SIGNATURE_EXPIRED,
-            f"the deadline is past; it is {now_s} now",
-            field="deadline_s",
-            value=deadline_s,
-        )
-    if deadline_s > now_s + MAX_DEADLINE_AWAY_S:
-        raise SignatureRefused(
-            GatewayCode.SIGNATURE_DEADLINE_TOO_FAR,
-            f"at most {MAX_DEADLINE_AWAY_S} s from now; it is {now_s} now",
-            field="deadline_s",
-            value=deadline_s,
-        )
-    return deadline_s

@@ -15,6 +15,8 @@ from exchange.gateway.refusals import GatewayCode, SignatureRefused
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _HALF_ORDER = SECP256K1_ORDER // 2
+MAX_DEADLINE_AWAY_S = 3_600
+"""How far ahead the deadline of what an owner signs for the gateway may lie."""
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 
 
@@ -65,6 +67,25 @@ def require_signer(digest: bytes, signature: bytes, owner: str, field: str = "si
             value="0x" + signature.hex(),
             members={"recovered_key": signer, "signed_digest": "0x" + digest.hex()},
         )
+
+
+def parse_deadline_s(deadline_s: int, now_s: int) -> int:
+    """Until when a signed message may be handed in. Raises SignatureRefused when that is past, or too far."""
+    if deadline_s <= now_s:
+        raise SignatureRefused(
+            GatewayCode.SIGNATURE_EXPIRED,
+            f"the deadline is past; it is {now_s} now",
+            field="deadline_s",
+            value=deadline_s,
+        )
+    if deadline_s > now_s + MAX_DEADLINE_AWAY_S:
+        raise SignatureRefused(
+            GatewayCode.SIGNATURE_DEADLINE_TOO_FAR,
+            f"at most {MAX_DEADLINE_AWAY_S} s from now; it is {now_s} now",
+            field="deadline_s",
+            value=deadline_s,
+        )
+    return deadline_s
 
 
 def _invalid(detail: str, field: str, value: object) -> SignatureRefused:

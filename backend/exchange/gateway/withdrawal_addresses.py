@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from exchange.core.markets import NATIVE_TOKEN, Asset
 from exchange.gateway.addresses import parse_address
-from exchange.gateway.refusals import FieldRefused, GatewayCode, SignatureRefused
-from exchange.gateway.signatures import parse_signature, require_signer
+from exchange.gateway.refusals import FieldRefused, GatewayCode
+from exchange.gateway.signatures import parse_deadline_s, parse_signature, require_signer
 from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain
 from exchange.gateway.withdrawals import parse_nonce
 
 MAX_LABEL_CHARS = 64
-MAX_DEADLINE_AWAY_S = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def signed_address(
         account=owner,
         destination=address,
         nonce=parse_nonce(form.nonce),
-        deadline_s=_parse_deadline_s(form.deadline_s, now_ns),
+        deadline_s=parse_deadline_s(form.deadline_s, now_ns // 10**9),
     )
     signature = parse_signature(form.signature)
     digest = domain.address_digest(message)
@@ -101,22 +100,3 @@ def _parse_label(label: str) -> str:
             value=label,
         )
     return label
-
-
-def _parse_deadline_s(deadline_s: int, now_ns: int) -> int:
-    now_s = now_ns // 10**9
-    if deadline_s <= now_s:
-        raise SignatureRefused(
-            GatewayCode.SIGNATURE_EXPIRED,
-            f"the deadline is past; it is {now_s} now",
-            field="deadline_s",
-            value=deadline_s,
-        )
-    if deadline_s > now_s + MAX_DEADLINE_AWAY_S:
-        raise SignatureRefused(
-            GatewayCode.SIGNATURE_DEADLINE_TOO_FAR,
-            f"at most {MAX_DEADLINE_AWAY_S} s from now; it is {now_s} now",
-            field="deadline_s",
-            value=deadline_s,
-        )
-    return deadline_s
