@@ -204,3 +204,16 @@ def test_a_quiet_time_after_a_commit_does_not_count() -> None:
 def test_batches_that_take_no_time_at_all_say_nothing() -> None:
     """A simulated clock may stand still through a commit."""
     assert paced((500, 0.0)).retry_after_s(10_000) == 1
+
+
+def test_a_batch_that_had_nothing_to_commit_says_nothing_of_the_pace_nor_is_it_under_way_for_ever() -> None:
+    now_s = [0.0]
+    pace = Pace(lambda: now_s[0])
+    pace.begin()
+    now_s[0] = 1.0
+    pace.done(100)
+    pace.begin()
+    now_s[0] = 2.0
+    pace.done(0)
+    now_s[0] = 30.0
+    assert pace.retry_after_s(400) == 4

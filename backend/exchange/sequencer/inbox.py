@@ -238,11 +238,11 @@ class Pace:
         self._began_s = self._now_s()
 
     def done(self, commands: int) -> None:
-        """The batch is committed and released."""
+        """The batch is over; one that had nothing to commit says nothing of the pace."""
         assert self._began_s is not None
         seconds = self._now_s() - self._began_s
         self._began_s = None
-        if seconds > 0:
+        if commands and seconds > 0:
             newest = commands / seconds
             self._per_s += (newest - self._per_s) * (self._NEWEST if self._per_s else 1.0)
 
