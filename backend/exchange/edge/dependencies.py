@@ -125,15 +125,15 @@ class Edge:
     solvency: Callable[[], FinalizedComparison | None] = lambda: None
     """The last comparison of vault and ledger at a finalized block; None before the first."""
     health_parts: tuple[HealthPart, ...] = field(default=())
+    signers: Signers = field(init=False)
+    """Who tells which agent has signed a request."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signers", Signers(self.view, self.config.host, self.clock_ns))
 
     @property
     def withdrawal_domain(self) -> WithdrawalDomain:
         return WithdrawalDomain(self.view.genesis_id, self.config.chain_id, self.config.vault)
-
-    @property
-    def signers(self) -> Signers:
-        """Who tells which agent has signed a request."""
-        return Signers(self.view, self.config.host, self.clock_ns)
 
 
 def edge_of(request: Request) -> Edge:
