@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -48,6 +49,14 @@ async def test_the_process_says_in_one_line_why_it_made_none(stored: asyncpg.Poo
         await snapshotter("postgresql://nobody@localhost:1/none").make()
 
 
+def niceness_of_session(pid: int) -> int | None:
+    """None where the kernel does not share the processors out by sessions."""
+    try:
+        return int(Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii").split()[-1])
+    except FileNotFoundError:
+        return None
+
+
 async def test_the_process_has_low_priority_and_ends_with_its_parent(
     stored: asyncpg.Pool, database_url: str
 ) -> None:
@@ -56,7 +65,7 @@ async def test_the_process_has_low_priority_and_ends_with_its_parent(
         await holder.execute("LOCK TABLE snapshots IN ACCESS EXCLUSIVE MODE")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "exchange.journal.snapshot_process",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(b'{"database_url":"%s","kept":3}\n' % database_url.encode())
@@ -66,6 +75,7 @@ async def test_the_process_has_low_priority_and_ends_with_its_parent(
                 await asyncio.sleep(0.01)
             own, its = os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, process.pid)
             assert its == min(own + 10, 19)
+            assert niceness_of_session(process.pid) in {10, None}
             process.stdin.close()
             assert await process.wait() == 3
     assert await seqs(stored) == SEQS

@@ -10,12 +10,14 @@ import subprocess
 import tempfile
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 POLL_S = 0.05
 MAX_MESSAGE = 2_000
 MAX_OUTPUT_BYTES = 1_000_000
 PARENT_GONE = 3
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 class ChildFailed(Exception):
@@ -93,6 +95,18 @@ def _content(file: IO[bytes]) -> bytes:
 
 
 # ---- in the child
+
+
+def lower_priority(niceness: int) -> None:
+    """Lets whoever is not as nice go first; to be called by a process that leads a session, as ours do.
+
+    Where the kernel shares the processors out by sessions (autogroups, usual on desktops), niceness counts
+    only within a session, and a session has one of its own. Source: sched(7).
+    """
+    os.nice(niceness)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # no such kernel, or it has no such groups
+            AUTOGROUP.write_text(str(niceness), encoding="ascii")
 
 
 def end_with_parent() -> None:

@@ -9,7 +9,6 @@ of JSON on stdin, one answer as a line of JSON on stdout. It ends when its paren
 
 import asyncio
 import gc
-import os
 import sys
 import time
 import zlib
@@ -21,7 +20,7 @@ import structlog
 
 from exchange.core.image import encode_state
 from exchange.core.state import State
-from exchange.journal.child import end_with_parent
+from exchange.journal.child import end_with_parent, lower_priority
 from exchange.journal.errors import JournalError
 from exchange.journal.recovery import go_on, read_genesis_and_head, reading, restore
 from exchange.journal.snapshot_rows import pack_snapshot, store_snapshot, unpack_image
@@ -113,7 +112,7 @@ async def _answer(request: SnapshotRequest) -> SnapshotAnswer:
 
 def main() -> Literal[0, 1]:
     """Answers one request. The exit code is 0, or 1 with a line on stderr that says what is wrong."""
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     gc.disable()  # what is made here is kept to the end, and the end is near
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=SnapshotRequest)

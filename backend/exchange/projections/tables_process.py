@@ -19,7 +19,7 @@ from typing import Never
 import msgspec
 import structlog
 
-from exchange.journal.child import PARENT_GONE
+from exchange.journal.child import PARENT_GONE, lower_priority
 from exchange.journal.tail import Tail
 from exchange.projections.postgres import PostgresProjection
 from exchange.projections.tables_messages import Message, Progress, Said, Started, Waiting, encode_message
@@ -70,7 +70,7 @@ async def follow(started: Started) -> None:
 
 def main() -> None:
     """Until its parent ends."""
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     structlog.configure(processors=[relay])
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # who needs a connection tells of it
     started = msgspec.json.decode(sys.stdin.buffer.readline(), type=Started)

@@ -6,7 +6,6 @@ One request as a line of JSON on stdin, one answer as a line of JSON on stdout, 
 """
 
 import asyncio
-import os
 import sys
 from typing import Literal
 
@@ -16,7 +15,7 @@ import structlog
 
 from exchange.chain.errors import ChainError
 from exchange.chain.rpc import Rpc
-from exchange.journal.child import end_with_parent
+from exchange.journal.child import end_with_parent, lower_priority
 from exchange.proofs.build import BuildAnswer, BuildRequest, build_proof
 from exchange.proofs.errors import ProofError
 from exchange.stores.errors import StoreError
@@ -48,7 +47,7 @@ async def _answer(request: ChildRequest) -> BuildAnswer:
 
 def main() -> Literal[0, 1]:
     """Answers one request. The exit code is 0, or 1 with a line on stderr that says what is wrong."""
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=ChildRequest)
     end_with_parent()
