@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ NEARLY = 200
 CATCH_UP_TIMEOUT_S = 600.0
 LOOK_EVERY_S = 1.0
 ANSWER_S = 120.0
+LOOK_AGAIN_S = 0.05
 CHECK_AGAIN = 20
 
 
@@ -152,7 +153,7 @@ async def measure_exchange(options: Options, url: str, results: Results) -> None
             stack, "load.clients", clients.Settings(loaded=settings.loaded, seed=options.seed)
         )
         readers = await _readers(stack, serving, folder)
-        tables = child_of(server.pid, TABLES_PROCESS)
+        tables = await _tables_process(server.pid)
         pids = {
             "exchange": server.pid,
             "read tables": tables,
@@ -179,6 +180,18 @@ async def measure_exchange(options: Options, url: str, results: Results) -> None
         print(
             f"  compared with the journal and all books in {results.checked.commands:,} commands", flush=True
         )
+
+
+async def _tables_process(exchange_pid: int) -> int:
+    """The id of the process of the read tables, which the exchange starts some time after it listens.
+
+    Raises TimeoutError.
+    """
+    async with asyncio.timeout(ANSWER_S):
+        while True:
+            with suppress(LookupError):
+                return child_of(exchange_pid, TABLES_PROCESS)
+            await asyncio.sleep(LOOK_AGAIN_S)
 
 
 async def measure_baseline(options: Options, url: str, results: Results) -> None:
