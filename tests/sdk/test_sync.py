@@ -191,12 +191,21 @@ with SyncExchange("http://127.0.0.1:1") as exchange:
 
 
 def test_an_interrupted_call_is_cancelled() -> None:
-    with subprocess.Popen([sys.executable, "-c", _INTERRUPTED], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "cancelled\n"
-        assert process.wait(30) == 0
+    with subprocess.Popen(
+        [sys.executable, "-c", _INTERRUPTED],
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell that runs us in the background has us ignore Ctrl-C, and our children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.read() == "cancelled\n"
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def test_a_call_from_its_own_loop_is_refused_instead_of_waiting_for_ever() -> None:
