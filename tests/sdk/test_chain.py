@@ -5,7 +5,9 @@ What happens to a wallet is asked of the chain itself, and what arrived of the e
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -33,14 +35,34 @@ from exchange_sdk.withdrawing import WithdrawalProgress, wait_for_withdrawal, wi
 
 pytestmark = pytest.mark.timeout(180)
 _users = itertools.count(0)
+BLOCK_S = 0.1
 
 
 @pytest.fixture(scope="module")
 def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     found = Devnet(tmp_path_factory.mktemp("devnet") / "data")
     with found.running("--no-bots") as process:
-        yield found
+        with mining(found):
+            yield found
         assert interrupt(process) == 0
+
+
+@contextmanager
+def mining(devnet: Devnet) -> Iterator[None]:
+    """Between the blocks that come once a second there are more, so that they are not what tests wait for."""
+    over = threading.Event()
+
+    def mine() -> None:
+        while not over.wait(BLOCK_S):
+            devnet.rpc("anvil_mine", "0x1", "0x0")  # the chain's clock stays that of the machine
+
+    miner = threading.Thread(target=mine)
+    miner.start()
+    try:
+        yield
+    finally:
+        over.set()
+        miner.join()
 
 
 @pytest.fixture

@@ -41,13 +41,11 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
     assert "3 passed" in done.stdout
 
 
-SCENES = """
+SHARED_SCENES = """
 import asyncio
-import time
 from decimal import Decimal
 
 import pytest
-from eth_account import Account
 from exchange.testing_devnet.errors import ApiRefused, RpcFailed
 
 BID = {"market": "ETH-USDC", "side": "buy", "price": "100", "size": "1"}
@@ -101,6 +99,18 @@ def test_a_shared_devnet_that_was_killed_is_there_again_for_the_next(exchange_de
 
 def test_the_next(exchange_devnet):
     assert bids(exchange_devnet) == []
+"""
+
+FRESH_SCENES = """
+import time
+
+from eth_account import Account
+
+BID = {"market": "ETH-USDC", "side": "buy", "price": "100", "size": "1"}
+
+
+def bids(devnet):
+    return devnet.call("GET", "/v1/markets/ETH-USDC/book")["bids"]
 
 
 def test_a_snapshot_brings_everything_back(exchange_devnet_fresh):
@@ -156,17 +166,19 @@ def test_a_withdrawal_whose_deadline_the_chain_has_passed_comes_back(exchange_de
     until = time.monotonic() + 120
     while wallet.call("GET", "/v1/withdrawals")["items"][0]["status"] != "refunded":
         assert time.monotonic() < until
+        devnet.chain.mine()
         time.sleep(0.2)
     assert wallet.balances()["ETH"] == 1
 """
 
 
-def test_each_fixture_does_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scenes", [SHARED_SCENES, FRESH_SCENES], ids=["shared", "fresh"])
+def test_each_fixture_does_what_it_says(tmp_path: Path, scenes: str) -> None:
     (tmp_path / "conftest.py").write_text(PLUGIN)
-    (tmp_path / "test_scenes.py").write_text(SCENES)
+    (tmp_path / "test_scenes.py").write_text(scenes)
     done = run_pytest(tmp_path)
     assert done.returncode == 0, done.stdout
-    assert f"{SCENES.count('def test_')} passed" in done.stdout
+    assert f"{scenes.count('def test_')} passed" in done.stdout
 
 
 FAILING = """
