@@ -17,6 +17,7 @@ from exchange.chain.dev_keys import PUBLISHER_KEY
 from exchange.chain.devchain import Anvil
 from exchange.chain.finality import Finality
 from exchange.edge.app import create_app
+from exchange.proofs.build import BuildAnswer, BuildRequest, build_proof
 from exchange.proofs.publisher import ProofPolicy, ProofPublisher, RootContract
 
 
@@ -69,6 +70,13 @@ def publish(venue, database_url, anvil, clock, alerts) -> Publish:
     return make
 
 
+class HereBuilt(ProofPublisher):
+    """Builds here: to those who read a proof it is the same who built it, and a process takes a second."""
+
+    async def _build(self, request: BuildRequest) -> BuildAnswer:
+        return await build_proof(self._pool, self._rpc, request)
+
+
 @pytest.fixture
 async def shown(venue, database_url, anvil) -> AsyncIterator[Shown]:
     """The second user's, who has ETH and USDC: a deposit is younger than the block, and one pays a fee."""
@@ -76,7 +84,7 @@ async def shown(venue, database_url, anvil) -> AsyncIterator[Shown]:
     await venue.credit()
     await venue.project()
     await venue.reconciler.poll()
-    publisher = ProofPublisher(
+    publisher = HereBuilt(
         venue.rpc,
         venue.pool,
         venue.source(database_url, anvil.url),
