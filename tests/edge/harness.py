@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -366,6 +366,39 @@ async def _recovered(pool: asyncpg.Pool, log: JournalLog) -> tuple[State, Commit
     return state, CommittedView.from_state("0x" + genesis_id.hex(), state)
 
 
+class PromptServer(uvicorn.Server):
+    """Ends when it is told to and its connections have ended, not at the next tenth of a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.told.wait(), 0.1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As the original's, which also waits a tenth of a second for each of its steps."""
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.002)
+        for server in self.servers:
+            await server.wait_closed()
+
+    def tell(self) -> None:
+        """Has it end."""
+        self.should_exit = True
+        self.told.set()
+
+
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[str]:
     """The app on a real server on a free port; its URL."""
@@ -379,7 +412,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
             ws=WebSocketProtocol if getattr(app.state, "hub", None) else "none",
             proxy_headers=False,
         )
-        server = uvicorn.Server(config)
+        server = PromptServer(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
@@ -387,5 +420,5 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
                 assert (await client.get("/v1/health/live")).status_code == 200
             yield url
         finally:
-            server.should_exit = True
+            server.tell()
             await asyncio.wait_for(task, 10)
