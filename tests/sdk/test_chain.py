@@ -5,15 +5,14 @@ What happens to a wallet is asked of the chain itself, and what arrived of the e
 
 import asyncio
 import itertools
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 from tests.e2e.test_devnet import Devnet, interrupt
+from tests.fixtures.anvil import more_blocks
 from tests.sdk.chaos_proxy import ChaosProxy, chaos_proxy
 
 from exchange.chain.dev_keys import dev_key
@@ -35,34 +34,15 @@ from exchange_sdk.withdrawing import WithdrawalProgress, wait_for_withdrawal, wi
 
 pytestmark = pytest.mark.timeout(180)
 _users = itertools.count(0)
-BLOCK_S = 0.1
 
 
 @pytest.fixture(scope="module")
 def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     found = Devnet(tmp_path_factory.mktemp("devnet") / "data")
     with found.running("--no-bots") as process:
-        with mining(found):
+        with more_blocks(f"http://127.0.0.1:{found.rpc_port}"):
             yield found
         assert interrupt(process) == 0
-
-
-@contextmanager
-def mining(devnet: Devnet) -> Iterator[None]:
-    """Between the blocks that come once a second there are more, so that they are not what tests wait for."""
-    over = threading.Event()
-
-    def mine() -> None:
-        while not over.wait(BLOCK_S):
-            devnet.rpc("anvil_mine", "0x1", "0x0")  # the chain's clock stays that of the machine
-
-    miner = threading.Thread(target=mine)
-    miner.start()
-    try:
-        yield
-    finally:
-        over.set()
-        miner.join()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mypy import api as mypy
+from tests.fixtures.anvil import more_blocks
 from tests.sdk.market import Market
 from tests.sdk.programs import DEVELOPMENT_KEY, PAGES, RPC, SDK, URL, needs_a_chain, play, programs
 
@@ -35,10 +36,11 @@ async def test_the_programs_that_need_a_chain_do_what_their_pages_say(tmp_path: 
     devnet = DevnetProcess(tmp_path / "devnet", tmp_path / "log", arguments=("--no-bots",))
     await asyncio.to_thread(devnet.start)
     try:
-        for page in ON_A_CHAIN:
-            folder = tmp_path / page.stem
-            folder.mkdir()
-            await play(page, folder, {URL: devnet.url, RPC: devnet.rpc_url}, nothing)
+        with more_blocks(devnet.rpc_url):
+            for page in ON_A_CHAIN:
+                folder = tmp_path / page.stem
+                folder.mkdir()
+                await play(page, folder, {URL: devnet.url, RPC: devnet.rpc_url}, nothing)
     finally:
         await asyncio.to_thread(devnet.stop)
 
