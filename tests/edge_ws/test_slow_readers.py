@@ -7,6 +7,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.edge.harness import Exchange, Trader, served
@@ -41,9 +42,18 @@ def small_socket(port: int) -> socket.socket:
     return opened
 
 
-def stalling(streams, **options):
-    """A client that takes in almost nothing while it does not read."""
-    return streams.client(sock=small_socket(streams.port), max_queue=1, ping_interval=None, **options)
+@asynccontextmanager
+async def stalling(streams, **options):
+    """A client that takes in almost nothing while it does not read; in the end it is gone without a word.
+
+    A close would wait ten seconds for an answer, for which it would have to read all that is before it.
+    """
+    quiet = {"max_queue": 1, "ping_interval": None}
+    async with streams.client(sock=small_socket(streams.port), **quiet, **options) as client:
+        try:
+            yield client
+        finally:
+            client.socket.transport.abort()
 
 
 async def stalled(streams, client: Client, until):

@@ -124,8 +124,14 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "UNSENT_BYTES", 2_048)
 
 
-def stalling(streams: Streams):
-    return streams.client(sock=small_socket(streams.port), max_queue=1, ping_interval=None)
+@asynccontextmanager
+async def stalling(streams: Streams) -> AsyncIterator[Client]:
+    """In the end it is gone without a word: for the answer to a close it would have to read."""
+    async with streams.client(sock=small_socket(streams.port), max_queue=1, ping_interval=None) as client:
+        try:
+            yield client
+        finally:
+            client.socket.transport.abort()
 
 
 def stop_reading(client: Client, connection: Connection) -> None:
@@ -164,6 +170,7 @@ async def test_results_wait_in_their_order_for_who_does_not_read(streams, little
 
 async def test_who_lets_too_many_results_wait_is_cut_off(streams, little_room, monkeypatch):
     monkeypatch.setattr(limits, "MAX_RESULT_BYTES", 50_000)
+    monkeypatch.setattr(protocol, "CLOSE_WAIT_S", 0.2)
     trader = await streams.exchange.trader(**PLENTY)
     async with stalling(streams) as client:
         await client.sign_in(trader)
