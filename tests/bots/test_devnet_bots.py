@@ -135,6 +135,7 @@ def test_a_newcomer_sees_a_living_market_and_ctrl_c_ends_it(devnet: Devnet) -> N
 def test_bots_of_a_killed_devnet_end_and_go_on_with_the_next_on_the_same_folder(devnet: Devnet) -> None:
     with devnet.running() as process:
         devnet.wait_for("quotes in all markets", devnet.is_quoted)
+        devnet.wait_for("a trade, which is the taker's", devnet.has_traded)
         keys = {path.name: path.read_text() for path in devnet.folder.glob("bots/*.key")}
         assert keys.keys() == {"maker.key", "taker.key"}
         process.kill()
