@@ -45,7 +45,7 @@ from exchange.projections.postgres import PostgresProjection
 from exchange.sequencer.clock import Clock
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.row import Committed
-from exchange.sequencer.sequencer import Outcome, Sequencer
+from exchange.sequencer.sequencer import Outcome, Sequencer, Tell
 from exchange.stores.clickhouse import ClickHouse
 
 ORIGIN = "http://localhost:8000"
@@ -296,10 +296,10 @@ async def running_exchange(
             raise faults.refuse
         return await sequencer.submit_batch(commands, nonce)
 
-    def hand_in(commands: Sequence[Command], *, agent: str | None = None) -> asyncio.Future[list[Outcome]]:
+    def hand_in(commands: Sequence[Command], tell: Tell, *, agent: str | None = None) -> None:
         if faults.refuse is not None:
             raise faults.refuse
-        return sequencer.hand_in(commands, agent=agent)
+        sequencer.hand_in(commands, tell, agent=agent)
 
     edge = Edge(
         config=EdgeConfig(

@@ -1,6 +1,5 @@
 """The two queues of a connection against a model that knows nothing of queues: a list, gone through anew."""
 
-import asyncio
 import random
 from dataclasses import dataclass, field
 
@@ -80,8 +79,7 @@ class Both:
         self.handed_in.append(number)
         if item.kind == "refused":
             return f"refused {number}"
-        future = asyncio.get_running_loop().create_future()
-        pending = self.pending[number] = Pending(request, NOTHING, future)
+        pending = self.pending[number] = Pending(request, NOTHING, lambda _: None)
         return pending
 
     def add(self, kind: str) -> None:

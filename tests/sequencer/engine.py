@@ -101,6 +101,12 @@ class Running:
         """Starts one caller for all of them."""
         return asyncio.create_task(self.sequencer.submit_batch(commands))
 
+    def hand_in_for(self, agent: str | None, *commands: Command) -> "asyncio.Future[list[Outcome] | None]":
+        """Hands them in at once, for a key that has shown itself."""
+        told: asyncio.Future[list[Outcome] | None] = asyncio.get_running_loop().create_future()
+        self.sequencer.hand_in(commands, told.set_result, agent=agent)
+        return told
+
     async def stopped(self) -> BaseException | None:
         """What ended the engine."""
         async with asyncio.timeout(10):

@@ -32,7 +32,7 @@ class Line:
         self.put_in: list[Group] = []
 
     def put(self, *commands: c.Command, nonce: c.UseNonce | None = None) -> None:
-        group = Group(commands, [], asyncio.Future(), nonce)
+        group = Group(commands, [], lambda _: None, nonce)
         self.put_in.append(group)
         self.inbox.put(group)
 

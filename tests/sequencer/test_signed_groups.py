@@ -218,19 +218,19 @@ async def test_nothing_of_a_shown_key_is_done_behind_its_revocation_however_it_g
     stage: Stage,
 ) -> None:
     first = await stage.hold_up()
-    sequencer, key = stage.engine.sequencer, key_of("bot")
-    before = sequencer.hand_in([stage.place()], agent=key)
+    key = key_of("bot")
+    before = stage.engine.hand_in_for(key, stage.place())
     (revoke,) = stage.engine.hand_in(RevokeAgent(address("alice"), key))
     await asyncio.sleep(0)
-    batch = sequencer.hand_in([stage.place(), stage.place()], agent=key)
-    own = sequencer.hand_in([stage.place()])
+    batch = stage.engine.hand_in_for(key, stage.place(), stage.place())
+    own = stage.engine.hand_in_for(None, stage.place())
     stage.log.let_through.set()
     await asyncio.gather(first, revoke, own)
-    assert isinstance((await before)[0].events[0], OrderAccepted)
+    assert isinstance((await before or ())[0].events[0], OrderAccepted)
     revoked = (await revoke).seq
     refused = Outcome(revoked, stage.clock.wall_ns, (Rejected(RejectReason.AGENT_REVOKED),))
     assert await batch == [refused, refused]
-    assert (await own)[0].seq == revoked + 1
+    assert (await own or ())[0].seq == revoked + 1
     assert sum(len(row.commands) for row in stage.log.rows) == 4
 
 
@@ -238,7 +238,7 @@ async def test_what_only_keys_that_are_over_ask_for_makes_no_row(stage: Stage) -
     sequencer, key = stage.engine.sequencer, key_of("bot")
     stage.clock.pass_time(stage.venue.state.agents[key].expires_ns - stage.clock.wall_ns)
     seq = sequencer.committed.seq
-    (outcome,) = await sequencer.hand_in([stage.place()], agent=key)
+    (outcome,) = await stage.engine.hand_in_for(key, stage.place()) or ()
     assert outcome == Outcome(seq, stage.clock.wall_ns, (Rejected(RejectReason.AGENT_EXPIRED),))
     assert stage.log.rows == []
     assert sequencer.horizon_ns() == stage.clock.wall_ns

@@ -93,8 +93,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     events: tuple[Event, ...]
 
 
+Tell = Callable[[list[Outcome] | None], None]
+"""Takes the outcomes of a group's commands, once; None when they are unknown, because the engine stopped.
+
+It is called by the engine's task between two batches: it must be quick, and must not raise.
+"""
+
+
 class Group(msgspec.Struct, gc=False, eq=False):
-    """Commands that no other caller's come between, and who waits for their outcomes.
+    """Commands that no other caller's come between, and who is told of their outcomes.
 
     With a `nonce` it is one signed request: the commands are done only if the nonce is taken. With an `agent`
     it is of a key that has shown itself before: they are done only if that may still act.
@@ -103,7 +110,7 @@ class Group(msgspec.Struct, gc=False, eq=False):
     commands: tuple[Command, ...]
     encoded: list[bytes]
     """Each command as the journal keeps it."""
-    future: asyncio.Future[list[Outcome]]
+    tell: Tell
     nonce: UseNonce | None = None
     encoded_nonce: bytes = b""
     agent: str | None = None

@@ -13,6 +13,7 @@ of their command is unknown.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from exchange.core.commands import Command, UseNonce
@@ -21,7 +22,7 @@ from exchange.journal.log import JournalLog
 from exchange.journal.rows import encode_command, encode_payload, join_commands
 from exchange.sequencer.clock import Clock, ClockStepped
 from exchange.sequencer.committed import CommittedView
-from exchange.sequencer.inbox import Group, Inbox, Outcome, Pace
+from exchange.sequencer.inbox import Group, Inbox, Outcome, Pace, Tell
 from exchange.sequencer.row import Committed, Row
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "SubmitBatch",
     "SubmitSigned",
     "SubmitSignedBatch",
+    "Tell",
 ]
 
 IDLE_CHECK_S = 1.0
@@ -92,9 +94,7 @@ class SubmitSignedBatch(Protocol):
 class HandIn(Protocol):
     """`Sequencer.hand_in`, for whoever signs no request, but may have shown a key."""
 
-    def __call__(
-        self, commands: Sequence[Command], *, agent: str | None = None
-    ) -> "asyncio.Future[list[Outcome]]": ...
+    def __call__(self, commands: Sequence[Command], tell: Tell, *, agent: str | None = None) -> None: ...
 
 
 class Sequencer:
@@ -124,7 +124,8 @@ class Sequencer:
         self._on_idle = on_idle
         self._max_batch = max_batch
         self._inbox = Inbox(inbox_capacity)
-        self._now_s = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now_s = self._loop.time
         self._pace = Pace(self._now_s)
         self._busy_s = self._now_s()
         self._stopped = False
@@ -158,7 +159,7 @@ class Sequencer:
         Raises Overloaded or CommandNotEncodable when it was not taken in, EngineStopped when its outcome is
         unknown.
         """
-        return (await self.hand_in((command,), nonce))[0]
+        return (await self.submit_batch((command,), nonce))[0]
 
     async def submit_batch(self, commands: Sequence[Command], nonce: UseNonce | None = None) -> list[Outcome]:
         """Hands in 1 to `MAX_GROUP` commands; an outcome for each. All are in one row of the journal.
@@ -167,17 +168,25 @@ class Sequencer:
         engine puts between them when one of them meets a trigger. One `nonce` is for all of them; when it is
         refused, its outcome is each one's. Raises as `submit` does, for all alike.
         """
-        return await self.hand_in(commands, nonce)
+        future: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self.hand_in(commands, partial(_resolve, future), nonce=nonce)
+        return await future
 
     def hand_in(
-        self, commands: Sequence[Command], nonce: UseNonce | None = None, *, agent: str | None = None
-    ) -> "asyncio.Future[list[Outcome]]":
-        """As `submit_batch`, for who has many on their way at a time: when it returns, all are in the inbox.
+        self,
+        commands: Sequence[Command],
+        tell: Tell,
+        *,
+        nonce: UseNonce | None = None,
+        agent: str | None = None,
+    ) -> None:
+        """As `submit_batch`, for who has many on their way at a time: when it returns, all are in the inbox,
+        and `tell` will be called.
 
         `agent` is a committed key on whose behalf they are, without a nonce: if it is revoked or over when
         their turn comes, nothing of them is done or journaled, and each is answered so.
 
-        Raises at once what `submit_batch` does, but for EngineStopped while they are there.
+        Raises at once what `submit_batch` does; then `tell` is not called.
         """
         assert 0 < len(commands) <= MAX_GROUP
         assert agent is None or self.committed.agent(agent) is not None
@@ -190,9 +199,7 @@ class Sequencer:
             encoded_nonce = b"" if nonce is None else encode_command(nonce)
         except (ValueError, TypeError) as error:
             raise CommandNotEncodable(str(error)) from error
-        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._inbox.put(Group(tuple(commands), encoded, future, nonce, encoded_nonce, agent))
-        return future
+        self._inbox.put(Group(tuple(commands), encoded, tell, nonce, encoded_nonce, agent))
 
     async def run(self) -> None:
         """Processes commands until cancelled. Raises what ended the engine."""
@@ -212,9 +219,7 @@ class Sequencer:
             while self._inbox:
                 groups.append(self._inbox.take())
             for group in groups:
-                if not group.future.done():
-                    group.future.set_exception(EngineStopped())
-                    group.future.exception()  # a caller may have gone; that is no error of ours
+                group.tell(None)
 
     def _work_due_in_s(self) -> float:
         return (self._state.work_due_ns - self._clock.now_ns()) / 1e9
@@ -260,10 +265,21 @@ class Sequencer:
 
     def _answer(self, row: Row) -> None:
         for group in row.groups:
-            if not group.future.done():
-                group.future.set_result(group.outcomes)
+            group.tell(group.outcomes)
+        row.groups.clear()
         self._pace.done(len(row.encoded))
         self._busy_s = self._now_s()
+
+
+def _resolve(future: "asyncio.Future[list[Outcome]]", outcomes: list[Outcome] | None) -> None:
+    """For a caller that waits, unless it has gone."""
+    if future.done():
+        return
+    if outcomes is None:
+        future.set_exception(EngineStopped())
+        future.exception()  # it may go before it looks; that is no error of ours
+    else:
+        future.set_result(outcomes)
 
 
 async def _settled(append: "asyncio.Future[None]") -> bool:

@@ -65,6 +65,7 @@ class Connection:
         "_allowance",
         "_authentication",
         "_close",
+        "_done",
         "_edge",
         "_heartbeat_due_s",
         "_hub",
@@ -72,7 +73,6 @@ class Connection:
         "_ping_due_s",
         "_pinged_s",
         "_read_or_not",
-        "_results_are_due",
         "_signed_out",
         "_subscriptions",
         "_takes_deflated",
@@ -121,7 +121,8 @@ class Connection:
         self._trading = Trading(edge, client_key(address))
         self._trading_refusals = limits.Refusals(limits.MAX_REFUSED_TRADING)
         self._turns: Turns[StreamRequest | Frames] = Turns(_has_to_wait)
-        self._results_are_due = False
+        self._done: list[Pending] = []
+        """What the engine is done with, until the loop turns."""
         self._unread_bytes = 0
         """Of results that came while the client did not read."""
         self._is_open = True
@@ -306,7 +307,7 @@ class Connection:
         if self.caller is None:
             return Frames([messages.error(self._signed_out, request.id)])
         try:
-            handed_in = self._trading.hand_in(self.caller, request)
+            return self._trading.hand_in(self.caller, request, self._on_done)
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
@@ -314,12 +315,23 @@ class Connection:
             if problem.code is GatewayCode.RATE_LIMITED:
                 self._trading_refusals.add()
             return Frames([messages.error(problem, request.id)])
-        if isinstance(handed_in, Pending):
-            handed_in.outcomes.add_done_callback(lambda _: self._on_outcome(handed_in))
-        return handed_in
 
-    def _on_outcome(self, pending: Pending) -> None:
-        """The engine is done with something. What else it has done in the same turn is sent with it."""
+    def _on_done(self, pending: Pending) -> None:
+        """The engine is done with something, and at work: it is looked at when the loop turns."""
+        if not self._done:
+            asyncio.get_running_loop().call_soon(self._take_done)
+        self._done.append(pending)
+
+    def _take_done(self) -> None:
+        """All that the engine has done in one batch is answered, and sent together."""
+        done, self._done = self._done, []
+        for pending in done:
+            self._take_outcome(pending)
+        if self.writable:
+            with self.containing():
+                self._serve()
+
+    def _take_outcome(self, pending: Pending) -> None:
         try:
             self._trading.take(pending)
             if not self._is_open:
@@ -332,14 +344,6 @@ class Connection:
             self._unread_bytes += len(pending.said)
             if self._unread_bytes > limits.MAX_RESULT_BYTES:
                 self.cut(CloseCode.SLOW_READER)
-        elif not self._results_are_due:
-            self._results_are_due = True
-            asyncio.get_running_loop().call_soon(self._send_results)
-
-    def _send_results(self) -> None:
-        self._results_are_due = False
-        with self.containing():
-            self._serve()
 
     def _serve(self) -> None:
         """As far as nothing has to be waited for, and the replies can be written."""

@@ -8,7 +8,7 @@ the client has asked for that.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -66,11 +66,13 @@ class Trading:
         """How many amendments of an order are on their way."""
         self.cancels_when_lost = False
 
-    def hand_in(self, caller: Caller, request: TradeRequest) -> Pending | Frames:
+    def hand_in(
+        self, caller: Caller, request: TradeRequest, on_done: Callable[[Pending], None]
+    ) -> Pending | Frames:
         """Gives the engine what a frame asks for, or says at once what there is to say.
 
-        `take` is to be called as soon as the engine is done with it. Raises GatewayRefusal, Problem,
-        SequencerError.
+        `on_done` is called by the engine's task when it is done with it; then `take` is to be called, before
+        the loop turns again. Raises GatewayRefusal, Problem, SequencerError.
         """
         self._signers.require_live(caller)
         caller.require_scope(AgentScope.TRADE)
@@ -81,7 +83,8 @@ class Trading:
         if not asked.commands:
             return Frames([messages.result(request.id, request.op, asked.answer(()))])
         key = None if caller.agent is None else caller.agent.key
-        pending = Pending(request, asked, self._edge.hand_in(asked.commands, agent=key))
+        pending = Pending(request, asked, on_done)
+        self._edge.hand_in(asked.commands, pending.tell, agent=key)
         if request.op in _MAY_AMEND:
             for order_id in _amended_by(asked):
                 self._amending[order_id] = self._amending.get(order_id, 0) + 1
@@ -94,17 +97,14 @@ class Trading:
                 left = self._amending.pop(order_id) - 1
                 if left:
                     self._amending[order_id] = left
-        if pending.outcomes.exception() is None:
-            for outcome in pending.outcomes.result():
-                self._placed.add(outcome)
+        for outcome in pending.outcomes or ():
+            self._placed.add(outcome)
 
     def result(self, pending: Pending) -> bytes:
         """What is to be said of it; to be asked for right after `take`."""
         request = pending.request
         try:
-            outcomes = pending.outcomes.result()
-            _refuse_of_agent(outcomes[0])
-            answer = pending.asked.answer(outcomes)
+            answer = pending.asked.answer(_known(pending.outcomes))
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
@@ -116,8 +116,8 @@ class Trading:
         """Cancels what was placed over the connection and is open; it is lost, `in_flight` is what it had
         handed in and not heard of. Goes on until the engine has taken everything, or has stopped.
         """
-        if in_flight:
-            await asyncio.wait([pending.outcomes for pending in in_flight])
+        for pending in in_flight:
+            await pending.done()
         orders = self._placed.open()
         commands = [CancelOrder(order.account_id, order.order_id) for order in orders]
         try:
@@ -188,11 +188,17 @@ class Trading:
         return Frames([messages.result(request.id, request.op, Answer(200, content))])
 
 
-def _refuse_of_agent(outcome: Outcome) -> None:
-    """Nothing was done, of a batch neither, when the key had ended before its turn. Raises Problem."""
-    first = outcome.events[0]
+def _known(outcomes: list[Outcome] | None) -> list[Outcome]:
+    """Those of commands that were done. Raises EngineStopped when that is unknown.
+
+    Nothing was done, of a batch neither, when the key had ended before its turn: raises Problem.
+    """
+    if outcomes is None:
+        raise EngineStopped
+    first = outcomes[0].events[0]
     if type(first) is Rejected and first.reason in _OF_THE_AGENT:
         raise rejected(first.reason)
+    return outcomes
 
 
 def _amended_by(asked: OrderRequest) -> list[int]:

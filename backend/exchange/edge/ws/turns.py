@@ -31,17 +31,36 @@ Other = TypeVar("Other")
 
 
 class Pending:
-    """A request that the engine has. `said` is its answer, once it has one."""
+    """A request that the engine has, until `tell` is called. `said` is its answer, once it has one."""
 
-    __slots__ = ("asked", "outcomes", "request", "said")
+    __slots__ = ("_on_done", "_waiting", "asked", "is_done", "outcomes", "request", "said")
 
     def __init__(
-        self, request: TradeRequest, asked: OrderRequest, outcomes: asyncio.Future[list[Outcome]]
+        self, request: TradeRequest, asked: OrderRequest, on_done: "Callable[[Pending], None]"
     ) -> None:
+        """`on_done` is called by the engine's task: it must be quick, and must not raise."""
         self.request = request
         self.asked = asked
-        self.outcomes = outcomes
+        self._on_done = on_done
+        self._waiting: asyncio.Future[None] | None = None
+        self.is_done = False
+        self.outcomes: list[Outcome] | None = None
+        """None also when it is done, and they are unknown."""
         self.said: bytes | None = None
+
+    def tell(self, outcomes: list[Outcome] | None) -> None:
+        """The engine is done with it, or stopped."""
+        self.is_done = True
+        self.outcomes = outcomes
+        self._on_done(self)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def done(self) -> None:
+        """Waits for that. For one caller only."""
+        if not self.is_done:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
 
 
 HandIn = Callable[[TradeRequest], Pending | Other]
