@@ -15,7 +15,8 @@ from tests.edge_ws.speaking import (
 )
 
 from exchange.core.commands import RevokeAgent
-from exchange.core.events import OrderAccepted, OrderKnown, OrderRested
+from exchange.core.events import OrderAccepted, OrderEnded, OrderKnown, OrderRested
+from exchange.core.words import EndReason, Side
 from exchange.edge.app import create_app
 from exchange.edge.ws import placed_orders
 from exchange.edge.ws.placed_orders import PlacedOrders
@@ -196,6 +197,10 @@ async def test_who_is_cut_off_by_the_server_has_lost_its_connection(streams, mon
     await until(lambda: open_ids(trader) == [])
 
 
+def ended(order_id: int) -> OrderEnded:
+    return OrderEnded(order_id, 1, 1, Side.BUY, 1, EndReason.CANCELLED, 0, 1, 0, was_resting=True)
+
+
 class View(CommittedView):
     """Where these orders are open."""
 
@@ -231,3 +236,15 @@ def test_only_orders_that_were_placed_are_remembered():
     remembered.add(Outcome(1, 1, (OrderKnown(8, 1, 1, "open", 1, 1),)))
     remembered.add(Outcome(1, 1, (OrderRested(7, 1, 1, "buy", 1, 1),)))
     assert [order.order_id for order in remembered.open()] == [8]
+
+
+def test_an_order_that_is_told_to_have_ended_is_not_remembered():
+    remembered = PlacedOrders(View({1, 2}))
+    remembered.add(Outcome(1, 1, (placed(1),)))
+    remembered.add(Outcome(2, 1, (placed(2), ended(2))))
+    assert len(remembered) == 1
+    remembered.add(Outcome(3, 1, (placed(3), ended(1))))  # its maker's end is not its own
+    assert len(remembered) == 2
+    remembered.add(Outcome(4, 1, (ended(3),)))
+    remembered.add(Outcome(5, 1, (ended(4),)))  # of another connection
+    assert [order.order_id for order in remembered.open()] == [1]
