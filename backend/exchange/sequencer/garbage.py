@@ -12,8 +12,10 @@ import gc
 import time
 from collections.abc import Callable
 
-YOUNG = 5_000
-"""New containers that start a young collection: a millisecond at most."""
+YOUNG = 25_000
+"""New containers that start a young collection: a few milliseconds at most. A thousand requests under way are
+made of fewer; they would be looked at over and over, and are gone soon by themselves.
+"""
 MIDDLE = 10
 """Young collections that start a middle one."""
 NEVER = 2**31 - 1
