@@ -6,6 +6,7 @@ not wait for the disk: losing the last of them loses the cursor's step with it, 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -120,7 +121,8 @@ class _Changes:
 class PostgresProjection:
     """Keeps the read tables up to date. `seq` is how far they are; `on_progress` is told each time.
 
-    After each transaction it rests for `rest_s`: a few larger ones cost much less than many small ones.
+    Given a `rest_s`, it rests so long after a transaction, and after one that was not full as long as that
+    took: a few larger ones cost much less than many small ones.
     """
 
     def __init__(
@@ -157,11 +159,14 @@ class PostgresProjection:
             try:
                 await self.load()
                 async for rows in self._tail.follow(self.seq):
+                    before, began_s = self.seq, time.monotonic()
                     for chunk in in_chunks(rows, MAX_COMMANDS_PER_TRANSACTION):
                         await self.apply(chunk)
                     retry_s = FIRST_RETRY_S
                     if self._rest_s:
-                        await asyncio.sleep(self._rest_s)
+                        is_full = self.seq - before >= MAX_COMMANDS_PER_TRANSACTION
+                        took_s = 0.0 if is_full else time.monotonic() - began_s
+                        await asyncio.sleep(max(self._rest_s, took_s))
             except HeadLost:
                 raise
             except CursorMoved as error:

@@ -32,7 +32,7 @@ MAX_FIELD_CHARS = 2_000
 STDIN, STDOUT = 0, 1
 CONNECTIONS = 2
 REST_S = 0.01
-"""Whoever reads what they have just written waits so much longer, at most."""
+"""Whoever reads what they have just written waits so much longer, or as long as writing took, at most."""
 
 
 def say(message: Message) -> None:
