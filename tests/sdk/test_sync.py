@@ -170,12 +170,22 @@ def test_what_is_wrong_with_the_arguments_leaves_no_thread() -> None:
 
 _INTERRUPTED = """
 import asyncio
+import sys
 import threading
+from concurrent.futures import Future
 from exchange_sdk import SyncExchange
 
 cancelled = threading.Event()
 
+def is_waited_for():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    while frame is not None and frame.f_code is not Future.result.__code__:
+        frame = frame.f_back
+    return frame is not None
+
 async def endless():
+    while not is_waited_for():
+        await asyncio.sleep(0.001)
     print("waiting", flush=True)
     try:
         await asyncio.Event().wait()
