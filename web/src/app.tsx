@@ -1,0 +1,47 @@
+/** Which page stands in the shell. What is not needed at first is loaded when it is asked for. */
+
+import { lazy, type ReactElement, Suspense } from "react";
+
+import { usePath } from "./router";
+import { Shell } from "./shell/shell";
+import { TradePage } from "./trade/trade-page";
+import { Loading } from "./ui/loading";
+
+const PortfolioPage = lazy(() => import("./portfolio/portfolio-page"));
+const ProofPage = lazy(() => import("./portfolio/proof-page"));
+const FundsPage = lazy(() => import("./funds/funds-page"));
+const WalletPage = lazy(() => import("./wallet/wallet-page"));
+const SettingsPage = lazy(() => import("./shell/settings-page"));
+const NotFoundPage = lazy(() => import("./shell/not-found-page"));
+
+export const FIRST_MARKET = "ETH-USDC";
+
+export function App(): ReactElement {
+  const path = usePath();
+  return (
+    <Shell>
+      <Suspense fallback={<Loading />}>{pageOf(path)}</Suspense>
+    </Shell>
+  );
+}
+
+function pageOf(path: string): ReactElement {
+  const [, page = "", market] = path.split("/");
+  switch (page) {
+    case "":
+    case "trade":
+      return <TradePage market={market === undefined || market === "" ? FIRST_MARKET : market} />;
+    case "portfolio":
+      return <PortfolioPage />;
+    case "proof":
+      return <ProofPage />;
+    case "funds":
+      return <FundsPage />;
+    case "wallet":
+      return <WalletPage />;
+    case "settings":
+      return <SettingsPage />;
+    default:
+      return <NotFoundPage />;
+  }
+}

@@ -1,0 +1,32 @@
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/layout.css";
+
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { App } from "./app";
+import { ApiProblem } from "./api/client";
+import { SessionProvider } from "./session";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      retry: (failures, error) => failures < 3 && !(error instanceof ApiProblem && error.status < 500),
+    },
+  },
+});
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("no #root");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <SessionProvider>
+        <App />
+      </SessionProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+);
