@@ -43,7 +43,8 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
   const takeIn = useCallback((answer: Me | null) => {
     setMe(answer);
     setStatus(answer === null ? "signed-out" : "signed-in");
-    if (answer !== null) stream.authenticate();
+    if (answer === null) stream.signedOut();
+    else stream.authenticate(answer.address);
   }, []);
 
   useEffect(() => {
