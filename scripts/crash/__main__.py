@@ -28,7 +28,7 @@ import aiohttp
 import asyncpg
 from scripts.crash.compare import wrong
 from scripts.crash.drill import Drill, Figures
-from scripts.crash.processes import NotLinux, adopt_orphans, command_line, descendants, kill
+from scripts.crash.processes import NotLinux, adopt_orphans, command_line, descendants, is_running, kill
 from scripts.crash.public_api import ApiFailed
 from scripts.crash.venue import Venue, VenueFailed
 
@@ -173,7 +173,7 @@ def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
 
 def _leave_nothing() -> None:
     """Ends whatever still descends from this process; there should be nothing."""
-    left = descendants(os.getpid())
+    left = [pid for pid in descendants(os.getpid()) if is_running(pid)]
     for pid in left:
         complain(f"had to end {command_line(pid)}")
     kill(left)
