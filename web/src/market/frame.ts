@@ -1,0 +1,40 @@
+/**
+ * When stores tell React that they have changed: once per frame, however many messages came. In a hidden page,
+ * which has no frames, once a second.
+ */
+
+const HIDDEN_EVERY_MS = 1_000;
+
+const due = new Set<() => void>();
+let frame = 0;
+let timer = 0;
+
+/** Runs `publish` with the next frame; asked for again before that, still once. */
+export function onNextFrame(publish: () => void): void {
+  due.add(publish);
+  if (frame === 0 && timer === 0) schedule();
+}
+
+function schedule(): void {
+  if (document.hidden) timer = window.setTimeout(run, HIDDEN_EVERY_MS);
+  else frame = requestAnimationFrame(run);
+}
+
+function run(): void {
+  frame = 0;
+  timer = 0;
+  const publishers = [...due];
+  due.clear();
+  for (const publish of publishers) publish();
+}
+
+if (typeof document !== "undefined") {
+  document.addEventListener("visibilitychange", () => {
+    if (frame === 0 && timer === 0) return;
+    cancelAnimationFrame(frame); // a frame that was asked for does not come while hidden
+    window.clearTimeout(timer);
+    frame = 0;
+    timer = 0;
+    schedule();
+  });
+}
