@@ -8,11 +8,11 @@ export interface Command {
   /** What it does, as a button would say it */
   readonly title: string;
   /** Its heading in the palette and the list of shortcuts */
-  readonly group?: string;
+  readonly group?: string | undefined;
   /** A key ("b", "?", "/"), two after each other ("g p"), or with Ctrl or Cmd ("mod+k") */
-  readonly keys?: string;
+  readonly keys?: string | undefined;
   /** Other words somebody may look for */
-  readonly keywords?: string;
+  readonly keywords?: string | undefined;
   run(): void;
 }
 
@@ -34,11 +34,13 @@ export function getCommands(): readonly Command[] {
   return commands;
 }
 
+function listen(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
 export function useCommands(): readonly Command[] {
-  return useSyncExternalStore((listener) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, getCommands);
+  return useSyncExternalStore(listen, getCommands);
 }
 
 /** Offers it while the component is there; null: not now. `run` may be another function each time. */
@@ -50,13 +52,6 @@ export function useCommand(command: Command | null): void {
   const { id, title, group, keys, keywords } = command ?? {};
   useEffect(() => {
     if (id === undefined || title === undefined) return;
-    return registerCommand({
-      id,
-      title,
-      ...(group === undefined ? {} : { group }),
-      ...(keys === undefined ? {} : { keys }),
-      ...(keywords === undefined ? {} : { keywords }),
-      run: () => latest.current?.run(),
-    });
+    return registerCommand({ id, title, group, keys, keywords, run: () => latest.current?.run() });
   }, [id, title, group, keys, keywords]);
 }

@@ -38,13 +38,12 @@ onSettings(() => {
 
 /** The theme now; who draws on a canvas draws again when it changes. */
 export function useTheme(): Theme {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => theme,
-  );
+  return useSyncExternalStore(listen, () => theme);
+}
+
+function listen(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 export function toggleTheme(): void {

@@ -7,12 +7,14 @@ import type { ComponentProps, MouseEvent, ReactElement } from "react";
 import { Icon, type IconName } from "./icon";
 
 export interface ButtonProps extends ComponentProps<"button"> {
-  kind?: "primary" | "quiet" | "plain" | "danger" | "buy" | "sell";
-  size?: "s" | "m" | "l";
-  busy?: boolean;
+  kind?: "primary" | "quiet" | "plain" | "danger" | "buy" | "sell" | undefined;
+  size?: "s" | "m" | "l" | undefined;
+  busy?: boolean | undefined;
   /** As wide as there is room */
-  block?: boolean;
-  icon?: IconName;
+  block?: boolean | undefined;
+  icon?: IconName | undefined;
+  /** Gets the focus when the dialog that it is in opens */
+  "data-autofocus"?: boolean | undefined;
 }
 
 export function Button({
@@ -50,7 +52,7 @@ export interface IconButtonProps extends Omit<ComponentProps<"button">, "childre
   icon: IconName;
   /** What it does: its name, and shown when pointed at */
   label: string;
-  size?: number;
+  size?: number | undefined;
 }
 
 export function IconButton({ icon, label, size = 16, className, ...rest }: IconButtonProps): ReactElement {

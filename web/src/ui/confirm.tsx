@@ -9,12 +9,12 @@ export interface Question {
   title: string;
   body?: ReactNode;
   /** What is going to be done, name by name */
-  lines?: readonly { label: string; value: ReactNode }[];
-  warning?: string;
+  lines?: readonly { label: string; value: ReactNode }[] | undefined;
+  warning?: string | undefined;
   /** The words on the buttons: what happens, not "OK" */
-  confirm?: string;
-  cancel?: string;
-  kind?: Extract<ButtonProps["kind"], "primary" | "danger" | "buy" | "sell">;
+  confirm?: string | undefined;
+  cancel?: string | undefined;
+  kind?: Extract<ButtonProps["kind"], "primary" | "danger" | "buy" | "sell"> | undefined;
 }
 
 interface Asked {
@@ -56,8 +56,10 @@ export function Confirms(): ReactElement | null {
   const { title, body, lines, warning, confirm = "Confirm", cancel = "Go back", kind = "primary" } = first.question;
   const footer = (
     <>
-      <Button onClick={() => first.answer(false)}>{cancel}</Button>
-      <Button kind={kind} autoFocus onClick={() => first.answer(true)}>
+      <Button data-autofocus={kind === "danger" || undefined} onClick={() => first.answer(false)}>
+        {cancel}
+      </Button>
+      <Button kind={kind} data-autofocus={kind !== "danger" || undefined} onClick={() => first.answer(true)}>
         {confirm}
       </Button>
     </>

@@ -10,9 +10,9 @@ const SAID_MS = 1_500;
 export interface CopyButtonProps {
   value: string;
   /** What is copied: "Copy address" */
-  label?: string;
+  label?: string | undefined;
   /** With its label beside the icon */
-  wide?: boolean;
+  wide?: boolean | undefined;
 }
 
 export function CopyButton({ value, label = "Copy", wide = false }: CopyButtonProps): ReactElement {

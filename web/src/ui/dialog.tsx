@@ -11,14 +11,14 @@ export interface DialogProps {
   open: boolean;
   /** Esc, the cross, or a press beside it */
   onClose(): void;
-  wide?: boolean;
+  wide?: boolean | undefined;
   /** False while it must not be left: no cross, no Esc */
-  closable?: boolean;
+  closable?: boolean | undefined;
   /** False where a slip beside it would lose what was typed; true unless said otherwise */
-  closeOnBackdrop?: boolean;
+  closeOnBackdrop?: boolean | undefined;
   /** Buttons, kept in view below what scrolls */
   footer?: ReactNode;
-  className?: string;
+  className?: string | undefined;
   children: ReactNode;
 }
 
@@ -37,6 +37,7 @@ function OpenDialog(props: DialogProps): ReactElement {
     if (element === null) return;
     const before = document.activeElement;
     element.showModal();
+    firstToFocus(element).focus();
     return () => {
       element.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
@@ -67,6 +68,7 @@ function OpenDialog(props: DialogProps): ReactElement {
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       className={["dialog", wide && "wide", className].filter(Boolean).join(" ")}
       aria-labelledby={titleId}
       onCancel={cancel}
@@ -84,4 +86,19 @@ function OpenDialog(props: DialogProps): ReactElement {
       </div>
     </dialog>
   );
+}
+
+/** What was marked with data-autofocus, else the first field, else the first button that does not just close. */
+function firstToFocus(dialog: HTMLDialogElement): HTMLElement {
+  const choices = [
+    "[data-autofocus]",
+    ".dialog-body :is(input, textarea, select):not(:disabled, [type=radio], [type=checkbox])",
+    ".dialog-body :is(button, a[href]):not(:disabled)",
+    ".dialog-foot button:not(:disabled)",
+  ];
+  for (const choice of choices) {
+    const found = dialog.querySelector<HTMLElement>(choice);
+    if (found !== null) return found;
+  }
+  return dialog;
 }

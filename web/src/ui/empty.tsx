@@ -11,7 +11,7 @@ export interface EmptyProps {
   detail?: ReactNode;
   /** A button or a link */
   action?: ReactNode;
-  icon?: IconName;
+  icon?: IconName | undefined;
 }
 
 export function Empty({ title, detail, action, icon }: EmptyProps): ReactElement {

@@ -7,9 +7,9 @@ import { Empty } from "./empty";
 
 interface Props {
   /** What is inside: "The chart" */
-  label?: string;
+  label?: string | undefined;
   /** Another value is another try: the path of the page */
-  resetKey?: string;
+  resetKey?: string | undefined;
   children: ReactNode;
 }
 

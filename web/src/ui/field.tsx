@@ -26,12 +26,12 @@ export interface FieldProps {
   /** What to mend; null, undefined or "" when nothing is wrong */
   error?: ReactNode;
   /** The label is read out, but not shown */
-  hideLabel?: boolean;
-  required?: boolean;
+  hideLabel?: boolean | undefined;
+  required?: boolean | undefined;
   /** At the right end of the label's line: a balance, a link */
   aside?: ReactNode;
   /** Keeps a line free for the hint or error, so that nothing moves when one comes */
-  reserve?: boolean;
+  reserve?: boolean | undefined;
   children: ReactNode;
 }
 

@@ -9,10 +9,10 @@ import { CopyButton } from "./copy-button";
 export interface HashProps {
   value: string;
   /** What it is: "address", "transaction" */
-  label?: string;
+  label?: string | undefined;
   /** All characters, broken over lines where there is no room */
-  full?: boolean;
-  copy?: boolean;
+  full?: boolean | undefined;
+  copy?: boolean | undefined;
 }
 
 export function Hash({ value, label = "value", full = false, copy = true }: HashProps): ReactElement {

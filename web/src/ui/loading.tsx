@@ -6,10 +6,10 @@ import type { ReactElement } from "react";
 
 export interface SkeletonProps {
   /** CSS lengths; a line of text unless given */
-  width?: string;
-  height?: string;
+  width?: string | undefined;
+  height?: string | undefined;
   /** Several lines below each other */
-  lines?: number;
+  lines?: number | undefined;
 }
 
 export function Skeleton({ width = "100%", height = "1em", lines = 1 }: SkeletonProps): ReactElement {

@@ -8,8 +8,8 @@ export interface MenuProps {
   /** What is on the button */
   button: ReactNode;
   /** The button's name, where what is on it does not say it */
-  label?: string;
-  className?: string;
+  label?: string | undefined;
+  className?: string | undefined;
   /** Gets what closes it */
   children(close: () => void): ReactNode;
 }

@@ -9,12 +9,12 @@ import { grouped, withDecimals } from "../numbers";
 export interface MoneyProps {
   /** null: not known yet */
   value: string | null | undefined;
-  asset?: string;
+  asset?: string | undefined;
   /** Exactly so many, cut off; all that there are unless given */
-  decimals?: number;
+  decimals?: number | undefined;
   /** A plus before gains, and the colours */
-  signed?: boolean;
-  className?: string;
+  signed?: boolean | undefined;
+  className?: string | undefined;
 }
 
 export function Money({ value, asset, decimals, signed = false, className }: MoneyProps): ReactElement {

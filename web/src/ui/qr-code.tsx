@@ -7,7 +7,7 @@ export interface QrCodeProps {
   value: string;
   /** What it holds: "Deposit address" */
   label: string;
-  size?: number;
+  size?: number | undefined;
 }
 
 export function QrCode({ value, label, size = 176 }: QrCodeProps): ReactElement {

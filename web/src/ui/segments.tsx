@@ -10,7 +10,7 @@ export interface SegmentsProps<V extends string> {
   onChange(value: V): void;
   /** What is chosen here */
   label: string;
-  even?: boolean;
+  even?: boolean | undefined;
 }
 
 export function Segments<V extends string>(props: SegmentsProps<V>): ReactElement {

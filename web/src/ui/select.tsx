@@ -10,7 +10,7 @@ import { Icon } from "./icon";
 export interface Choice<V extends string = string> {
   value: V;
   label: string;
-  disabled?: boolean;
+  disabled?: boolean | undefined;
 }
 
 export interface SelectProps<V extends string>
@@ -18,7 +18,7 @@ export interface SelectProps<V extends string>
   value: V;
   options: readonly Choice<V>[];
   onChange(value: V): void;
-  small?: boolean;
+  small?: boolean | undefined;
 }
 
 export function Select<V extends string>(props: SelectProps<V>): ReactElement {

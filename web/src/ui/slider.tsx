@@ -11,11 +11,11 @@ export interface SliderProps {
   value: number;
   onChange(value: number): void;
   /** Its name where no Field is around it */
-  label?: string;
-  marks?: readonly number[];
-  step?: number;
-  disabled?: boolean;
-  tone?: "accent" | "buy" | "sell";
+  label?: string | undefined;
+  marks?: readonly number[] | undefined;
+  step?: number | undefined;
+  disabled?: boolean | undefined;
+  tone?: "accent" | "buy" | "sell" | undefined;
 }
 
 const QUARTERS = [0, 25, 50, 75, 100] as const;

@@ -9,7 +9,7 @@ export interface SwitchProps {
   onChange(checked: boolean): void;
   label: ReactNode;
   hint?: ReactNode;
-  disabled?: boolean;
+  disabled?: boolean | undefined;
 }
 
 export function Switch({ checked, onChange, label, hint, disabled = false }: SwitchProps): ReactElement {
@@ -42,7 +42,7 @@ export interface CheckboxProps {
   checked: boolean;
   onChange(checked: boolean): void;
   label: ReactNode;
-  disabled?: boolean;
+  disabled?: boolean | undefined;
 }
 
 /** For what is only said with the rest of a form: "I wrote it down". */

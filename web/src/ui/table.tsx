@@ -9,9 +9,9 @@ export interface Column<R> {
   id: string;
   /** Its heading; for a column of buttons too, with `hideTitle` */
   title: string;
-  hideTitle?: boolean;
+  hideTitle?: boolean | undefined;
   /** Numbers stand at the end, in digits of one width */
-  numeric?: boolean;
+  numeric?: boolean | undefined;
   cell(row: R): ReactNode;
 }
 

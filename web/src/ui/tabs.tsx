@@ -8,7 +8,7 @@ export interface Tab<V extends string = string> {
   value: V;
   label: ReactNode;
   /** A number beside the label: how many there are */
-  count?: number;
+  count?: number | undefined;
 }
 
 export interface TabsProps<V extends string> {
@@ -17,11 +17,11 @@ export interface TabsProps<V extends string> {
   onChange(value: V): void;
   /** What is chosen here: "Side", "Orders and balances" */
   label: string;
-  look?: "line" | "pill" | "side";
+  look?: "line" | "pill" | "side" | undefined;
   /** Ties the tabs to a <TabPanel> with the same id */
-  id?: string;
+  id?: string | undefined;
   /** As wide as there is room, each the same */
-  even?: boolean;
+  even?: boolean | undefined;
 }
 
 export function Tabs<V extends string>(props: TabsProps<V>): ReactElement {
@@ -72,7 +72,7 @@ export function Tabs<V extends string>(props: TabsProps<V>): ReactElement {
 export interface TabPanelProps {
   id: string;
   value: string;
-  className?: string;
+  className?: string | undefined;
   children: ReactNode;
 }
 

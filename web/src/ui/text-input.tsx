@@ -10,7 +10,7 @@ import { useField } from "./field";
 interface Shared {
   value: string;
   onChange(value: string): void;
-  mono?: boolean;
+  mono?: boolean | undefined;
 }
 
 export interface TextInputProps extends Shared, Omit<ComponentProps<"input">, "value" | "onChange" | "prefix"> {

@@ -1,0 +1,127 @@
+/** Who is signed in, and the way in and out. */
+
+import { lazy, type ReactElement, Suspense, useState } from "react";
+
+import { Link } from "../router";
+import { useSession } from "../session";
+import { Button } from "../ui/button";
+import { CopyButton } from "../ui/copy-button";
+import { shortHash } from "../ui/hash";
+import { Icon } from "../ui/icon";
+import { Menu } from "../ui/menu";
+import { toast } from "../ui/toast";
+import { useLock } from "../wallet/lock";
+import { useWalletState, walletOf } from "../wallet/wallets";
+import { useCommand } from "./commands";
+
+// Signing in brings the wallet's code with it: it is loaded when somebody wants to.
+const loadStartDialog = () => import("../onboarding/start-dialog");
+const StartDialog = lazy(() => loadStartDialog().then((module) => ({ default: module.StartDialog })));
+
+export function Account(): ReactElement {
+  const { status, me } = useSession();
+  if (status === "unknown") return <span className="account-room" aria-hidden="true" />;
+  return status === "signed-in" && me !== null ? <AccountMenu address={me.address} /> : <StartButton />;
+}
+
+function StartButton(): ReactElement {
+  const [open, setOpen] = useState(false);
+  useCommand({ id: "start", title: "Start trading", group: "Account", keywords: "sign in wallet login unlock", run: () => setOpen(true) });
+  return (
+    <>
+      <Button
+        kind="primary"
+        className="start-button"
+        data-tour="start"
+        onPointerEnter={() => void loadStartDialog()}
+        onFocus={() => void loadStartDialog()}
+        onClick={() => setOpen(true)}
+      >
+        Start trading
+      </Button>
+      {open && (
+        <Suspense fallback={null}>
+          <StartDialog open onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+function AccountMenu({ address }: { address: string }): ReactElement {
+  const { signOut } = useSession();
+  const lock = useLock();
+  const isOfThisBrowser = walletOf(useWalletState().wallets, address) !== null;
+
+  function leave(how: () => Promise<void>, done: string): void {
+    how().then(
+      () => toast("ok", done),
+      () => toast("error", "The exchange could not be told", "You are signed out on this page. Try again when you are online."),
+    );
+  }
+  const signOutNow = (): void => leave(signOut, "Signed out");
+  const lockNow = (): void => leave(lock, "Wallet locked");
+  useCommand({ id: "sign-out", title: "Sign out", group: "Account", keywords: "log out leave", run: signOutNow });
+  useCommand(isOfThisBrowser ? { id: "lock", title: "Lock wallet", group: "Account", run: lockNow } : null);
+
+  const button = (
+    <>
+      <span className="account-sign" aria-hidden="true">
+        <Icon name="user" size={14} />
+      </span>
+      <span className="mono account-address">{shortHash(address)}</span>
+      <Icon name="chevron-down" size={12} />
+    </>
+  );
+  return (
+    <Menu button={button} label={`Account ${shortHash(address)}`} className="account-button">
+      {(close) => (
+        <>
+          <div className="menu-head">
+            <p className="small muted">Signed in as</p>
+            <div className="row spread">
+              <span className="mono" title={address}>
+                {shortHash(address)}
+              </span>
+              <CopyButton value={address} label="Copy address" />
+            </div>
+          </div>
+          <Link to="/portfolio" onClick={close}>
+            <Icon name="portfolio" />
+            Portfolio
+          </Link>
+          <Link to="/wallet" onClick={close}>
+            <Icon name="wallet" />
+            Wallet
+          </Link>
+          <Link to="/settings" onClick={close}>
+            <Icon name="settings" />
+            Settings
+          </Link>
+          {isOfThisBrowser && (
+            <button
+              type="button"
+              onClick={() => {
+                close();
+                lockNow();
+              }}
+            >
+              <Icon name="lock" />
+              Lock wallet
+            </button>
+          )}
+          <button
+            type="button"
+            onClick={() => {
+              close();
+              signOutNow();
+            }}
+          >
+            <Icon name="sign-out" />
+            Sign out
+          </button>
+        </>
+      )}
+    </Menu>
+  );
+}

@@ -1,0 +1,56 @@
+/** Whether what is shown is true now: in words and by shape, not by colour alone. */
+
+import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
+
+import { stream } from "../stream/stream";
+import type { StreamStatus } from "../stream/stream";
+
+type State = StreamStatus["state"];
+
+const WORDS: Record<State, string> = { live: "Live", connecting: "Connecting", stale: "Stale", offline: "Offline" };
+
+const MEANING: Record<State, string> = {
+  live: "Prices are up to date.",
+  connecting: "Connecting to the exchange.",
+  stale: "Nothing has come for some seconds: prices may be old.",
+  offline: "No connection to the exchange: prices are old. It is tried again by itself.",
+};
+
+/** Shorter interruptions than this are over before one has read of them. */
+const TELL_AFTER_MS = 1_500;
+
+export function useConnection(): StreamStatus {
+  return useSyncExternalStore(stream.status.subscribe, stream.status.get);
+}
+
+export function Connection(): ReactElement {
+  const { state, latencyMs } = useConnection();
+  return (
+    <div className="connection" data-state={state} title={MEANING[state]}>
+      <span className="connection-sign" aria-hidden="true" />
+      <span role="status">{WORDS[state]}</span>
+      <span className="connection-latency num" aria-label={latencyMs === null ? undefined : `Latency ${latencyMs} milliseconds`}>
+        {state === "live" && latencyMs !== null && `${latencyMs} ms`}
+      </span>
+    </div>
+  );
+}
+
+/** Lies over the top of the page, so that nothing moves, as long as prices may be old. */
+export function ConnectionBanner(): ReactElement | null {
+  const { state, lastMessageMs } = useConnection();
+  const isOld = state !== "live" && lastMessageMs > 0;
+  const [told, setTold] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setTold(isOld), isOld ? TELL_AFTER_MS : 0);
+    return () => clearTimeout(timer);
+  }, [isOld]);
+  if (!told || !isOld) return null;
+  const since = new Date(lastMessageMs).toLocaleTimeString();
+  return (
+    <div className="connection-banner" role="alert">
+      {state === "stale" ? "Nothing new from the exchange" : "Connection lost"}. Prices are as of{" "}
+      <span className="num">{since}</span>. Trying again.
+    </div>
+  );
+}

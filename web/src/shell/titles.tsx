@@ -1,0 +1,37 @@
+/** What the browser's tab says: the page, and on the trade page the price, which is read from afar. */
+
+import { type ReactElement, useEffect, useRef } from "react";
+
+import { FIRST_MARKET } from "../app";
+import { useTicker } from "../market/tickers";
+import { grouped } from "../numbers";
+import { marketOf, pageOf } from "./pages";
+
+const NAME = "Exchange";
+const AT_MOST_EVERY_MS = 1_000;
+
+/** Draws nothing. */
+export function Title({ path }: { path: string }): ReactElement | null {
+  const page = pageOf(path);
+  const isTrade = page?.path === "/trade";
+  const title = page?.title ?? "Page not found";
+  useEffect(() => {
+    if (!isTrade) document.title = `${title} · ${NAME}`;
+  }, [isTrade, title]);
+  return isTrade ? <MarketTitle market={marketOf(path) ?? FIRST_MARKET} /> : null;
+}
+
+function MarketTitle({ market }: { market: string }): ReactElement | null {
+  const price = useTicker(market)?.last ?? null;
+  const writtenMs = useRef(0);
+  useEffect(() => {
+    const write = (): void => {
+      writtenMs.current = performance.now();
+      document.title = price === null ? `${market} · ${NAME}` : `${grouped(price)} ${market} · ${NAME}`;
+    };
+    const waitMs = writtenMs.current + AT_MOST_EVERY_MS - performance.now();
+    const timer = setTimeout(write, Math.max(0, waitMs));
+    return () => clearTimeout(timer);
+  }, [market, price]);
+  return null;
+}
