@@ -6,26 +6,27 @@
 import { stream, type StreamMessage, type Subject } from "../stream/stream";
 import { onNextFrame } from "./frame";
 
+/** A page that is left and come back to, or a component drawn anew, finds what there was. */
+const KEPT_MS = 3_000;
+
 export abstract class LiveStore<T> {
   /** Grows with each publication: what was made of an older one can be made anew. */
   version = 0;
 
   private readonly listeners = new Set<() => void>();
   private stop: (() => void) | null = null;
+  private leaving: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly subject: Subject) {}
 
   /** For `useSyncExternalStore`. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
+    clearTimeout(this.leaving);
     this.stop ??= stream.subscribe<T>(this.subject, (message) => this.onMessage(message));
     return () => {
       this.listeners.delete(listener);
-      if (this.listeners.size > 0) return;
-      this.stop?.();
-      this.stop = null;
-      this.reset();
-      this.version += 1;
+      if (this.listeners.size === 0) this.leaving = setTimeout(() => this.end(), KEPT_MS);
     };
   };
 
@@ -37,6 +38,14 @@ export abstract class LiveStore<T> {
 
   protected begin(): void {
     stream.resync(this.subject);
+  }
+
+  private end(): void {
+    if (this.listeners.size > 0) return;
+    this.stop?.();
+    this.stop = null;
+    this.reset();
+    this.version += 1;
   }
 
   private onMessage(message: StreamMessage<T>): void {
