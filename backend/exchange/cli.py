@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from exchange.chain.errors import ChainError
-from exchange.config import clickhouse_cluster, settings_from_environment
+from exchange.config import WEB_APP, clickhouse_cluster, settings_from_environment
 from exchange.core.words import AccountState, RateClass
 from exchange.devnet import DevnetError, DevnetOptions, run_devnet
 from exchange.edge.server import CannotListen
@@ -101,9 +101,15 @@ def devnet(
     bots: Annotated[
         bool, typer.Option("--bots/--no-bots", help="Whether a maker and a taker trade on the markets.")
     ] = True,
+    web_app: Annotated[
+        Path, typer.Option(envvar="EXCHANGE_WEB_APP", show_default=False, help="Folder of the built web app.")
+    ] = WEB_APP,
 ) -> None:
     """Everything on this machine, a local chain included, with markets open and two bots that trade."""
-    _run(run_devnet(DevnetOptions(port, rpc_port, data_dir, fresh, block_time, metrics_port, has_bots=bots)))
+    options = DevnetOptions(
+        port, rpc_port, data_dir, fresh, block_time, metrics_port, has_bots=bots, web_app=web_app
+    )
+    _run(run_devnet(options))
 
 
 @app.command(name="serve")

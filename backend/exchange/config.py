@@ -8,11 +8,13 @@
     EXCHANGE_RPC_URL            JSON-RPC of the chain
     EXCHANGE_WITNESS_RPC_URL    of a second node, run by somebody else, that must say the same; without it one
                                 node is believed
+    EXCHANGE_WALLET_RPC_URL     of a node that everybody's wallet may use; shown to all, so without a secret
     EXCHANGE_CHAIN_ID           its id
     EXCHANGE_VAULT              address of the vault
     EXCHANGE_VAULT_BLOCK        block in which the vault was deployed (where reading begins)
     EXCHANGE_CONFIRMATIONS      confirmations before a deposit or payment counts, or `finalized`
     EXCHANGE_ORIGIN             public origin of the site, e.g. https://exchange.example
+    EXCHANGE_WEB_APP            folder of the built web app; web/dist of this checkout
     EXCHANGE_LISTING            TOML file with [[asset]] and [[market]] tables, and perhaps [fee_tiers]
     EXCHANGE_SIGNER_KEYSTORE    encrypted key (keystore v3) of the vault's signer role; or, instead of it,
     EXCHANGE_SIGNER_URL         a policy signer, over https or on this machine,
@@ -59,9 +61,12 @@ from exchange.environment import (
     address,
     at_most,
     file_text,
+    host_and_port,
+    http_url,
     is_address,
     keystore,
     positive,
+    public_url,
     rate_policy,
     required,
     shared_token,
@@ -80,6 +85,8 @@ ARTIFACTS = REPOSITORY / "build" / "contracts"
 """What forge has compiled."""
 SWAGGER_ASSETS = REPOSITORY / "node_modules" / "swagger-ui-dist"
 """Where the API's documentation page finds its script and style."""
+WEB_APP = REPOSITORY / "web" / "dist"
+"""The web app, if it is built."""
 
 MAX_SNAPSHOTS_KEPT = 100
 MAX_PROOF_HOURS = 168
@@ -143,6 +150,11 @@ class Settings:
     """The highest withdrawal fee of each asset, by symbol, whose fee follows the network's."""
     clickhouse_cluster: str | None = None
     """What the ClickHouse server calls the cluster that it is one of. None: it is alone."""
+    web_app: Path = WEB_APP
+    wallet_rpc_url: str | None = None
+    """A node that wallets may use. None: they need one of their own."""
+    has_faucet: bool = False
+    """Whether whoever asks gets test funds; for development chains, and refused on any other."""
 
     @property
     def domain(self) -> str:
@@ -389,8 +401,10 @@ def _settings(environment: Mapping[str, str]) -> Settings:
         address_delay_s=3_600 * whole(environment, "EXCHANGE_ADDRESS_DELAY_HOURS", "24", MAX_DELAY_HOURS),
         max_streams=at_most(environment, "EXCHANGE_MAX_STREAMS", str(MAX_STREAMS), MOST_STREAMS),
         rate_limits=rate_policy(environment, "EXCHANGE_RATE_LIMITS"),
-        metrics=_metrics_address(environment),
-        alert_url=_http_url(environment, "EXCHANGE_ALERT_URL"),
+        metrics=host_and_port(environment, "EXCHANGE_METRICS"),
+        alert_url=http_url(environment, "EXCHANGE_ALERT_URL"),
+        wallet_rpc_url=public_url(environment, "EXCHANGE_WALLET_RPC_URL"),
+        web_app=Path(environment["EXCHANGE_WEB_APP"]) if environment.get("EXCHANGE_WEB_APP") else WEB_APP,
     )
 
 
@@ -401,28 +415,9 @@ def _finality(environment: Mapping[str, str]) -> Finality:
         raise SettingsInvalid("EXCHANGE_CONFIRMATIONS", str(error)) from error
 
 
-def _metrics_address(environment: Mapping[str, str]) -> tuple[str, int] | None:
-    text = environment.get("EXCHANGE_METRICS")
-    if not text:
-        return None
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 2**16):
-        raise SettingsInvalid("EXCHANGE_METRICS", f"not host:port, like 127.0.0.1:9100: {text!r}")
-    return host, int(port)
-
-
-def _http_url(environment: Mapping[str, str], name: str) -> str | None:
-    url = environment.get(name)
-    if not url:
-        return None
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-        raise SettingsInvalid(name, "not an http(s) address")  # not shown: it may hold a secret
-    return url
-
-
 def _witness_rpc_url(environment: Mapping[str, str]) -> str | None:
     name = "EXCHANGE_WITNESS_RPC_URL"
-    url = _http_url(environment, name)
+    url = http_url(environment, name)
     if url is not None and _host(url) == _host(environment["EXCHANGE_RPC_URL"]):
         raise SettingsInvalid(name, "the same host as EXCHANGE_RPC_URL; a node can not witness for itself")
     return url

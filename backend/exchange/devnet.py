@@ -28,6 +28,7 @@ from exchange.chain.rpc import Rpc
 from exchange.config import (
     ARTIFACTS,
     REPOSITORY,
+    WEB_APP,
     AssetTable,
     ListingFile,
     LocalKey,
@@ -73,6 +74,7 @@ class DevnetOptions:
     """0: any that is free."""
     has_bots: bool = False
     """Whether a maker and a taker trade on the markets."""
+    web_app: Path = WEB_APP
 
 
 async def run_devnet(options: DevnetOptions) -> None:
@@ -143,6 +145,9 @@ def _settings(
         port=options.port,
         metrics=("127.0.0.1", options.metrics_port),
         listing=listing_commands(devnet_listing(deployment), deployment.chain_id, deployment.vault),
+        web_app=options.web_app,
+        wallet_rpc_url=f"http://{HOST}:{options.rpc_port}",
+        has_faucet=True,
     )
 
 
@@ -234,7 +239,8 @@ def _table(
     table = Table(title="exchange devnet", show_header=False, title_justify="left", expand=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_row("API", settings.origin)
+    table.add_row("open", _app_of(settings))
+    table.add_row("API", f"{settings.origin}/v1")
     table.add_row("documentation", f"{settings.origin}/docs")
     table.add_row("streams", f"ws://{HOST}:{options.port}/v1/ws")
     table.add_row("chain", f"http://{HOST}:{options.rpc_port} (chain id {deployment.chain_id})")
@@ -263,6 +269,12 @@ def _table(
     )
     table.caption_justify = "left"
     return table
+
+
+def _app_of(settings: Settings) -> str:
+    if (settings.web_app / "index.html").is_file():
+        return f"[bold]{settings.origin}[/]  the web app: trade, deposit and withdraw from a browser"
+    return "the web app is not built: make web/dist/.ready"
 
 
 def _told_of(bots: BotProcesses | None, options: DevnetOptions) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from exchange.chain.errors import DevKeyRefused, KeystoreInvalid
 from exchange.chain.keystores import open_keystore
@@ -12,6 +13,10 @@ Environment = Mapping[str, str]
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _SHARED_TOKEN = re.compile(r"[!-~]{32,256}", re.ASCII)
+_PUBLIC_URL = re.compile(
+    r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?(\?[A-Za-z0-9._~=&%-]*)?",
+    re.ASCII,
+)
 _MAX_DIGITS = 19
 
 
@@ -74,6 +79,35 @@ def address(environment: Environment, name: str) -> str:
     if not is_address(text):
         raise SettingsInvalid(name, f"not an address: {text!r}")
     return text.lower()
+
+
+def http_url(environment: Environment, name: str) -> str | None:
+    """An http(s) address; None if it is not set."""
+    url = environment.get(name)
+    if not url:
+        return None
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+        raise SettingsInvalid(name, "not an http(s) address")  # not shown: it may hold a secret
+    return url
+
+
+def public_url(environment: Environment, name: str) -> str | None:
+    """The same of one that everybody is shown and that stands in a header, so it has no user or fragment."""
+    url = http_url(environment, name)
+    if url is not None and _PUBLIC_URL.fullmatch(url) is None:
+        raise SettingsInvalid(name, "a host, and perhaps a port, a path and a query, in ASCII, are taken")
+    return url
+
+
+def host_and_port(environment: Environment, name: str) -> tuple[str, int] | None:
+    """host:port; None if it is not set."""
+    text = environment.get(name)
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 2**16):
+        raise SettingsInvalid(name, f"not host:port, like 127.0.0.1:9100: {text!r}")
+    return host, int(port)
 
 
 def keystore(environment: Environment, name: str, password: str, chain_id: int) -> bytes:

@@ -22,6 +22,7 @@ import structlog
 from exchange import compiled
 from exchange.chain.allow_list import AllowList
 from exchange.chain.errors import RpcError, RpcUnavailable
+from exchange.chain.faucet import Faucet
 from exchange.chain.rpc import Rpc
 from exchange.config import SWAGGER_ASSETS, Settings
 from exchange.core.commands import ListAsset, OpenMarket, SetRules
@@ -214,6 +215,8 @@ async def serve(
                 allowed_origins=frozenset({settings.origin}),
                 host=settings.domain.lower(),
                 swagger_ui=SWAGGER_ASSETS,
+                web_app=settings.web_app,
+                wallet_rpc_url=settings.wallet_rpc_url,
                 auth_burst=settings.rate_limits.ip.sign_ins.burst,
                 auth_per_s=settings.rate_limits.ip.sign_ins.per_s,
                 network_fee_max_atoms=settings.network_fee_max_atoms,
@@ -236,6 +239,7 @@ async def serve(
             withdrawals_halted=custody.withdrawals_halted,
             deposit_addressing=custody.deposit_addressing,
             solvency=lambda: custody.reconciler.finalized,
+            faucet=Faucet(rpc, settings.chain_id) if settings.has_faucet else None,
             health_parts=(
                 *_health_parts(edge_pool, sequencer, read_tables, trades, snapshots),
                 clickhouse_part(clickhouse),

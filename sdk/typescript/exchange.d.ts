@@ -253,6 +253,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/faucet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives your wallet test funds, on a development chain: of each asset that it has little of
+         * @description Gives your wallet test funds, on a development chain: of each asset that it has little of.
+         *
+         *     Once in 10 s for each owner. What you have at the exchange does not count. `faucet` of `/v1/deployment`
+         *     says whether there is one.
+         */
+        post: operations["post_faucet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/fills": {
         parameters: {
             query?: never;
@@ -1786,6 +1809,18 @@ export interface components {
              * @example false
              */
             withdrawals_halted: boolean;
+            /**
+             * Rpc Url
+             * @description A node of the chain that wallets may use; null: they need one of their own.
+             * @example http://localhost:8545
+             */
+            rpc_url: string | null;
+            /**
+             * Faucet
+             * @description Whether there are test funds to be had (`/v1/faucet`).
+             * @example true
+             */
+            faucet: boolean;
             /** Withdrawal Typed Data */
             withdrawal_typed_data: {
                 [key: string]: unknown;
@@ -1933,6 +1968,42 @@ export interface components {
              * @description When a waiting one is allowed; else null.
              */
             active_at_ms: number | null;
+        };
+        /**
+         * FaucetAnswer
+         * @description What was sent to your wallet, mined already. To trade with it, deposit it.
+         */
+        FaucetAnswer: {
+            /**
+             * Address
+             * @description Wallet address with EIP-55 checksum.
+             * @example 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+             */
+            address: string;
+            /** Transactions */
+            transactions: components["schemas"]["FaucetTransaction"][];
+        };
+        /**
+         * FaucetTransaction
+         * @description One asset that was given.
+         */
+        FaucetTransaction: {
+            /**
+             * Asset
+             * @example USDC
+             */
+            asset: string;
+            /**
+             * Amount
+             * @description Exact decimal.
+             * @example 0.015
+             */
+            amount: string;
+            /**
+             * Tx Hash
+             * @example 0x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f
+             */
+            tx_hash: string;
         };
         /**
          * FeeTierItem
@@ -4847,6 +4918,35 @@ export interface operations {
                 content: {
                     "application/json": unknown;
                     "text/csv": string;
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_faucet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaucetAnswer"];
                 };
             };
             /** @description A problem; see the list of codes. */

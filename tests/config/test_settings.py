@@ -145,6 +145,30 @@ def test_a_second_node_is_one_elsewhere(environment: dict[str, str]) -> None:
             settings_from_environment(environment | {name: url})
 
 
+def test_the_web_app_is_this_checkouts_unless_told_otherwise(environment: dict[str, str]) -> None:
+    settings = settings_from_environment(environment)
+    assert settings.web_app == Path(__file__).parents[2] / "web" / "dist"
+    assert (settings.wallet_rpc_url, settings.has_faucet) == (None, False)
+    environment["EXCHANGE_WEB_APP"] = "/srv/app"
+    assert settings_from_environment(environment).web_app == Path("/srv/app")
+
+
+def test_wallets_are_given_a_node_that_everybody_may_be_shown(environment: dict[str, str]) -> None:
+    name = "EXCHANGE_WALLET_RPC_URL"
+    for url in ("https://node.example", "http://localhost:8545", "https://[::1]:8545/rpc?chain=1"):
+        assert settings_from_environment(environment | {name: url}).wallet_rpc_url == url
+    wrong = (
+        "node.example",
+        "ftp://node.example",
+        "https://me:key@node.example",
+        "https://node.example;",
+        "https://n x",
+    )
+    for url in (*wrong, "https://node.example/\r\nX: y", "https://node.example/#key", "https://*"):
+        with pytest.raises(SettingsInvalid, match=name):
+            settings_from_environment(environment | {name: url})
+
+
 def test_settings_do_not_print_their_keys(environment: dict[str, str]) -> None:
     shown = repr(settings_from_environment(environment))
     for key in ("07", "08"):

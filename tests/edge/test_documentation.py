@@ -3,8 +3,8 @@ from pathlib import Path
 
 from tests.edge.harness import problem
 
-from exchange.edge.documentation import DOCS_POLICY
 from exchange.edge.openapi_file import OPENAPI_FILE, document_text
+from exchange.edge.page_policies import DOCS_POLICY
 from exchange.edge.problems import STATUS_AND_TITLE
 
 DOCS_API = Path(__file__).parents[2] / "docs" / "api"
@@ -54,6 +54,7 @@ CONTRACT = {
     "/v1/ledger.csv": {"get"},
     "/v1/ledger": {"get"},
     "/v1/deposit-address": {"get"},
+    "/v1/faucet": {"post"},
     "/v1/proof/solvency": {"get"},
     "/v1/proof/roots": {"get"},
     "/v1/proof/balance": {"get"},
@@ -110,11 +111,11 @@ def test_every_code_is_explained():
 
 
 async def test_the_pages_come_from_here_under_a_strict_policy(exchange):
-    root = await exchange.client.get("/")
-    assert (root.status_code, root.headers["location"]) == (307, "/docs")
     page = await exchange.client.get("/docs")
     assert page.headers["content-security-policy"] == DOCS_POLICY
     assert "unsafe" not in DOCS_POLICY
+    assert "require-trusted-types-for 'script'" in DOCS_POLICY
+    assert "camera=()" in page.headers["permissions-policy"]
     assert "http" not in page.text.replace("https://localhost", "")
     assert "<script>" not in page.text
     for path in page.text.split('"'):

@@ -25,7 +25,8 @@ GUARDIAN_KEY: Final = 16
 MAKER_KEY: Final = 17
 TAKER_KEY: Final = 18
 """Those of the bots that trade on a devnet."""
-KEY_COUNT: Final = 19
+FAUCET_KEY: Final = 19
+KEY_COUNT: Final = 20
 
 
 @cache

@@ -467,6 +467,15 @@ class DeployFailed(DevchainError):
         super().__init__(f"deploying the contracts failed at {step}: {cause}")
 
 
+class GiftFailed(DevchainError):
+    """Test funds were sent but did not arrive."""
+
+    def __init__(self, symbol: str, tx_hash: str, problem: str) -> None:
+        self.symbol = symbol
+        self.tx_hash = tx_hash
+        super().__init__(f"test {symbol}: {tx_hash} was {problem}")
+
+
 class DeploymentLost(DevchainError):
     """The stored deployment is not on this chain."""
 

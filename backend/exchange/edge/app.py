@@ -19,6 +19,7 @@ from exchange.edge.envelope import Envelope
 from exchange.edge.errors import ErrorAnswers
 from exchange.edge.exports import Exports
 from exchange.edge.hot_routes import HotRoutes
+from exchange.edge.page_policies import app_policy
 from exchange.edge.rate_limiting import RateLimiting
 from exchange.edge.rest import (
     agents,
@@ -27,6 +28,7 @@ from exchange.edge.rest import (
     deployment,
     deposit_address,
     deposits,
+    faucet,
     fills,
     health,
     ledger,
@@ -45,6 +47,7 @@ from exchange.edge.rest import (
     withdrawals,
 )
 from exchange.edge.values import PROBLEM_RESPONSES
+from exchange.edge.web_app import WebApp
 from exchange.edge.ws.asyncapi import asyncapi_route
 from exchange.edge.ws.hub import Hub
 from exchange.edge.ws.upgrade import NOT_UPGRADED
@@ -57,6 +60,8 @@ def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
     Without a `hub` there are no streams.
     """
     app = routed_app(edge.config.swagger_ui)
+    policy = app_policy(edge.config.allowed_origins, edge.config.wallet_rpc_url)
+    app.router.routes.extend(WebApp(edge.config.web_app, policy).routes())
     app.state.edge = edge
     app.state.hub = hub
     app.state.auth_buckets = TokenBuckets(
@@ -76,7 +81,7 @@ def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
 
 
 def routed_app(swagger_ui: Path) -> FastAPI:
-    """All routes and their document, without anything to serve from."""
+    """All routes of the API and their document, without anything to serve from."""
     app = FastAPI(
         docs_url=None,
         redoc_url=None,
@@ -111,6 +116,7 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         withdrawals,
         ledger,
         proof,
+        faucet,
     ):
         app.include_router(noun.router)
     app.openapi = _documented(app)  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ import asyncpg
 from starlette.requests import Request
 
 from exchange.chain.allow_list import AllowList
+from exchange.chain.faucet import Faucet
 from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
 from exchange.chain.reconcile import FinalizedComparison
@@ -38,6 +39,10 @@ class EdgeConfig:
     host: str
     """Of the public origin, with its port if it has one, in lower case: what signed requests are for."""
     swagger_ui: Path
+    web_app: Path | None = None
+    """Folder of the built web app."""
+    wallet_rpc_url: str | None = None
+    """A node of the chain that everybody's wallet may use; None: there is none, or it needs a secret."""
     read_wait_s: float = 2.0
     """How long a read waits for `min_seq`, and a history page for its projection."""
     auth_burst: int = 20
@@ -124,6 +129,8 @@ class Edge:
     """None when the deployment has no personal deposit addresses."""
     solvency: Callable[[], FinalizedComparison | None] = lambda: None
     """The last comparison of vault and ledger at a finalized block; None before the first."""
+    faucet: Faucet | None = None
+    """Gives test funds on a development chain; None everywhere else."""
     health_parts: tuple[HealthPart, ...] = field(default=())
     signers: Signers = field(init=False)
     """Who tells which agent has signed a request."""

@@ -1,6 +1,7 @@
 """The OpenAPI document and the pages that show it, from our own files only: no other host is asked.
 
-The pages run under a strict content security policy: no inline script, scripts and styles from here.
+The pages run under a strict content security policy (`page_policies`): no inline script, scripts and styles
+from here.
 """
 
 from pathlib import Path
@@ -10,10 +11,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from exchange.edge.identity import SECURITY_SCHEMES
+from exchange.edge.page_policies import DOCS_POLICY, PAGE_HEADERS
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.rest.order_operations import OPERATIONS
 from exchange.edge.rest.order_shapes import DOCUMENTED
@@ -32,10 +34,6 @@ security schemes `agent_key`, `agent_nonce`, `agent_expires` and `agent_signatur
 
 What changes is streamed over one WebSocket, `/v1/ws`, described in [asyncapi.json](/asyncapi.json)."""
 
-DOCS_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _ASSETS = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -57,7 +55,8 @@ _PAGE = f"""<!doctype html>
 </body>
 </html>
 """
-_START = """SwaggerUIBundle({
+_START = """window.trustedTypes?.createPolicy("default", { createHTML: (html) => html });
+SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
@@ -97,7 +96,7 @@ def documentation_routes(swagger_ui: Path) -> list[Route]:
     """`/docs` and its files, served from the folder of the swagger-ui-dist package."""
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(_PAGE, headers={"Content-Security-Policy": DOCS_POLICY})
+        return HTMLResponse(_PAGE, headers={"Content-Security-Policy": DOCS_POLICY, **PAGE_HEADERS})
 
     async def start(_: Request) -> Response:
         return Response(_START, media_type="text/javascript; charset=utf-8")
@@ -111,11 +110,7 @@ def documentation_routes(swagger_ui: Path) -> list[Route]:
             raise Problem(EdgeCode.NOT_FOUND, "the documentation pages are not installed; run: npm ci")
         return FileResponse(swagger_ui / name, media_type=kind, headers={"Cache-Control": "max-age=3600"})
 
-    async def to_docs(_: Request) -> Response:
-        return RedirectResponse("/docs")
-
     return [
-        Route("/", to_docs),
         Route("/docs", page),
         Route("/docs/start.js", start),
         Route("/docs/assets/{name}", asset),

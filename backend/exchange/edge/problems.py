@@ -43,6 +43,8 @@ class EdgeCode(StrEnum):
     NOT_SUBSCRIBED = "not_subscribed"
     CHALLENGE_USED = "challenge_used"
     NO_DEPOSIT_ADDRESSES = "no_deposit_addresses"
+    NO_FAUCET = "no_faucet"
+    FAUCET_NOT_NEEDED = "faucet_not_needed"
     NOT_YET = "not_yet"
     NOT_COMPARED_YET = "not_compared_yet"
     NO_PROOF_YET = "no_proof_yet"
@@ -77,6 +79,8 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.NOT_SUBSCRIBED: (409, "The connection has no such subscription."),
     EdgeCode.CHALLENGE_USED: (401, "The connection's challenge was answered before; connect again."),
     EdgeCode.NO_DEPOSIT_ADDRESSES: (404, "This deployment has no personal deposit addresses."),
+    EdgeCode.NO_FAUCET: (404, "This deployment gives no test funds."),
+    EdgeCode.FAUCET_NOT_NEEDED: (409, "The wallet has plenty of test funds."),
     EdgeCode.NOT_YET: (503, "The data is not as new as this needs yet."),
     EdgeCode.NOT_COMPARED_YET: (503, "Vault and ledger were not compared at a finalized block yet."),
     EdgeCode.NO_PROOF_YET: (404, "No proof of balances was made yet."),

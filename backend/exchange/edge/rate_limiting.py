@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exchange.edge.cross_origin import mark_public_read
 from exchange.edge.envelope import request_id
 from exchange.edge.problems import Problem
+from exchange.edge.web_app import is_static
 from exchange.gateway.rate_limit import client_key
 from exchange.gateway.rate_limits import Charge, RateLimited, RateLimits, RequestKind
 
@@ -28,7 +29,7 @@ EXPORT_WEIGHT = 50
 """Of a whole history as a file."""
 
 _CHARGE = "exchange.charge"
-_FREE = frozenset({"/", "/openapi.json", "/asyncapi.json"})
+_FREE = frozenset({"/openapi.json", "/asyncapi.json"})
 _FREE_PREFIXES = ("/v1/health/", "/docs")
 _BY_REQUEST = {
     ("POST", "/v1/orders"): RequestKind.ANY,
@@ -56,7 +57,7 @@ def cost(method: str, path: str) -> tuple[RequestKind, int] | None:
         return None
     noun = path.removeprefix("/v1/").partition("/")[0]
     if method in {"GET", "HEAD"}:
-        return RequestKind.ANY, _read_weight(path, noun)
+        return None if is_static(path) else (RequestKind.ANY, _read_weight(path, noun))
     if method == "DELETE" and noun in _CANCELLED:
         return RequestKind.CANCEL, 1
     return RequestKind.ANY, SIGNED_WEIGHT if noun in _SIGNED else 1

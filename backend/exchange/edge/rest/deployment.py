@@ -44,6 +44,13 @@ class DeploymentAnswer(SeqAnswer):
         "the books says so. One that is not paid before its deadline is refunded.",
         examples=[False],
     )
+    rpc_url: str | None = Field(
+        description="A node of the chain that wallets may use; null: they need one of their own.",
+        examples=["http://localhost:8545"],
+    )
+    faucet: bool = Field(
+        description="Whether there are test funds to be had (`/v1/faucet`).", examples=[True]
+    )
     withdrawal_typed_data: dict[str, Any]
     withdrawal_address_typed_data: dict[str, Any]
     agent_approval_typed_data: dict[str, Any]
@@ -70,6 +77,8 @@ async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()])
         vault=checksummed(edge.config.vault),
         confirmations=edge.config.confirmations,
         withdrawals_halted=edge.withdrawals_halted(),
+        rpc_url=edge.config.wallet_rpc_url,
+        faucet=edge.faucet is not None,
         withdrawal_typed_data=domain.as_typed_data(),
         withdrawal_address_typed_data=domain.address_typed_data(),
         agent_approval_typed_data=domain.agent_typed_data(),
