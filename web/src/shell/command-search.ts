@@ -49,6 +49,16 @@ function better(one: Match | null, other: Match | null): Match | null {
   return one;
 }
 
+/** Whether every word of the query begins one of the command's other words. */
+function hasKeywords(query: string, command: Command): boolean {
+  const words = `${command.keywords ?? ""} ${command.group ?? ""} ${command.title}`.toLowerCase().split(/\s+/);
+  return query
+    .toLowerCase()
+    .trim()
+    .split(/\s+/)
+    .every((wanted) => words.some((word) => word.startsWith(wanted)));
+}
+
 export interface Found {
   readonly command: Command;
   readonly at: readonly number[];
@@ -64,8 +74,7 @@ export function findCommands(query: string, commands: readonly Command[]): Found
       found.push({ command, at: inTitle.at, score: inTitle.score - command.title.length * 0.01 });
       continue;
     }
-    const elsewhere = fuzzyMatch(query, `${command.keywords ?? ""} ${command.group ?? ""} ${command.title}`);
-    if (elsewhere !== null) found.push({ command, at: [], score: elsewhere.score / 2 - 5 });
+    if (hasKeywords(query, command)) found.push({ command, at: [], score: 0 });
   }
   return found.sort((one, other) => other.score - one.score);
 }

@@ -2,14 +2,13 @@
 
 import { type KeyboardEvent, type ReactElement, type ReactNode, useEffect, useId, useRef, useState } from "react";
 
-import { FIRST_MARKET } from "../app";
 import { useMarkets } from "../market/markets";
 import { navigate, usePath } from "../router";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { findCommands, type Found } from "./command-search";
 import { type Command, useCommands } from "./commands";
-import { marketOf } from "./pages";
+import { FIRST_MARKET, marketOf } from "./pages";
 import { Keys } from "./shortcut-list";
 
 const GROUPS = ["Trade", "Pages", "Markets", "Account", "Settings", "Help"];

@@ -4,7 +4,6 @@ import "./shell.css";
 
 import { type CSSProperties, type ReactElement, type ReactNode, type RefObject, useEffect, useRef, useState } from "react";
 
-import { FIRST_MARKET } from "../app";
 import { MarketSwitcher } from "../market/market-switcher";
 import { Link, navigate, usePath } from "../router";
 import { Button, IconButton } from "../ui/button";
@@ -16,7 +15,7 @@ import { Account } from "./account-menu";
 import { BackupStrip, useNeedsBackup } from "./backup-strip";
 import { registerCommand } from "./commands";
 import { Connection, ConnectionBanner } from "./connection";
-import { marketOf, pageOf, PAGES } from "./pages";
+import { FIRST_MARKET, marketOf, pageOf, PAGES } from "./pages";
 import { Palette } from "./palette";
 import { Keys, ShortcutDialog } from "./shortcut-list";
 import { listenForShortcuts } from "./shortcuts";

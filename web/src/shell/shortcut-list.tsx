@@ -24,7 +24,7 @@ export function ShortcutList(): ReactElement {
     groups.set(group, [...(groups.get(group) ?? []), command]);
   }
   return (
-    <div className="columns">
+    <div className="shortcut-groups">
       {[...groups].map(([group, commands]) => (
         <section key={group} className="stack tight">
           <h3 className="muted small">{group}</h3>

@@ -2,10 +2,9 @@
 
 import { type ReactElement, useEffect, useRef } from "react";
 
-import { FIRST_MARKET } from "../app";
 import { useTicker } from "../market/tickers";
 import { grouped } from "../numbers";
-import { marketOf, pageOf } from "./pages";
+import { FIRST_MARKET, marketOf, pageOf } from "./pages";
 
 const NAME = "Exchange";
 const AT_MOST_EVERY_MS = 1_000;
