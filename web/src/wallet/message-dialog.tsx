@@ -1,0 +1,48 @@
+/** A text to sign, which is shown as it is. */
+
+import { type ReactElement, useState } from "react";
+
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import type { Wallet } from "../vault/record";
+import type { Pending } from "./requests";
+import { isSignInText } from "./sign-in-text";
+import { visible } from "./typed-data";
+import { useUnlock } from "./unlock";
+import { openVault } from "./wallets";
+
+export function MessageDialog({ pending, wallet }: { pending: Pending<"message">; wallet: Wallet }): ReactElement {
+  const { text } = pending.request;
+  const [expected] = useState(() => isSignInText(text, wallet.address, location.host));
+  const unlock = useUnlock({
+    wallet,
+    verb: "Sign",
+    async onUnlock(by) {
+      const vault = await openVault();
+      pending.answer(
+        await vault.withUnlocked(wallet.address, by, async (opened) =>
+          (await opened.account()).signMessage({ message: text }),
+        ),
+      );
+    },
+  });
+  const footer = (
+    <>
+      <Button onClick={() => pending.refuse()}>Cancel</Button>
+      {unlock.button}
+    </>
+  );
+  return (
+    <Dialog title="Sign in" open onClose={() => pending.refuse()} closeOnBackdrop={false} footer={footer}>
+      <div className="stack">
+        {!expected && (
+          <p className="note bad" role="alert">
+            This text is not how {location.host} signs you in. Sign it only if you know what it is for.
+          </p>
+        )}
+        <pre className="signed-text">{text.split("\n").map((line) => (line === "" ? "" : visible(line))).join("\n")}</pre>
+        {unlock.fields}
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,43 @@
+/** The dialog that a request wants. In a chunk of its own: nothing of it is needed before something is signed. */
+
+import "./wallet.css";
+
+import type { ReactElement } from "react";
+
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import { WalletMissing } from "../vault/errors";
+import { ApprovalDialog } from "./approval-dialog";
+import { BackupDialog } from "./backup-dialog";
+import { MessageDialog } from "./message-dialog";
+import type { Pending, RequestKind } from "./requests";
+import { TransactionDialog } from "./transaction-dialog";
+import { WaitingDialog } from "./waiting-dialog";
+import { useWalletState, walletOf } from "./wallets";
+
+export default function RequestDialog({ pending }: { pending: Pending }): ReactElement | null {
+  const { wallets } = useWalletState();
+  if (is(pending, "waiting")) return <WaitingDialog pending={pending} />;
+  if (is(pending, "start")) return null;
+  const { address } = pending.request as { address: string };
+  const wallet = walletOf(wallets, address);
+  if (wallet === null) return <Missing address={address} pending={pending} />;
+  if (is(pending, "message")) return <MessageDialog pending={pending} wallet={wallet} />;
+  if (is(pending, "typed-data")) return <ApprovalDialog pending={pending} wallet={wallet} />;
+  if (is(pending, "transaction")) return <TransactionDialog pending={pending} wallet={wallet} />;
+  if (is(pending, "backup")) return <BackupDialog pending={pending} wallet={wallet} />;
+  return null;
+}
+
+function is<K extends RequestKind>(pending: { request: { kind: RequestKind } }, kind: K): pending is Pending<K> {
+  return pending.request.kind === kind;
+}
+
+function Missing({ address, pending }: { address: string; pending: Pending }): ReactElement {
+  const close = (): void => pending.refuse(new WalletMissing(address));
+  return (
+    <Dialog title="Wallet not found" open onClose={close} footer={<Button onClick={close}>Close</Button>}>
+      <p className="break">The wallet {address} is no longer in this browser. Import its phrase or keystore file, then try again.</p>
+    </Dialog>
+  );
+}
