@@ -1,0 +1,89 @@
+/**
+ * The keys of this browser, in IndexedDB: one for each exchange and owner. A record holds the CryptoKey itself, which
+ * can be used here and copied nowhere. The last nonce stands beside it, so that tabs never use the same one.
+ */
+
+const DATABASE = "exchange-agent";
+const KEYS = "keys";
+const NONCES = "nonces";
+
+export type KeyState = "active" | "revoked" | "expired";
+
+export interface AgentKey {
+  /** `slot(genesisId, owner)`. */
+  readonly slot: string;
+  readonly key: string;
+  readonly secret: CryptoKey;
+  readonly name: string;
+  readonly expiresMs: number;
+  readonly state: KeyState;
+}
+
+/** Where the key of this owner on this exchange is kept. */
+export function slot(genesisId: string, owner: string): string {
+  return `${genesisId}:${owner.toLowerCase()}`;
+}
+
+let opened: Promise<IDBDatabase> | null = null;
+
+function open(): Promise<IDBDatabase> {
+  opened ??= new Promise<IDBDatabase>((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore(KEYS, { keyPath: "slot" });
+      request.result.createObjectStore(NONCES);
+    };
+    request.onsuccess = () => {
+      request.result.onversionchange = () => {
+        request.result.close();
+        opened = null;
+      };
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error ?? new Error("IndexedDB can not be opened"));
+  }).catch((error: unknown) => {
+    opened = null;
+    throw error;
+  });
+  return opened;
+}
+
+function ended<T>(request: IDBRequest<T>): Promise<T> {
+  const { transaction } = request;
+  return new Promise((resolve, reject) => {
+    if (transaction === null) return reject(new Error("no transaction"));
+    transaction.oncomplete = () => resolve(request.result);
+    transaction.onabort = () => reject(transaction.error ?? new Error("IndexedDB has aborted"));
+  });
+}
+
+export async function readKey(at: string): Promise<AgentKey | null> {
+  const store = (await open()).transaction(KEYS).objectStore(KEYS);
+  return (await ended(store.get(at) as IDBRequest<AgentKey | undefined>)) ?? null;
+}
+
+export async function writeKey(key: AgentKey): Promise<void> {
+  await ended((await open()).transaction(KEYS, "readwrite").objectStore(KEYS).put(key));
+}
+
+export async function deleteKey(at: string): Promise<void> {
+  await ended((await open()).transaction(KEYS, "readwrite").objectStore(KEYS).delete(at));
+}
+
+/**
+ * A nonce that no tab has had: the time in microseconds, or one more than the last. Reading and writing are one
+ * transaction, which IndexedDB puts in a row over all tabs.
+ */
+export async function nextNonce(key: string, nowMs: number): Promise<string> {
+  const store = (await open()).transaction(NONCES, "readwrite").objectStore(NONCES);
+  let nonce = nowMs * 1_000; // below 2^53 until the year 2255
+  return new Promise((resolve, reject) => {
+    const read = store.get(key) as IDBRequest<number | undefined>;
+    read.onsuccess = () => {
+      nonce = Math.max(nonce, (read.result ?? 0) + 1);
+      store.put(nonce, key);
+    };
+    store.transaction.oncomplete = () => resolve(String(nonce));
+    store.transaction.onabort = () => reject(store.transaction.error ?? new Error("IndexedDB has aborted"));
+  });
+}

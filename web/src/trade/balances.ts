@@ -1,0 +1,38 @@
+/** The balances of whoever is signed in, live. */
+
+import { useSyncExternalStore } from "react";
+
+import { plus } from "../numbers";
+import { useSession } from "../session";
+import { Live } from "./live";
+
+export interface Balance {
+  readonly asset: string;
+  readonly available: string;
+  readonly held: string;
+  readonly total: string;
+}
+
+export type Balances = ReadonlyMap<string, Balance>;
+type Streamed = Omit<Balance, "total">;
+
+export function withBalances(state: Balances | null, changed: readonly Streamed[]): Balances {
+  const balances = new Map(state ?? []);
+  for (const { asset, available, held } of changed) {
+    balances.set(asset, { asset, available, held, total: plus(available, held) });
+  }
+  return balances;
+}
+
+export const liveBalances = new Live<Balances | null, Streamed>("balances", null, (state, message) =>
+  withBalances(message.kind === "snapshot" ? null : state, message.data),
+);
+
+const nothing = (): (() => void) => () => undefined;
+const none = (): null => null;
+
+/** By asset; null until they are known, or while nobody is signed in. What is missing is zero. */
+export function useBalances(): Balances | null {
+  const signedIn = useSession().status === "signed-in";
+  return useSyncExternalStore(signedIn ? liveBalances.subscribe : nothing, signedIn ? liveBalances.snapshot : none);
+}

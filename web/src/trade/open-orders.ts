@@ -1,0 +1,74 @@
+/** The open orders of whoever is signed in, live: the stream's, and sooner what answers have told. */
+
+import { useMemo, useSyncExternalStore } from "react";
+
+import type { Schemas } from "../api/client";
+import { useSession } from "../session";
+import { Live } from "./live";
+
+export type Order = Schemas["OrderItem"];
+
+interface Known {
+  readonly order: Order;
+  /** As of when it is true. */
+  readonly seq: number;
+}
+
+export interface OrdersState {
+  /** Null until the first snapshot has come. */
+  readonly orders: ReadonlyMap<string, Known> | null;
+  /** Those that ended while somebody looked, newest first; a bound number. */
+  readonly ended: readonly Order[];
+}
+
+const EMPTY: OrdersState = { orders: null, ended: [] };
+const MOST_ENDED = 100;
+
+/** Takes in orders as they are as of `seq`; what is older than what is known changes nothing. */
+export function withOrders(state: OrdersState, orders: readonly Order[], seq: number): OrdersState {
+  const known = new Map(state.orders ?? []);
+  let ended = state.ended;
+  for (const order of orders) {
+    const before = known.get(order.order_id);
+    if (before !== undefined && before.seq > seq) continue;
+    if (ended.some((other) => other.order_id === order.order_id)) continue;
+    if (order.status === "open") known.set(order.order_id, { order, seq });
+    else {
+      known.delete(order.order_id);
+      ended = [order, ...ended].slice(0, MOST_ENDED);
+    }
+  }
+  return { orders: known, ended };
+}
+
+export const liveOrders = new Live<OrdersState, Order>("orders", EMPTY, (state, message) =>
+  message.kind === "snapshot"
+    ? withOrders({ orders: new Map(), ended: state.ended }, message.data, message.seq)
+    : withOrders(state, message.data, message.seq),
+);
+
+/** What the answer to a request has told of an order, sooner than the stream may. */
+export function learn(order: Order, seq: number): void {
+  const state = liveOrders.snapshot();
+  if (state.orders !== null) liveOrders.set(withOrders(state, [order], seq));
+}
+
+const nothing = (): (() => void) => () => undefined;
+const empty = (): OrdersState => EMPTY;
+
+export function useOrdersState(): OrdersState {
+  const signedIn = useSession().status === "signed-in";
+  return useSyncExternalStore(signedIn ? liveOrders.subscribe : nothing, signedIn ? liveOrders.snapshot : empty);
+}
+
+/** Newest first; null until they are known. */
+export function useOpenOrders(market?: string): readonly Order[] | null {
+  const { orders } = useOrdersState();
+  return useMemo(() => {
+    if (orders === null) return null;
+    const all = Array.from(orders.values(), ({ order }) => order);
+    return all
+      .filter((order) => market === undefined || order.market === market)
+      .sort((one, other) => Number(BigInt(other.order_id) - BigInt(one.order_id)));
+  }, [orders, market]);
+}

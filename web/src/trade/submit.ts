@@ -1,0 +1,98 @@
+/** Sends a checked order, asks before it if the person wants that, and tells what became of it. */
+
+import { useCallback, useEffect, useRef, useState } from "react";
+
+import { useSettings } from "../shell/settings";
+import { confirmDialog } from "../ui/confirm";
+import { shownAmount } from "../ui/money";
+import { toast } from "../ui/toast";
+import type { MarketRules } from "./market-rules";
+import type { Order } from "./open-orders";
+import type { OrderRequest } from "./order-check";
+import type { Estimate } from "./order-estimate";
+import { placeOrder } from "./place-order";
+import { type Refusal, refusalOf } from "./refusals";
+import { sideText, statusText, TIME_IN_FORCE_WORDS } from "./words";
+
+export type SubmitState = "idle" | "sending" | "unknown";
+
+export interface Submitting {
+  onPlaced(): void;
+  onRefused(refusal: Refusal): void;
+}
+
+export function useSubmit({ onPlaced, onRefused }: Submitting) {
+  const [state, setState] = useState<SubmitState>("idle");
+  const { confirmOrders } = useSettings();
+  const alive = useRef(true);
+  useEffect(() => {
+    alive.current = true;
+    return () => {
+      alive.current = false;
+    };
+  }, []);
+
+  const send = useCallback(
+    async (request: OrderRequest, estimate: Estimate | null, rules: MarketRules) => {
+      if (confirmOrders && !(await confirmDialog(question(request, estimate, rules)))) return;
+      setState("sending");
+      try {
+        const outcome = await placeOrder(request, () => {
+          if (alive.current) setState("unknown");
+          toast("info", "No answer yet", "It is not known whether the order was placed. It is being looked up");
+        });
+        if (outcome.kind === "lost") {
+          toast("info", "The order did not arrive", "Nothing was placed. You can send it again");
+        } else {
+          told(outcome.order, rules);
+          if (alive.current) onPlaced();
+        }
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (alive.current) onRefused(refusal);
+        else toast("error", "The order was refused", refusal.text);
+      } finally {
+        if (alive.current) setState("idle");
+      }
+    },
+    [confirmOrders, onPlaced, onRefused],
+  );
+  return { state, send };
+}
+
+function told(order: Order, rules: MarketRules): void {
+  const what = `${sideText(order.side)} ${shownAmount(order.size)} ${rules.base}`;
+  if (order.status === "filled") {
+    toast("ok", `${order.side === "buy" ? "Bought" : "Sold"} ${shownAmount(order.filled)} ${rules.base}`);
+  } else if (order.status === "open") {
+    const waits = order.trigger !== null && !order.trigger.met;
+    const at = waits ? order.trigger?.price : order.price;
+    const some = /[1-9]/.test(order.filled) ? `${shownAmount(order.filled)} filled at once` : undefined;
+    toast("ok", `${what} ${waits ? "waits for" : "stands at"} ${shownAmount(at ?? "")}`, some);
+  } else if (/[1-9]/.test(order.filled)) {
+    const done = order.side === "buy" ? "Bought" : "Sold";
+    toast("ok", `${done} ${shownAmount(order.filled)} ${rules.base}`, `${statusText(order)}: ${shownAmount(order.remaining)}`);
+  } else {
+    toast("info", "Nothing was traded", `${what}: ${statusText(order).toLowerCase()}`);
+  }
+}
+
+function question(request: OrderRequest, estimate: Estimate | null, rules: MarketRules) {
+  const buys = request.side === "buy";
+  const size = request.size ?? estimate?.size ?? "";
+  const verb = buys ? "Buy" : "Sell";
+  const amount = (text: string) => `${shownAmount(text)} ${rules.quote}`;
+  const lines = [
+    { label: "Market", value: request.market },
+    { label: "Size", value: `${shownAmount(size)} ${rules.base}` },
+  ];
+  if (request.trigger) lines.push({ label: "Trigger", value: amount(request.trigger.price) });
+  if (request.price) lines.push({ label: "Price", value: amount(request.price) });
+  else lines.push({ label: "Price", value: "Market" });
+  if (request.time_in_force) lines.push({ label: "How long", value: TIME_IN_FORCE_WORDS[request.time_in_force] });
+  if (estimate !== null) {
+    lines.push({ label: "Fee, about", value: amount(estimate.fee) });
+    lines.push({ label: buys ? "You pay, about" : "You receive, about", value: amount(estimate.total) });
+  }
+  return { title: `${verb} ${shownAmount(size)} ${rules.base}?`, lines, confirm: verb, kind: request.side };
+}
