@@ -12,11 +12,11 @@ _BARE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-tr
 
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    f"{_BARE}; trusted-types default"
+    f"{_BARE}; trusted-types default dompurify"
 )
-"""Swagger UI writes HTML by itself (markdown, entities), so its page has a default Trusted Types policy
-(`/docs/start.js`) that lets HTML pass; scripts and their addresses it makes none of, so those are refused,
-and what is inline in HTML does not run under `script-src 'self'`."""
+"""Swagger UI writes HTML by itself (markdown, which it has DOMPurify clean, and entities), so its page has a
+default Trusted Types policy (`/docs/start.js`) that lets HTML pass. That makes no scripts and no addresses of
+scripts, so those are refused, and what is inline in HTML does not run under `script-src 'self'`."""
 
 PAGE_HEADERS: Mapping[str, str] = {
     "Permissions-Policy": ", ".join(
