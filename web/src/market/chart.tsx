@@ -4,7 +4,7 @@ import "./market.css";
 
 import { lazy, type ReactElement, Suspense, useState } from "react";
 
-import { Tabs } from "../ui/tabs";
+import { Segments } from "../ui/segments";
 import { type Interval, INTERVALS } from "./candles";
 import type { ChartOrder } from "./chart-drawing";
 
@@ -14,7 +14,7 @@ const ChartCanvas = lazy(() => import("./chart-canvas"));
 
 const REMEMBERED = "chart.interval";
 const NO_ORDERS: readonly ChartOrder[] = [];
-const TABS = INTERVALS.map((interval) => ({ value: interval, label: interval }));
+const CHOICES = INTERVALS.map((interval) => ({ value: interval, label: interval }));
 
 export interface ChartProps {
   market: string;
@@ -39,9 +39,9 @@ export function Chart({ market, orders = NO_ORDERS, className = "" }: ChartProps
         <h2 id="chart-title" className="visually-hidden">
           Chart of {market}
         </h2>
-        <Tabs tabs={TABS} value={interval} onChange={choose} label="Interval" look="pill" id="chart" />
+        <Segments label="Interval" value={interval} options={CHOICES} onChange={choose} />
       </header>
-      <div className="chart-panel" role="tabpanel" id="chart-panel" aria-labelledby={`chart-tab-${interval}`}>
+      <div className="chart-panel">
         <Suspense fallback={<div className="chart-stage" />}>
           <ChartCanvas market={market} interval={interval} orders={orders} />
         </Suspense>

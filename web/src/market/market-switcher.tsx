@@ -1,10 +1,10 @@
 /** The name of the market; pressed, the list of all of them to search in. `/` opens it too. */
 
-import { type KeyboardEvent, type ReactElement, useEffect, useId, useMemo, useState } from "react";
+import { type KeyboardEvent, type ReactElement, useId, useMemo, useState } from "react";
 
 import { grouped, withDecimals } from "../numbers";
 import { navigate } from "../router";
-import { registerCommand } from "../shell/commands";
+import { useCommand } from "../shell/commands";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { type Market, useMarketsQuery } from "./markets";
@@ -12,10 +12,7 @@ import { changeText, type Ticker, useTickers } from "./tickers";
 
 export function MarketSwitcher({ market }: { market: string }): ReactElement {
   const [isOpen, setOpen] = useState(false);
-  useEffect(
-    () => registerCommand({ id: "markets", title: "Go to a market", keys: "/", run: () => setOpen(true) }),
-    [],
-  );
+  useCommand({ id: "market-search", title: "Go to a market", group: "Markets", keys: "/", run: () => setOpen(true) });
   return (
     <>
       <button type="button" className="market-button" aria-haspopup="dialog" onClick={() => setOpen(true)}>
@@ -70,7 +67,7 @@ function MarketList({ current, onClose }: { current: string; onClose(): void }):
           aria-controls={`${id}-list`}
           aria-activedescendant={markets.length === 0 ? undefined : `${id}-${at}`}
           autoComplete="off"
-          autoFocus
+          data-autofocus
           spellCheck={false}
           placeholder="Search"
           value={search}

@@ -42,7 +42,7 @@ export function TickerBar({ market, className = "" }: TickerBarProps): ReactElem
         <Fact name="24h high">{priceText(ticker?.high, decimals)}</Fact>
         <Fact name="24h low">{priceText(ticker?.low, decimals)}</Fact>
         <Fact name={`24h volume${known === undefined ? "" : ` (${known.base})`}`}>{volumeText(ticker?.volume)}</Fact>
-        <Fact name={`24h volume${known === undefined ? "" : ` (${known.quote})`}`}>
+        <Fact name={`24h value${known === undefined ? "" : ` (${known.quote})`}`}>
           {volumeText(ticker?.quote_volume)}
         </Fact>
       </dl>
@@ -66,8 +66,11 @@ function Change({ ticker, decimals }: { ticker: Ticker | null; decimals: number 
   const tone = isDown ? "sell" : ticker.change_bps === 0 ? "muted" : "buy";
   return (
     <span className={tone}>
-      {isDown ? "−" : "+"}
-      {amount} ({changeText(ticker.change_bps)})
+      <span className="ticker-amount">
+        {isDown ? "−" : "+"}
+        {amount}{" "}
+      </span>
+      {changeText(ticker.change_bps)}
     </span>
   );
 }

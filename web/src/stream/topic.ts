@@ -96,14 +96,25 @@ export class Topic {
   end(code: string, timeMs: number): void {
     this.forget();
     const message: StreamMessage<unknown> = { kind: "ended", seq: 0, data: null, timeMs, code };
-    for (const follower of [...this.followers.keys()]) follower(message);
+    for (const follower of [...this.followers.keys()]) tellOne(follower, message);
   }
 
   private tell(message: StreamMessage<unknown>, begins: boolean): void {
     for (const [follower, hasBegun] of [...this.followers]) {
       if (begins) this.followers.set(follower, true);
       else if (!hasBegun) continue;
-      follower(message);
+      tellOne(follower, message);
     }
+  }
+}
+
+/** An error of one follower is seen, and is not in the way of the others. */
+function tellOne(follower: Follower, message: StreamMessage<unknown>): void {
+  try {
+    follower(message);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
