@@ -1,0 +1,22 @@
+/** What was typed as an amount: atoms, or what is wrong with it. Pure. */
+
+import { fromUnits, parseDecimal, rescale } from "../numbers";
+
+export type ReadAmount = { atoms: bigint; text: string } | { problem: string | null };
+
+/** `problem` is null while nothing was typed: then there is nothing to complain about yet. */
+export function readAmount(typed: string, decimals: number, symbol: string): ReadAmount {
+  const text = typed.trim();
+  if (text === "") return { problem: null };
+  const parsed = parseDecimal(text.startsWith(".") ? `0${text}` : text.replace(/\.$/, ""));
+  if (parsed === null) return { problem: "Enter digits and at most one point." };
+  const atoms = rescale(parsed, decimals);
+  if (atoms === null) return { problem: `${symbol} has at most ${decimals} decimals.` };
+  if (atoms === 0n) return { problem: "Enter an amount above zero." };
+  return { atoms, text: fromUnits(atoms, decimals) };
+}
+
+/** What may be spent of a balance when the network's fee comes out of it as well; never below zero. */
+export function lessFee(balance: bigint, fee: bigint): bigint {
+  return balance > fee ? balance - fee : 0n;
+}

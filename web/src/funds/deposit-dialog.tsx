@@ -1,0 +1,42 @@
+/** Depositing: from the wallet in one go, or to an address that anything else can send to. */
+
+import "./funds.css";
+
+import { type ReactElement, useState } from "react";
+
+import { Dialog } from "../ui/dialog";
+import { TabPanel, Tabs } from "../ui/tabs";
+import { DepositAddress } from "./deposit-address";
+import { DepositFromWallet } from "./deposit-from-wallet";
+
+export interface FundsDialogProps {
+  /** The asset that it begins with. */
+  asset?: string | undefined;
+  open: boolean;
+  onClose(): void;
+}
+
+type Way = "wallet" | "address";
+
+const WAYS: readonly { value: Way; label: string }[] = [
+  { value: "wallet", label: "From your wallet" },
+  { value: "address", label: "To your deposit address" },
+];
+
+export function DepositDialog(props: FundsDialogProps): ReactElement | null {
+  return props.open ? <OpenDepositDialog {...props} /> : null;
+}
+
+function OpenDepositDialog({ asset, onClose }: FundsDialogProps): ReactElement {
+  const [way, setWay] = useState<Way>("wallet");
+  return (
+    <Dialog title="Deposit" open onClose={onClose} closeOnBackdrop={false}>
+      <div className="stack funds-dialog">
+        <Tabs<Way> id="deposit-way" label="Way to deposit" tabs={WAYS} value={way} onChange={setWay} even />
+        <TabPanel id="deposit-way" value={way}>
+          {way === "wallet" ? <DepositFromWallet asset={asset} onClose={onClose} /> : <DepositAddress />}
+        </TabPanel>
+      </div>
+    </Dialog>
+  );
+}

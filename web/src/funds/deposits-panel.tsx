@@ -1,0 +1,142 @@
+/** Deposits: those on their way first, each with its steps as they happen. */
+
+import type { ReactElement } from "react";
+
+import { Button } from "../ui/button";
+import { Empty } from "../ui/empty";
+import { Loading } from "../ui/loading";
+import { useBackup } from "../wallet/backup";
+import { Arrivals, useDepositAddress } from "./deposit-address";
+import { forgetRun, useDepositRuns } from "./deposit-runs";
+import { FaucetButton } from "./faucet-button";
+import { type LiveList, useDeposits } from "./live-list";
+import { inWords } from "./problem-text";
+import { type Deposit, depositSteps, type DepositRun } from "./steps";
+import { TransferEntry, type TransferEntryProps } from "./transfer-entry";
+
+export function DepositsPanel({ onDeposit }: { onDeposit(): void }): ReactElement {
+  const deposits = useDeposits();
+  const runs = useDepositRuns();
+  const known = new Set(deposits.items?.map((each) => each.tx_hash.toLowerCase()));
+  const unseen = runs.filter((run) => run.txHash === null || !known.has(run.txHash.toLowerCase()));
+  return (
+    <section className="panel" aria-labelledby="funds-deposits">
+      <header className="panel-head">
+        <h2 id="funds-deposits">Deposits</h2>
+        <a href="/v1/deposits.csv" download>
+          CSV
+        </a>
+      </header>
+      <div className="panel-body flush">
+        <ArrivedAtAddress />
+        {deposits.items === null ? (
+          <ListState list={deposits} />
+        ) : deposits.items.length + unseen.length === 0 ? (
+          <Empty
+            icon="arrow-down"
+            title="No deposits yet"
+            detail="What you deposit is shown here, step by step, until it is credited."
+            action={
+              <div className="row wrap">
+                <FaucetButton />
+                <Button kind="primary" onClick={onDeposit}>
+                  Deposit
+                </Button>
+              </div>
+            }
+          />
+        ) : (
+          <ul className="entries">
+            {unseen.map((run) => (
+              <RunEntry key={`run ${run.id}`} run={run} />
+            ))}
+            {deposits.items.map((item) => (
+              <DepositEntry key={`${item.tx_hash}:${item.log_index}`} item={item} />
+            ))}
+          </ul>
+        )}
+        <MoreButton list={deposits} />
+      </div>
+    </section>
+  );
+}
+
+function ArrivedAtAddress(): ReactElement | null {
+  const { confirmed } = useBackup();
+  return confirmed ? <AddressArrivals /> : null;
+}
+
+function AddressArrivals(): ReactElement | null {
+  const arrivals = useDepositAddress(10_000).answer?.arrivals ?? [];
+  if (arrivals.length === 0) return null;
+  return (
+    <div className="funds-arrivals">
+      <Arrivals arrivals={arrivals} />
+    </div>
+  );
+}
+
+function RunEntry({ run }: { run: DepositRun }): ReactElement {
+  const isOver = run.stage === "failed" || run.stage === "cancelled";
+  const status: TransferEntryProps["status"] =
+    run.stage === "failed"
+      ? { text: "Failed", tone: "bad" }
+      : run.stage === "cancelled"
+        ? { text: "Not confirmed", tone: "" }
+        : { text: run.txHash === null ? "In your wallet" : "Sent", tone: "accent" };
+  return (
+    <TransferEntry
+      amount={run.amount}
+      asset={run.asset}
+      timeMs={run.startedMs}
+      status={status}
+      steps={depositSteps(run, null)}
+      isOver={isOver}
+    >
+      {isOver && (
+        <div>
+          <Button size="s" onClick={() => forgetRun(run.id)}>
+            Remove from this list
+          </Button>
+        </div>
+      )}
+    </TransferEntry>
+  );
+}
+
+function DepositEntry({ item }: { item: Deposit }): ReactElement {
+  const isCredited = item.status === "credited";
+  return (
+    <TransferEntry
+      amount={item.amount}
+      asset={item.asset}
+      timeMs={item.time_ms}
+      status={isCredited ? { text: "Credited", tone: "good" } : { text: "On its way", tone: "accent" }}
+      steps={depositSteps(null, item).filter((step) => step.id !== "wallet")}
+      isOver={isCredited}
+    />
+  );
+}
+
+/** While a list has not been read: that it is being read, or why it can not be. */
+export function ListState<T>({ list }: { list: LiveList<T> }): ReactElement {
+  if (list.error === null) {
+    return (
+      <div className="funds-wait">
+        <Loading />
+      </div>
+    );
+  }
+  return <Empty icon="alert" title="This could not be read" detail={inWords(list.error).text} action={<Button onClick={list.retry}>Try again</Button>} />;
+}
+
+export function MoreButton<T>({ list }: { list: LiveList<T> }): ReactElement | null {
+  if (!list.hasMore) return null;
+  return (
+    <div className="funds-more">
+      <Button kind="plain" onClick={list.more}>
+        Show older ones
+      </Button>
+    </div>
+  );
+}
