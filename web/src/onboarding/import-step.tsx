@@ -100,6 +100,7 @@ function PhraseForm({ onSecret }: FormProps): ReactElement {
           }}
           mono
           autoFocus
+          data-autofocus
           autoCapitalize="none"
         />
       </Field>

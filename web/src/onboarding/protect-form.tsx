@@ -94,7 +94,7 @@ export function ProtectForm({ verb, onProtect }: ProtectFormProps): ReactElement
           {verb}
         </Button>
       ) : (
-        <Button kind="primary" size="l" type="submit" icon="passkey" block busy={busy} autoFocus>
+        <Button kind="primary" size="l" type="submit" icon="passkey" block busy={busy} autoFocus data-autofocus>
           Use a passkey
         </Button>
       )}

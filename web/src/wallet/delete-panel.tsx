@@ -74,7 +74,7 @@ function DeleteDialog({ wallet, onClose }: { wallet: Wallet; onClose(): void }):
           </p>
         )}
         <Field label={`Type “${WORD}” to go on`} error={tried && !right ? `Type the word ${WORD}` : null}>
-          <TextInput value={typed} onChange={setTyped} autoCapitalize="none" autoFocus />
+          <TextInput value={typed} onChange={setTyped} autoCapitalize="none" data-autofocus />
         </Field>
       </form>
     </Dialog>

@@ -39,6 +39,7 @@ export function PasswordField(props: PasswordFieldProps): ReactElement {
         autoComplete={AUTOCOMPLETE[use]}
         autoCapitalize="none"
         autoFocus={autoFocus}
+        data-autofocus={autoFocus || undefined}
         mono={shown}
         suffix={toggle}
       />

@@ -101,7 +101,7 @@ export function useUnlock(use: UnlockUse): UnlockParts {
         {verb}
       </Button>
     ) : (
-      <Button {...shared} icon="passkey" autoFocus={autoFocus} onClick={() => void run({ kind: "passkey" })}>
+      <Button {...shared} icon="passkey" autoFocus={autoFocus} data-autofocus={autoFocus || undefined} onClick={() => void run({ kind: "passkey" })}>
         {`${verb} with passkey`}
       </Button>
     );
