@@ -42,6 +42,8 @@ from exchange.stores.postgres import Connection
 
 MAX_COMMANDS_PER_TRANSACTION = 2_000
 """About so many: a transaction of 500 costs the database for each of them half as much again."""
+MAX_ROWS = 64
+"""Of the journal, read at a time."""
 TRANSACTION_TIMEOUT_S = 30.0
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 10.0
@@ -121,8 +123,8 @@ class _Changes:
 class PostgresProjection:
     """Keeps the read tables up to date. `seq` is how far they are; `on_progress` is told each time.
 
-    Given a `rest_s`, it rests so long after a transaction, and after one that was not full as long as that
-    took: a few larger ones cost much less than many small ones.
+    Given a `rest_s`, it rests so long after what it has written, and as long as that took when nothing more
+    was there: a few larger transactions cost much less than many small ones.
     """
 
     def __init__(
@@ -158,14 +160,13 @@ class PostgresProjection:
         while True:
             try:
                 await self.load()
-                async for rows in self._tail.follow(self.seq):
-                    before, began_s = self.seq, time.monotonic()
+                async for rows in self._tail.follow(self.seq, MAX_ROWS):
+                    began_s = time.monotonic()
                     for chunk in in_chunks(rows, MAX_COMMANDS_PER_TRANSACTION):
                         await self.apply(chunk)
                     retry_s = FIRST_RETRY_S
                     if self._rest_s:
-                        is_full = self.seq - before >= MAX_COMMANDS_PER_TRANSACTION
-                        took_s = 0.0 if is_full else time.monotonic() - began_s
+                        took_s = time.monotonic() - began_s if len(rows) < MAX_ROWS else 0.0
                         await asyncio.sleep(max(self._rest_s, took_s))
             except HeadLost:
                 raise

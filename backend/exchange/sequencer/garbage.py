@@ -1,9 +1,9 @@
 """When the engine's process collects garbage: never everything at once while somebody waits.
 
 A full collection looks at every container there is, and everybody waits for it. So what was loaded is frozen,
-out of the collector's sight; full collections never start by themselves; and one is made only when nothing
-has been asked for a while, or, on a day without rest, every ten minutes at a moment when nothing is waiting.
-The young are collected as ever: requests, tasks and answers die young.
+out of the collector's sight; nothing but young collections starts by itself; and a full one is made only when
+nothing has been asked for a while, or, on a day without rest, every ten minutes at a moment when nothing is
+waiting. The young are collected as ever: requests, tasks and answers die young.
 
 These settings belong to the process, so they are made in its wiring, once.
 """
@@ -12,12 +12,11 @@ import gc
 import time
 from collections.abc import Callable
 
-YOUNG = 25_000
-"""New containers that start a young collection: a few milliseconds at most. A thousand requests under way are
-made of fewer; they would be looked at over and over, and are gone soon by themselves.
+YOUNG = 10_000
+"""New containers that start a young collection: some milliseconds at most. What survives it is not looked at
+again before a full collection: a middle one, of ten times as much, stops everything for 50 ms and more under
+load, and finds what would be gone by itself.
 """
-MIDDLE = 10
-"""Young collections that start a middle one."""
 NEVER = 2**31 - 1
 
 QUIET_S = 0.5
@@ -27,7 +26,7 @@ OVERDUE_S = 600.0
 
 def take_over() -> None:
     """Before anything is loaded: no full collection starts by itself from here on."""
-    gc.set_threshold(YOUNG, MIDDLE, NEVER)
+    gc.set_threshold(YOUNG, NEVER, NEVER)
 
 
 def freeze_loaded() -> None:
@@ -47,6 +46,6 @@ class IdleCollector:
         """Nothing waits, since `idle_s` seconds: collects if it is time and there may be something."""
         since_s = self._now_s() - self._last_s
         is_time = since_s >= MIN_INTERVAL_S and idle_s >= QUIET_S
-        if (is_time or since_s >= OVERDUE_S) and gc.get_count()[2]:
+        if (is_time or since_s >= OVERDUE_S) and any(gc.get_count()[1:]):
             gc.collect()
             self._last_s = self._now_s()
