@@ -5,16 +5,17 @@ BIN := .venv/bin
 JOBS ?= 2
 SUBSCRIBERS ?= 100,1000
 FORGE := node_modules/.bin/forge
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PYTHON_SOURCES := backend sdk/python bots tests migrations scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check demo sim crash drill-chain bench-core bench-journal bench-deposits bench-candles bench mutants format lint types imports openapi asyncapi \
+.PHONY: help run test test-web test-browser measure-web check demo sim crash drill-chain bench-core bench-journal bench-deposits bench-candles bench mutants format lint types imports openapi asyncapi \
 	contracts-test contracts-ci contracts-gas contracts-gas-write contracts-coverage slither python-test core clean lock bench-feeds
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: core build/contracts/.ready ## Start the exchange on a local devnet (ARGS="--fresh" starts over)
+run: core build/contracts/.ready web/dist/.ready ## Start the exchange and its web app on a local devnet (ARGS="--fresh" starts over)
 	@exec $(BIN)/exchange devnet $(ARGS)
 
 demo: core build/contracts/.ready ## Play the main job, wallet to wallet, against a devnet of its own
@@ -52,7 +53,7 @@ bench: core build/contracts/.ready ## Durable signed orders/s over HTTP and WebS
 mutants: .venv/.ready ## Plant faults in ledger, matching and fees; the share that the tests find
 	@exec $(BIN)/python scripts/mutants.py
 
-test: contracts-test python-test ## All tests
+test: contracts-test test-web python-test ## All tests but those in a browser
 
 check: lint types imports test ## Format, lint, types, import layers, then all tests
 
@@ -87,9 +88,24 @@ slither: node_modules/.ready .venv-slither/.ready ## Static analysis of the cont
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache \
 		.venv-slither/bin/slither . --config-file contracts/slither.config.json
 
+test-web: web/node_modules/.ready ## The web app's types, and the tests of its parts
+	@echo "== web app"
+	@cd web && node_modules/.bin/tsc --noEmit && node_modules/.bin/vitest run
+
+test-browser: core build/contracts/.ready web/dist/.ready ## The built web app in a real browser, against a devnet of its own (needs Chromium)
+	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)"; exit 1; }
+	@echo "== web app in $(CHROMIUM)"
+	@CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/browser $(ARGS)
+
+measure-web: core build/contracts/.ready web/dist/.ready ## How large and how fast the built web app is (needs Chromium)
+	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)"; exit 1; }
+	@CHROMIUM="$(CHROMIUM)" $(BIN)/python -m scripts.measure_web $(ARGS)
+
+NO_CHROMIUM := Chromium is needed: apt-get install chromium (Debian), brew install --cask chromium (macOS), or CHROMIUM=/path/to/it
+
 python-test: core build/contracts/.ready
 	@echo "== backend"
-	@$(BIN)/pytest -n $(JOBS) -q
+	@$(BIN)/pytest -n $(JOBS) -q --ignore=tests/browser
 	@echo "== the core once more, interpreted"
 	@EXCHANGE_CORE=python $(BIN)/pytest -n $(JOBS) -q tests/core tests/golden
 
@@ -122,7 +138,7 @@ lock: ## Resolve the Python dependencies again (needs uv)
 		--python-version 3.11 --no-header --no-annotate -o requirements-slither.lock
 
 clean: ## Remove everything that was built; keeps .data
-	rm -rf .venv .venv-slither node_modules build backend/exchange/core/compiled backend/exchange/core/compiled.*
+	rm -rf .venv .venv-slither node_modules web/node_modules web/dist build backend/exchange/core/compiled backend/exchange/core/compiled.*
 
 # ---- set-up ----------------------------------------------------------------------------------------
 
@@ -130,7 +146,7 @@ clean: ## Remove everything that was built; keeps .data
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version): set PYTHON=/path/to/python3"; exit 1; }
-	@echo "== set-up 1/3: Python packages into .venv (about two minutes the first time)"
+	@echo "== set-up 1/4: Python packages into .venv (about two minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e sdk/python
@@ -148,11 +164,24 @@ node_modules/.ready: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed: https://nodejs.org"; exit 1; }
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || \
 		{ echo "Node.js 20 or newer is needed, this is $$(node --version)"; exit 1; }
-	@echo "== set-up 2/3: contract toolchain into node_modules"
+	@echo "== set-up 2/4: contract toolchain into node_modules"
 	@npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 build/contracts/.ready: node_modules/.ready foundry.toml bin/solc $(shell find contracts -name '*.sol')
-	@echo "== set-up 3/3: contracts"
+	@echo "== set-up 3/4: contracts"
 	@$(FORGE) build --quiet
+	@touch $@
+
+# The page is built by Vite, which takes Node 20.19, or 22.12 and newer.
+web/node_modules/.ready: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is needed: https://nodejs.org"; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' || \
+		{ echo "Node.js 20.19, or 22.12 or newer, is needed, this is $$(node --version)"; exit 1; }
+	@echo "== set-up 4/4: web app"
+	@cd web && npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+web/dist/.ready: web/node_modules/.ready web/index.html web/vite.config.ts web/tsconfig.json sdk/typescript/exchange.d.ts $(shell find web/src web/public -type f ! -name '*.test.ts*')
+	@cd web && node_modules/.bin/vite build --logLevel warn
 	@touch $@
