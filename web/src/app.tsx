@@ -3,6 +3,7 @@
 import { lazy, type ReactElement, Suspense } from "react";
 
 import { usePath } from "./router";
+import { FIRST_MARKET } from "./shell/pages";
 import { Shell } from "./shell/shell";
 import { TradePage } from "./trade/trade-page";
 import { Loading } from "./ui/loading";
@@ -13,8 +14,6 @@ const FundsPage = lazy(() => import("./funds/funds-page"));
 const WalletPage = lazy(() => import("./wallet/wallet-page"));
 const SettingsPage = lazy(() => import("./shell/settings-page"));
 const NotFoundPage = lazy(() => import("./shell/not-found-page"));
-
-export const FIRST_MARKET = "ETH-USDC";
 
 export function App(): ReactElement {
   const path = usePath();

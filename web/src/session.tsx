@@ -27,6 +27,9 @@ export interface Session {
   signOut(): Promise<void>;
 }
 
+/** Set while somebody is signed in here. Whoever never was has no session to ask the server for. */
+const SIGNED_IN = "signed-in";
+
 const Context = createContext<Session | null>(null);
 
 export function useSession(): Session {
@@ -43,8 +46,13 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
   const takeIn = useCallback((answer: Me | null) => {
     setMe(answer);
     setStatus(answer === null ? "signed-out" : "signed-in");
-    if (answer === null) stream.signedOut();
-    else stream.authenticate(answer.address);
+    if (answer === null) {
+      localStorage.removeItem(SIGNED_IN);
+      stream.signedOut();
+    } else {
+      localStorage.setItem(SIGNED_IN, "yes");
+      stream.authenticate(answer.address);
+    }
   }, []);
 
   useEffect(() => {
@@ -55,7 +63,8 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
         else retry = window.setTimeout(ask, 2_000);
       });
     }
-    ask();
+    if (localStorage.getItem(SIGNED_IN) === null) takeIn(null);
+    else ask();
     return () => window.clearTimeout(retry);
   }, [takeIn]);
 
