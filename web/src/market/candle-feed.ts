@@ -3,14 +3,15 @@
 import { api, type Schemas } from "../api/client";
 import { stream, type StreamMessage } from "../stream/stream";
 import { type Candle, CandleSeries, type Changed, type Interval } from "./candles";
-import { onNextFrame } from "./frame";
+import { paced } from "./frame";
 
 const FIRST_PAGE = 500;
 const OLDER_PAGE = 1_000;
 const RETRY_MS = 3_000;
+const PUBLISHED_EVERY_MS = 100;
 
 export interface FeedListener {
-  /** At most once per frame. */
+  /** With a frame, a few times a second at most. */
   onChange(changed: Changed): void;
   /** The first page has come (also an empty one), or could not be had: then it is tried again. */
   onState(state: "ready" | "failed"): void;
@@ -25,6 +26,7 @@ export class CandleFeed {
   private isReady = false;
   private hasSnapshot = false;
   private unsubscribe: (() => void) | null = null;
+  private readonly onTaken = paced(() => this.publish(), PUBLISHED_EVERY_MS);
   private retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -100,13 +102,13 @@ export class CandleFeed {
   private take(candles: readonly Candle[]): void {
     if (this.isStopped) return;
     this.waiting.push(...candles);
-    onNextFrame(this.publish);
+    this.onTaken();
   }
 
-  private readonly publish = (): void => {
+  private publish(): void {
     if (this.isStopped || !this.isReady) return; // what came early is shown with the first page
     const changed = this.series.merge(this.waiting);
     this.waiting = [];
     if (changed.kind !== "nothing") this.listener.onChange(changed);
-  };
+  }
 }

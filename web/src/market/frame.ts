@@ -15,6 +15,27 @@ export function onNextFrame(publish: () => void): void {
   if (frame === 0 && timer === 0) schedule();
 }
 
+/**
+ * What is called after each message, and runs `publish` with a frame soon: the first time with the next one, then no
+ * more often than `everyMs`. Nobody reads sixty trades a second, and drawing them is not for free.
+ */
+export function paced(publish: () => void, everyMs: number): () => void {
+  let isDue = false;
+  let lastMs = -Infinity;
+  function run(): void {
+    isDue = false;
+    lastMs = performance.now();
+    publish();
+  }
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    const waitMs = lastMs + everyMs - performance.now();
+    if (waitMs > 0) setTimeout(() => onNextFrame(run), waitMs);
+    else onNextFrame(run);
+  };
+}
+
 function schedule(): void {
   if (document.hidden) timer = window.setTimeout(run, HIDDEN_EVERY_MS);
   else frame = requestAnimationFrame(run);

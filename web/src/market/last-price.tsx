@@ -5,6 +5,7 @@ import { type ReactElement, useEffect, useRef } from "react";
 import { compare, grouped, withDecimals } from "../numbers";
 
 const FLASH_MS = 600;
+const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
 interface LastPriceProps {
   price: string | null;
@@ -21,7 +22,7 @@ export function LastPrice({ price, decimals }: LastPriceProps): ReactElement {
   useEffect(() => {
     const hasMoved = before.current !== null && price !== null && before.current !== price;
     before.current = price;
-    if (!hasMoved || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    if (!hasMoved || stillness.matches) return;
     const colour = direction.current === "up" ? "var(--buy-soft)" : "var(--sell-soft)";
     const flash = element.current?.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], FLASH_MS);
     return () => flash?.cancel();

@@ -4,7 +4,7 @@
  */
 
 import { stream, type StreamMessage, type Subject } from "../stream/stream";
-import { onNextFrame } from "./frame";
+import { paced } from "./frame";
 
 /** A page that is left and come back to, or a component drawn anew, finds what there was. */
 const KEPT_MS = 3_000;
@@ -17,7 +17,15 @@ export abstract class LiveStore<T> {
   private stop: (() => void) | null = null;
   private leaving: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly subject: Subject) {}
+  private readonly onTaken: () => void;
+
+  /** Published with every frame that something came for, or less often. */
+  constructor(
+    readonly subject: Subject,
+    everyMs = 0,
+  ) {
+    this.onTaken = paced(() => this.publish(), everyMs);
+  }
 
   /** For `useSyncExternalStore`. */
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -50,13 +58,13 @@ export abstract class LiveStore<T> {
 
   private onMessage(message: StreamMessage<T>): void {
     this.take(message);
-    onNextFrame(this.publish);
+    this.onTaken();
   }
 
-  private readonly publish = (): void => {
+  private publish(): void {
     this.version += 1;
     for (const listener of [...this.listeners]) listener();
-  };
+  }
 }
 
 /** One store for each key, made when first asked for. */

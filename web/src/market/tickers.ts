@@ -13,6 +13,7 @@ export type Ticker = Schemas["TickerItem"];
 /** With more markets than these their tickers are asked for now and then, not followed. */
 const MOST_FOLLOWED = 40;
 const ASK_AGAIN_MS = 10_000;
+const PUBLISHED_EVERY_MS = 100;
 
 class TickerStore extends LiveStore<Ticker> {
   private newest: Ticker | null = null;
@@ -36,7 +37,7 @@ class TickerStore extends LiveStore<Ticker> {
   }
 }
 
-const storeOf = storesBy((market) => new TickerStore({ channel: "ticker", market }));
+const storeOf = storesBy((market) => new TickerStore({ channel: "ticker", market }, PUBLISHED_EVERY_MS));
 
 /** One market's; null until it has come. */
 export function useTicker(market: string): Ticker | null {

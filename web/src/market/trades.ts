@@ -14,6 +14,7 @@ export interface TapeView {
 }
 
 export const TAPE_LENGTH = 50;
+const PUBLISHED_EVERY_MS = 100;
 
 /** What is shown after trades came, oldest first as they are sent: each once, only the newest. */
 export function withTrades(shown: readonly Trade[], came: readonly Trade[], length = TAPE_LENGTH): readonly Trade[] {
@@ -48,7 +49,7 @@ class TapeStore extends LiveStore<readonly Trade[]> {
   }
 }
 
-const storeOf = storesBy((market) => new TapeStore({ channel: "trades", market }));
+const storeOf = storesBy((market) => new TapeStore({ channel: "trades", market }, PUBLISHED_EVERY_MS));
 
 export function useTape(market: string): TapeView {
   const store = storeOf(market);
