@@ -2,8 +2,8 @@
 
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
 
-import { stream } from "../stream/stream";
-import type { StreamStatus } from "../stream/stream";
+import { stream, type StreamStatus } from "../stream/stream";
+import { FIRST_MARKET } from "./pages";
 
 type State = StreamStatus["state"];
 
@@ -20,7 +20,13 @@ const MEANING: Record<State, string> = {
 const TELL_AFTER_MS = 1_500;
 
 export function useConnection(): StreamStatus {
+  useEffect(followAnything, []);
   return useSyncExternalStore(stream.status.subscribe, stream.status.get);
+}
+
+/** The stream opens when something is followed; on a page that follows nothing this is it. */
+function followAnything(): () => void {
+  return stream.subscribe({ channel: "ticker", market: FIRST_MARKET }, () => undefined);
 }
 
 export function Connection(): ReactElement {

@@ -44,7 +44,7 @@ export default function SettingsPage(): ReactElement {
       <ErrorBoundary label="The list of trading keys">
         <AgentsPage />
       </ErrorBoundary>
-      <Section title="Keyboard">
+      <Section title="Keyboard" className="desktop-only">
         <Switch
           label="Single-key shortcuts"
           hint="Keys such as B and S act at once when no field has the focus."
@@ -73,10 +73,16 @@ export default function SettingsPage(): ReactElement {
   );
 }
 
-function Section({ title, children }: { title: string; children: ReactNode }): ReactElement {
+interface SectionProps {
+  title: string;
+  className?: string;
+  children: ReactNode;
+}
+
+function Section({ title, className = "", children }: SectionProps): ReactElement {
   const id = useId();
   return (
-    <section className="panel" aria-labelledby={id}>
+    <section className={`panel ${className}`} aria-labelledby={id}>
       <header className="panel-head">
         <h2 id={id}>{title}</h2>
       </header>

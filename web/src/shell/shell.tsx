@@ -15,7 +15,7 @@ import { Account } from "./account-menu";
 import { BackupStrip, useNeedsBackup } from "./backup-strip";
 import { registerCommand } from "./commands";
 import { Connection, ConnectionBanner } from "./connection";
-import { FIRST_MARKET, marketOf, pageOf, PAGES } from "./pages";
+import { FIRST_MARKET, pageOf, PAGES } from "./pages";
 import { Palette } from "./palette";
 import { Keys, ShortcutDialog } from "./shortcut-list";
 import { listenForShortcuts } from "./shortcuts";
@@ -66,9 +66,12 @@ function Header({ path, onSearch }: { path: string; onSearch(): void }): ReactEl
         <Logo />
         <span className="logo-name">Exchange</span>
       </Link>
-      <div className="header-market">
-        <MarketSwitcher market={marketOf(path) ?? FIRST_MARKET} />
-      </div>
+      {/* The trade page has it beside the price. */}
+      {pageOf(path)?.path !== "/trade" && (
+        <div className="header-market">
+          <MarketSwitcher market={FIRST_MARKET} />
+        </div>
+      )}
       <nav className="header-pages" aria-label="Pages">
         <PageLinks path={path} />
       </nav>

@@ -2,8 +2,9 @@
 
 import { type ReactElement, useEffect, useRef } from "react";
 
+import { useMarket } from "../market/markets";
 import { useTicker } from "../market/tickers";
-import { grouped } from "../numbers";
+import { grouped, withDecimals } from "../numbers";
 import { FIRST_MARKET, marketOf, pageOf } from "./pages";
 
 const NAME = "Exchange";
@@ -21,12 +22,14 @@ export function Title({ path }: { path: string }): ReactElement | null {
 }
 
 function MarketTitle({ market }: { market: string }): ReactElement | null {
-  const price = useTicker(market)?.last ?? null;
+  const last = useTicker(market)?.last ?? null;
+  const decimals = useMarket(market)?.tickDecimals;
+  const price = last === null || decimals === undefined ? null : grouped(withDecimals(last, decimals));
   const writtenMs = useRef(0);
   useEffect(() => {
     const write = (): void => {
       writtenMs.current = performance.now();
-      document.title = price === null ? `${market} · ${NAME}` : `${grouped(price)} ${market} · ${NAME}`;
+      document.title = price === null ? `${market} · ${NAME}` : `${price} ${market} · ${NAME}`;
     };
     const waitMs = writtenMs.current + AT_MOST_EVERY_MS - performance.now();
     const timer = setTimeout(write, Math.max(0, waitMs));

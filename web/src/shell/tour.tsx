@@ -81,7 +81,10 @@ export function Tour({ active }: { active: boolean }): ReactElement | null {
   }, []);
   const step = steps[at];
   if (!active || step === undefined) return null;
-  return <StepCard step={step} at={at} of={steps.length} onBack={() => setAt(at - 1)} onNext={() => (at + 1 < steps.length ? setAt(at + 1) : end())} onEnd={end} />;
+  const onNext = (): void => (at + 1 < steps.length ? setAt(at + 1) : end());
+  return (
+    <StepCard step={step} at={at} of={steps.length} onBack={() => setAt(at - 1)} onNext={onNext} onEnd={end} />
+  );
 }
 
 interface StepCardProps {
@@ -153,9 +156,13 @@ function StepCard({ step, at, of, onBack, onNext, onEnd }: StepCardProps): React
           <p>{step.text}</p>
         </div>
         <div className="row spread">
-          <Button kind="plain" size="s" onClick={onEnd}>
-            Skip tour
-          </Button>
+          {at + 1 < of ? (
+            <Button kind="plain" size="s" onClick={onEnd}>
+              Skip tour
+            </Button>
+          ) : (
+            <span />
+          )}
           <div className="row">
             {at > 0 && (
               <Button size="s" onClick={onBack}>

@@ -77,12 +77,12 @@ function OpenDialog(props: DialogProps): ReactElement {
       onMouseUp={release}
     >
       <div className="dialog-box">
-        <header className="dialog-head">
+        <div className="dialog-head">
           <h2 id={titleId}>{title}</h2>
           {closable && <IconButton icon="close" label="Close" onClick={onClose} />}
-        </header>
+        </div>
         <div className="dialog-body">{children}</div>
-        {footer !== undefined && <footer className="dialog-foot">{footer}</footer>}
+        {footer !== undefined && <div className="dialog-foot">{footer}</div>}
       </div>
     </dialog>
   );
