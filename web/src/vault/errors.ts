@@ -17,7 +17,7 @@ export class WrongPassword extends VaultError {
 /** The passkey's prompt was closed, ran out of time, or the device has no such passkey. */
 export class PasskeyRefused extends VaultError {
   constructor(cause?: unknown) {
-    super("The passkey was not used", { cause });
+    super("The passkey was not used. Try again, or unlock in another way", { cause });
   }
 }
 
