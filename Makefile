@@ -90,7 +90,7 @@ slither: node_modules/.ready .venv-slither/.ready ## Static analysis of the cont
 
 test-web: web/node_modules/.ready ## The web app's types, and the tests of its parts
 	@echo "== web app"
-	@cd web && node_modules/.bin/tsc --noEmit && node_modules/.bin/vitest run
+	@cd web && node_modules/.bin/tsc --noEmit && node_modules/.bin/vitest run --testTimeout 60000
 
 test-browser: core build/contracts/.ready web/dist/.ready ## The built web app in a real browser, against a devnet of its own (needs Chromium)
 	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)"; exit 1; }
