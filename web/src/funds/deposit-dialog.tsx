@@ -8,6 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { TabPanel, Tabs } from "../ui/tabs";
 import { DepositAddress } from "./deposit-address";
 import { DepositFromWallet } from "./deposit-from-wallet";
+import { DepositSteps } from "./deposit-progress";
 
 export interface FundsDialogProps {
   /** The asset that it begins with. */
@@ -29,12 +30,22 @@ export function DepositDialog(props: FundsDialogProps): ReactElement | null {
 
 function OpenDepositDialog({ asset, onClose }: FundsDialogProps): ReactElement {
   const [way, setWay] = useState<Way>("wallet");
+  const [runId, setRunId] = useState<number | null>(null);
+  if (runId !== null) {
+    return (
+      <Dialog title="Deposit" open onClose={onClose} closeOnBackdrop={false}>
+        <div className="stack funds-dialog">
+          <DepositSteps runId={runId} onClose={onClose} onAgain={() => setRunId(null)} />
+        </div>
+      </Dialog>
+    );
+  }
   return (
     <Dialog title="Deposit" open onClose={onClose} closeOnBackdrop={false}>
       <div className="stack funds-dialog">
         <Tabs<Way> id="deposit-way" label="Way to deposit" tabs={WAYS} value={way} onChange={setWay} even />
-        <TabPanel id="deposit-way" value={way}>
-          {way === "wallet" ? <DepositFromWallet asset={asset} onClose={onClose} /> : <DepositAddress />}
+        <TabPanel id="deposit-way" value={way} className="funds-dialog-panel">
+          {way === "wallet" ? <DepositFromWallet asset={asset} onStarted={setRunId} /> : <DepositAddress />}
         </TabPanel>
       </div>
     </Dialog>

@@ -1,4 +1,4 @@
-/** An amount from the wallet into the vault, and the steps until it counts. */
+/** An amount from the wallet into the vault. */
 
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactElement, useState } from "react";
@@ -6,7 +6,6 @@ import type { Address } from "viem";
 
 import { useDeployment } from "../api/deployment";
 import { fromUnits } from "../numbers";
-import { navigate } from "../router";
 import { useSession } from "../session";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
@@ -19,25 +18,20 @@ import { SignatureRefused } from "../wallet/signer";
 import { useSigner } from "../wallet/use-signer";
 import { lessFee, readAmount } from "./amount";
 import { type Asset, useAssets, useChain, useWalletBalance } from "./assets";
-import { startDeposit, useDepositRuns } from "./deposit-runs";
+import { startDeposit } from "./deposit-runs";
 import { FaucetButton } from "./faucet-button";
-import { useDeposits } from "./live-list";
 import { feeReserve } from "./make-deposit";
 import { inWords } from "./problem-text";
-import { StepList } from "./step-list";
-import { depositSteps } from "./steps";
 import { NATIVE } from "./vault-abi";
 
 interface Props {
   asset: string | undefined;
-  onClose(): void;
+  onStarted(run: number): void;
 }
 
-export function DepositFromWallet({ asset, onClose }: Props): ReactElement {
-  const [runId, setRunId] = useState<number | null>(null);
+export function DepositFromWallet({ asset, onStarted }: Props): ReactElement {
   const assets = useAssets().data;
   const chain = useChain();
-  if (runId !== null) return <DepositSteps runId={runId} onClose={onClose} onAgain={() => setRunId(null)} />;
   if (assets === undefined || chain.data === undefined) return <Loading />;
   if (chain.data === null) {
     return (
@@ -47,7 +41,7 @@ export function DepositFromWallet({ asset, onClose }: Props): ReactElement {
       </p>
     );
   }
-  return <DepositForm assets={assets} first={asset} onStarted={setRunId} />;
+  return <DepositForm assets={assets} first={asset} onStarted={onStarted} />;
 }
 
 function DepositForm(props: { assets: Asset[]; first: string | undefined; onStarted(run: number): void }): ReactElement {
@@ -101,7 +95,7 @@ function DepositForm(props: { assets: Asset[]; first: string | undefined; onStar
 
   const shownBalance = balance == null ? null : fromUnits(balance, asset.decimals);
   return (
-    <form className="stack" noValidate onSubmit={(event) => void submit(event)}>
+    <form className="stack funds-form" noValidate onSubmit={(event) => void submit(event)}>
       <Field label="Asset">
         <Select value={symbol} options={assets.map((each) => ({ value: each.symbol, label: each.symbol }))} onChange={setSymbol} />
       </Field>
@@ -182,39 +176,4 @@ function whenCredited(confirmations: number | null | undefined): string {
   if (confirmations === undefined) return "";
   if (confirmations === null) return "once its block is final";
   return confirmations === 1 ? "with its block" : `after ${confirmations} confirmations`;
-}
-
-function DepositSteps(props: { runId: number; onClose(): void; onAgain(): void }): ReactElement | null {
-  const run = useDepositRuns().find((each) => each.id === props.runId);
-  const deposits = useDeposits().items;
-  if (run === undefined) return null;
-  const item = deposits?.find((each) => each.tx_hash.toLowerCase() === run.txHash?.toLowerCase()) ?? null;
-  const isCredited = item?.status === "credited";
-  const isOver = isCredited || run.stage === "failed" || run.stage === "cancelled";
-  return (
-    <div className="stack">
-      <p className="large num">
-        {run.amount} {run.asset}
-      </p>
-      <StepList label="Steps of the deposit" steps={depositSteps(run, item)} />
-      <p className="muted small" role="status">
-        {isCredited ? "Your deposit is credited. You can trade with it." : isOver ? "" : "You can close this. The deposit goes on, and the Funds page shows it."}
-      </p>
-      <div className="row end wrap">
-        {isOver && <Button onClick={props.onAgain}>{isCredited ? "Deposit more" : "Try again"}</Button>}
-        {isCredited && (
-          <Button
-            kind="primary"
-            onClick={() => {
-              props.onClose();
-              navigate("/");
-            }}
-          >
-            Start trading
-          </Button>
-        )}
-        {!isCredited && <Button onClick={props.onClose}>Close</Button>}
-      </div>
-    </div>
-  );
 }

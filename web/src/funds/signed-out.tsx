@@ -1,10 +1,11 @@
 /** In place of a page that is about the person, while nobody is signed in. */
 
-import { type ReactElement, useState } from "react";
+import { lazy, type ReactElement, Suspense, useState } from "react";
 
-import { StartDialog } from "../onboarding/start-dialog";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
+
+const StartDialog = lazy(() => import("../onboarding/start-dialog").then((part) => ({ default: part.StartDialog })));
 
 export function SignedOut({ title, detail }: { title: string; detail: string }): ReactElement {
   const [open, setOpen] = useState(false);
@@ -25,7 +26,11 @@ export function SignedOut({ title, detail }: { title: string; detail: string }):
           }
         />
       </section>
-      <StartDialog open={open} onClose={() => setOpen(false)} />
+      {open && (
+        <Suspense>
+          <StartDialog open onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -1,6 +1,7 @@
 /** The steps that a deposit or a withdrawal goes through, in words. Pure. */
 
 import type { Schemas } from "../api/client";
+import { grouped } from "../numbers";
 
 export type Deposit = Schemas["DepositItem"];
 export type Withdrawal = Schemas["WithdrawalItem"];
@@ -40,7 +41,7 @@ export function depositSteps(run: DepositRun | null, item: Deposit | null): Step
 
 function allowanceSteps(run: DepositRun | null): Step[] {
   if (run === null || run.allowance === null) return [];
-  const title = `Let the vault take ${run.amount} ${run.asset}`;
+  const title = `Let the vault take ${grouped(run.amount)} ${run.asset}`;
   const step: Step = { id: "allowance", title, state: "done" };
   if (run.allowanceHash !== null) step.txHash = run.allowanceHash;
   if (run.stage === "allowing") {

@@ -9,6 +9,7 @@ import { useSession } from "../session";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Loading } from "../ui/loading";
+import { Money } from "../ui/money";
 import { useAssets } from "./assets";
 import { useConfirmations } from "./confirmations";
 import type { FundsDialogProps } from "./deposit-dialog";
@@ -78,7 +79,7 @@ function WithdrawSteps({ run, halted, onClose, onAgain }: StepsProps): ReactElem
   return (
     <div className="stack">
       <p className="large num">
-        {run.amount} {run.asset}
+        <Money value={run.amount} asset={run.asset} />
       </p>
       <StepList label="Steps of the withdrawal" steps={steps} />
       {item === null && run.stage === "unknown" && <NotKnown run={run} />}

@@ -94,7 +94,7 @@ export function WithdrawForm(props: Props): ReactElement {
   }
 
   return (
-    <form className="stack" noValidate onSubmit={(event) => void submit(event)}>
+    <form className="stack funds-form" noValidate onSubmit={(event) => void submit(event)}>
       <Field label="Asset">
         <Select
           value={asset.symbol}
