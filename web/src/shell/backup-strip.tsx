@@ -19,7 +19,8 @@ export function BackupStrip(): ReactElement {
     <aside className="backup-strip" aria-label="Backup">
       <Icon name="alert" />
       <p className="grow">
-        Your wallet is only in this browser. <span className="desktop-only">Write its words down before you deposit.</span>
+        <span className="phone-only">Your wallet is not backed up.</span>
+        <span className="desktop-only">Your wallet is only in this browser. Write its words down before you deposit.</span>
       </p>
       <Button size="s" onClick={backup.confirm}>
         Back up

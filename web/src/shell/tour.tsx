@@ -3,6 +3,7 @@
 import { type KeyboardEvent, type ReactElement, useCallback, useEffect, useRef, useState } from "react";
 
 import { Button } from "../ui/button";
+import { type Box, CARD_WIDTH, cardPlace } from "./tour-place";
 
 interface Step {
   /** The data-tour of what it speaks of */
@@ -20,9 +21,6 @@ const STEPS: readonly Step[] = [
 
 const KEY = "tour";
 const BEGIN_AFTER_MS = 1_500;
-const CARD_WIDTH = 300;
-const CARD_HEIGHT = 170;
-const GAP = 12;
 
 function isDone(): boolean {
   try {
@@ -94,13 +92,6 @@ interface StepCardProps {
   onBack(): void;
   onNext(): void;
   onEnd(): void;
-}
-
-interface Box {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
 }
 
 function StepCard({ step, at, of, onBack, onNext, onEnd }: StepCardProps): ReactElement | null {
@@ -177,17 +168,4 @@ function StepCard({ step, at, of, onBack, onNext, onEnd }: StepCardProps): React
       </div>
     </>
   );
-}
-
-/** Beside what it speaks of where there is room, below or above it else, and always on the screen. */
-export function cardPlace(box: Box, width: number, height: number): { left: number; top: number } {
-  const clamp = (value: number, most: number): number => Math.max(GAP, Math.min(value, most - GAP));
-  const left = clamp(box.left, width - CARD_WIDTH);
-  if (box.left - CARD_WIDTH - GAP >= GAP) return { left: box.left - CARD_WIDTH - GAP, top: clamp(box.top, height - CARD_HEIGHT) };
-  if (box.left + box.width + GAP + CARD_WIDTH + GAP <= width) {
-    return { left: box.left + box.width + GAP, top: clamp(box.top, height - CARD_HEIGHT) };
-  }
-  const below = box.top + box.height + GAP;
-  if (below + CARD_HEIGHT + GAP <= height) return { left, top: below };
-  return { left, top: clamp(box.top - CARD_HEIGHT - GAP, height - CARD_HEIGHT) };
 }
