@@ -33,6 +33,7 @@ export function ApprovalDialog({ pending, wallet }: { pending: Pending<"typed-da
   });
   const footer = (
     <>
+      <div className="unlock-foot">{unlock.fields}</div>
       <Button onClick={() => pending.refuse()}>Cancel</Button>
       {unlock.button}
     </>
@@ -44,7 +45,6 @@ export function ApprovalDialog({ pending, wallet }: { pending: Pending<"typed-da
         {foreign && <p className="note bad">This is for another chain than the exchange’s. It cannot be signed here.</p>}
         <DataTable title={`Signed: ${data.primaryType}`} rows={rows.message} />
         <DataTable title="Valid only for" rows={rows.domain} />
-        {unlock.fields}
       </div>
     </Dialog>
   );

@@ -28,6 +28,7 @@ export function MessageDialog({ pending, wallet }: { pending: Pending<"message">
   });
   const footer = (
     <>
+      <div className="unlock-foot">{unlock.fields}</div>
       <Button onClick={() => pending.refuse()}>Cancel</Button>
       {unlock.button}
     </>
@@ -41,7 +42,6 @@ export function MessageDialog({ pending, wallet }: { pending: Pending<"message">
           </p>
         )}
         <pre className="signed-text">{text.split("\n").map((line) => (line === "" ? "" : visible(line))).join("\n")}</pre>
-        {unlock.fields}
       </div>
     </Dialog>
   );

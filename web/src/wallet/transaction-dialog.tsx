@@ -59,6 +59,7 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
   };
   const footer = (
     <>
+      <div className="unlock-foot">{unlock.fields}</div>
       <Button disabled={unlock.busy} onClick={close}>
         Cancel
       </Button>
@@ -105,7 +106,6 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
             The wallet has {fromUnits(cost.balanceWei, 18)} ETH: not enough for this and its network fee.
           </p>
         )}
-        {unlock.fields}
       </div>
     </Dialog>
   );
