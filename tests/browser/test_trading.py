@@ -1,0 +1,214 @@
+"""Money comes in, orders are placed, changed and taken back, and money goes out again."""
+
+import re
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from tests.browser import steps
+from tests.browser.injected_wallet import InjectedWallet
+from tests.browser.watch import Watch
+
+from exchange.testing_devnet.devnet import Devnet
+
+FAR_BELOW = "2000"
+"""A price that nobody sells at."""
+
+
+@pytest.fixture
+def trader(page: Page) -> Page:
+    """Somebody with a wallet in the page, 5000 USDC at the exchange, and a key for this browser."""
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.get_test_funds(page)
+    steps.deposit(page, "USDC", "5000")
+    steps.open_page(page, "Trade")
+    steps.enable_trading(page)
+    return page
+
+
+def open_orders(page: Page) -> Locator:
+    """Rows of the table of open orders."""
+    page.get_by_role("tab", name=re.compile("^Open orders")).click()
+    return (
+        page.get_by_role("table", name=re.compile("[Oo]pen orders"))
+        .get_by_role("row")
+        .filter(has=page.get_by_role("cell"))
+    )
+
+
+@pytest.mark.first_visit
+def test_a_newcomer_trades_within_three_minutes(page: Page, tell: Callable[[str], None]) -> None:
+    """Makes a wallet, gets test funds, trades and withdraws, by what is on the screen alone."""
+    begun = time.monotonic()
+    page.goto("/")
+    steps.skip_tour(page)
+    steps.make_wallet_with_password(page)
+    steps.get_test_funds(page)
+    steps.deposit(page, "USDC", "1000")
+    steps.open_page(page, "Trade")
+    steps.enable_trading(page)
+    steps.place(page, "Buy", price=None, size="0.1")
+    expect(steps.toast(page, re.compile("Bought 0.1 ETH"))).to_be_visible()
+    steps.withdraw(page, "USDC", "100")
+    took_s = time.monotonic() - begun
+    tell(f"a newcomer made a wallet, got test funds, traded and withdrew in {took_s:.0f} s")
+    assert took_s < 180
+
+
+def test_a_market_order_trades_with_a_bot(trader: Page) -> None:
+    steps.place(trader, "Buy", price=None, size="0.05")
+    expect(steps.toast(trader, "Bought 0.05 ETH")).to_be_visible()
+    trader.get_by_role("tab", name=re.compile("^Fills")).click()
+    expect(trader.get_by_role("tabpanel").get_by_text("0.05").first).to_be_visible()
+    trader.get_by_role("tab", name=re.compile("^Balances")).click()
+    expect(trader.get_by_role("row", name=re.compile("ETH")).first).to_contain_text("0.05")
+
+
+def test_an_order_stands_is_amended_and_cancelled(trader: Page) -> None:
+    steps.place(trader, "Buy", price=FAR_BELOW, size="0.5")
+    row = open_orders(trader)
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("2,000")
+    row.get_by_role("button", name=re.compile("Amend")).click()
+    dialog = trader.get_by_role("dialog")
+    dialog.get_by_label("Price").fill("2100")
+    dialog.get_by_label("Size").fill("0.4")
+    dialog.get_by_role("button", name=re.compile("Amend|Save|Change")).click()
+    expect(row).to_contain_text("2,100")
+    expect(row).to_contain_text("0.4")
+    row.get_by_role("button", name=re.compile("Cancel")).click()
+    expect(row).to_have_count(0)
+
+
+def test_all_orders_are_cancelled_at_once(trader: Page) -> None:
+    for price in ("2000", "2001"):
+        steps.place(trader, "Buy", price=price, size="0.1")
+        expect(steps.toast(trader, re.compile(f"stands at {int(price):,}"))).to_be_visible()
+    rows = open_orders(trader)
+    expect(rows).to_have_count(2)
+    trader.get_by_role("button", name="Cancel all").click()
+    confirm = trader.get_by_role("dialog").get_by_role("button", name=re.compile("^Cancel"))
+    confirm.last.click()
+    expect(rows).to_have_count(0)
+
+
+def test_an_order_that_costs_too_much_is_told_before_it_is_sent(trader: Page) -> None:
+    steps.fill_order(trader, "Buy", price="2000", size="100")
+    size = steps.order_form(trader).get_by_label("Size", exact=True)
+    expect(size).to_have_attribute("aria-invalid", "true")
+    steps.order_form(trader).get_by_role("button", name="Buy ETH").click()
+    expect(trader.get_by_role("dialog")).to_have_count(0)
+
+
+def test_what_the_exchange_refuses_is_told_in_words(trader: Page, watch: Watch) -> None:
+    """A post-only order that would trade at once."""
+    watch.allow(r"^\d{3} POST /v1/orders$")
+    steps.fill_order(trader, "Buy", price="3600", size="0.01")
+    form = steps.order_form(trader)
+    form.get_by_label("How long").select_option(label="Post only")
+    steps.send_order(trader, "Buy")
+    expect(form.get_by_text(re.compile("trade at once|would", re.IGNORECASE)).first).to_be_visible()
+
+
+def test_confirmations_can_be_switched_off(trader: Page) -> None:
+    steps.open_page(trader, "Settings")
+    trader.get_by_role("switch", name=re.compile("Ask before an order")).click()
+    steps.open_page(trader, "Trade")
+    steps.place(trader, "Buy", price=FAR_BELOW, size="0.1", confirm=False)
+    expect(open_orders(trader)).to_have_count(1)
+
+
+def test_a_revoked_key_asks_for_a_new_one(trader: Page, watch: Watch) -> None:
+    watch.allow(r"^40[13] POST /v1/orders$")
+    steps.open_page(trader, "Settings")
+    trader.get_by_role("button", name=re.compile("Revoke")).first.click()
+    trader.get_by_role("dialog").get_by_role("button", name=re.compile("Revoke")).click()
+    expect(trader.get_by_text(re.compile("[Rr]evoked")).first).to_be_visible()
+    steps.open_page(trader, "Trade")
+    renew = steps.order_form(trader).get_by_role("button", name="Approve a new key")
+    enable = steps.order_form(trader).get_by_role("button", name="Enable trading")
+    expect(renew.or_(enable)).to_be_visible()
+
+
+def test_two_tabs_show_the_same_orders(trader: Page) -> None:
+    other = trader.context.new_page()
+    other.goto("/trade/ETH-USDC")
+    steps.place(trader, "Buy", price=FAR_BELOW, size="0.3")
+    expect(open_orders(other)).to_have_count(1)
+    open_orders(other).get_by_role("button", name=re.compile("Cancel")).click()
+    expect(open_orders(trader)).to_have_count(0)
+
+
+def test_a_withdrawal_is_paid(trader: Page) -> None:
+    steps.withdraw(trader, "USDC", "250")
+    expect(trader.get_by_role("main").get_by_text(re.compile("Settled|Paid")).first).to_be_visible()
+
+
+def test_a_withdrawal_that_is_not_signed_does_not_happen(trader: Page) -> None:
+    dialog = steps.ask_withdrawal(trader, "USDC", "250")
+    trader.get_by_role("dialog").last.get_by_role("button", name="Cancel").click()
+    expect(dialog.get_by_text("You did not sign")).to_be_visible()
+
+
+def test_more_than_there_is_can_not_be_withdrawn(trader: Page) -> None:
+    steps.open_page(trader, "Funds")
+    trader.get_by_role("button", name="Withdraw", exact=True).first.click()
+    dialog = trader.get_by_role("dialog", name="Withdraw")
+    dialog.get_by_label("Asset").select_option("USDC")
+    amount = dialog.get_by_label("Amount", exact=True)
+    amount.fill("5000.01")
+    expect(amount).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_table_is_downloaded(trader: Page) -> None:
+    steps.place(trader, "Buy", price=None, size="0.02")
+    trader.get_by_role("tab", name=re.compile("^Fills")).click()
+    with trader.expect_download() as download:
+        trader.get_by_role("link", name=re.compile("CSV")).or_(
+            trader.get_by_role("button", name=re.compile("CSV"))
+        ).first.click()
+    text = download.value.path().read_text()
+    assert text.count("\n") >= 2
+    assert "ETH-USDC" in text
+
+
+def test_an_extension_deposits_and_trades(page: Page, injected: InjectedWallet, devnet: Devnet) -> None:
+    devnet.chain.give(injected.address, "USDC", 3_000)
+    steps.open_market(page)
+    steps.connect_injected(page)
+    dialog = steps.ask_deposit(page, "USDC", "2000")
+    expect(dialog.get_by_text("Your deposit is credited")).to_be_visible(timeout=steps.CHAIN_MS)
+    dialog.get_by_role("button", name="Start trading").click()
+    steps.order_form(page).get_by_role("button", name="Enable trading").click()
+    expect(page.get_by_text("This browser may trade")).to_be_visible()
+    steps.place(page, "Buy", price=None, size="0.1")
+    expect(steps.toast(page, "Bought 0.1 ETH")).to_be_visible()
+    dialog = steps.ask_withdrawal(page, "USDC", "100")
+    expect(dialog.get_by_text("Your withdrawal has been paid")).to_be_visible(timeout=steps.CHAIN_MS)
+    assert devnet.chain.balance(injected.address, "USDC") > Decimal(1_000)
+
+
+def test_an_extension_that_refuses_deposits_nothing(
+    page: Page, injected: InjectedWallet, devnet: Devnet
+) -> None:
+    devnet.chain.give(injected.address, "USDC", 3_000)
+    steps.open_market(page)
+    steps.connect_injected(page)
+    injected.refuses = True
+    dialog = steps.ask_deposit(page, "USDC", "2000")
+    expect(dialog.get_by_text(re.compile("did not (confirm|sign)"))).to_be_visible()
+
+
+def test_a_phone_trades(phone: Page) -> None:
+    phone.goto("/")
+    steps.make_wallet_with_password(phone)
+    steps.get_test_funds(phone)
+    steps.deposit(phone, "USDC", "1000")
+    steps.open_page(phone, "Trade")
+    phone.get_by_role("tab", name=re.compile("^(Trade|Order|Buy)")).locator("visible=true").first.click()
+    steps.enable_trading(phone)
+    steps.place(phone, "Buy", price=None, size="0.05")
+    expect(steps.toast(phone, "Bought 0.05 ETH")).to_be_visible()

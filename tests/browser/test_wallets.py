@@ -1,0 +1,138 @@
+"""A wallet is made, kept, locked, unlocked and connected; and what does not go well."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser import steps
+from tests.browser.injected_wallet import InjectedWallet
+from tests.browser.passkeys import Passkeys
+from tests.browser.watch import Watch
+
+
+def test_a_wallet_is_made_with_a_password(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.open_page(page, "Wallet")
+    expect(page.get_by_role("main").get_by_text(re.compile("0x[0-9a-fA-F]{4}")).first).to_be_visible()
+
+
+def test_a_wallet_is_made_with_a_passkey(page: Page, passkeys: Passkeys) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_passkey(page)
+    assert len(passkeys.credentials()) == 1
+
+
+def test_a_passkey_unlocks_after_a_reload(page: Page, passkeys: Passkeys) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_passkey(page)
+    steps.lock(page)
+    page.reload()
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="Unlock with passkey").click()
+    steps.wait_until_signed_in(page)
+
+
+def test_a_passkey_that_says_no_unlocks_nothing(page: Page, passkeys: Passkeys) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_passkey(page)
+    steps.lock(page)
+    passkeys.verify_person(False)
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="Unlock with passkey").click()
+    expect(dialog.get_by_role("alert")).to_be_visible(timeout=90_000)
+    passkeys.verify_person(True)
+    dialog.get_by_role("button", name="Unlock with passkey").click()
+    steps.wait_until_signed_in(page)
+
+
+def test_an_extension_is_connected(page: Page, injected: InjectedWallet) -> None:
+    steps.open_market(page)
+    steps.connect_injected(page)
+    expect(steps.account(page)).to_have_accessible_name(re.compile(injected.address[-4:], re.IGNORECASE))
+    assert "personal_sign" in injected.asked
+
+
+def test_a_refused_signature_is_no_error(page: Page, injected: InjectedWallet) -> None:
+    steps.open_market(page)
+    injected.refuses = True
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="Use a browser wallet").click()
+    dialog.get_by_role("button", name="Test Wallet").click()
+    expect(steps.account(page)).to_have_count(0)
+    injected.refuses = False
+    expect(dialog.get_by_role("button", name="Test Wallet")).to_be_enabled()
+    dialog.get_by_role("button", name="Test Wallet").click()
+    steps.wait_until_signed_in(page)
+
+
+def test_a_reload_keeps_the_session_and_locking_ends_it(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    page.reload()
+    expect(steps.account(page)).to_be_visible()
+    steps.lock(page)
+    page.reload()
+    expect(page.get_by_role("banner").get_by_role("button", name="Start trading")).to_be_visible()
+    steps.unlock(page)
+
+
+def test_a_wrong_password_is_told_beside_the_field(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.lock(page)
+    dialog = steps.start(page)
+    field = dialog.get_by_label("Password", exact=True)
+    field.fill("not the password 7")
+    dialog.get_by_role("button", name="Unlock", exact=True).click()
+    expect(field).to_have_attribute("aria-invalid", "true", timeout=30_000)
+    field.fill(steps.PASSWORD)
+    dialog.get_by_role("button", name="Unlock", exact=True).click()
+    steps.wait_until_signed_in(page)
+
+
+def test_deposit_addresses_stay_hidden_until_the_backup_is_confirmed(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.open_page(page, "Funds")
+    page.get_by_role("button", name="Deposit", exact=True).first.click()
+    dialog = page.get_by_role("dialog", name="Deposit")
+    dialog.get_by_role("tab", name="To your deposit address").click()
+    address = dialog.get_by_text(re.compile("^0x[0-9a-fA-F]{40}$"))
+    expect(dialog.get_by_role("button", name=re.compile("[Bb]ack"))).to_be_visible()
+    expect(address).to_have_count(0)
+    dialog.get_by_role("button", name="Close", exact=True).first.click()
+    steps.back_up(page)
+    page.get_by_role("button", name="Deposit", exact=True).first.click()
+    dialog.get_by_role("tab", name="To your deposit address").click()
+    expect(address.first).to_be_visible()
+    expect(dialog.get_by_role("img", name=re.compile("QR|address", re.IGNORECASE)).first).to_be_visible()
+
+
+@pytest.mark.parametrize("word", ["password", "12345678"])
+def test_a_password_that_is_easily_guessed_is_not_taken(page: Page, word: str) -> None:
+    steps.open_market(page)
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="Make a wallet").click()
+    other_way = dialog.get_by_role("button", name="Use a password instead")
+    field = dialog.get_by_label("Password", exact=True)
+    expect(other_way.or_(field).first).to_be_visible()
+    if other_way.is_visible():
+        other_way.click()
+    field.fill(word)
+    dialog.get_by_role("button", name="Make wallet").click()
+    expect(field).to_have_attribute("aria-invalid", "true")
+
+
+def test_signed_out_in_one_tab_is_signed_out_in_the_other(page: Page, watch: Watch) -> None:
+    watch.allow(r"^401 ")
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    other = page.context.new_page()
+    other.goto("/portfolio")
+    expect(steps.account(other)).to_be_visible()
+    steps.lock(page)
+    other.bring_to_front()
+    expect(other.get_by_role("banner").get_by_role("button", name="Start trading")).to_be_visible(
+        timeout=30_000
+    )
