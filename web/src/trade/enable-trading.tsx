@@ -45,13 +45,15 @@ const WHY = {
   expired: "The key of this browser has expired. Approve a new one to go on trading.",
 } as const;
 
-export function EnableTrading(): ReactElement {
+/** `wasRefused`: an order was just turned down for want of a key. */
+export function EnableTrading({ wasRefused = false }: { wasRefused?: boolean }): ReactElement {
   const agent = useAgent();
   const { busy, approve } = useApprove();
   const fresh = agent.state === "none";
   return (
     <div className="stack">
       <p className={fresh ? "note" : "note bad"} role={fresh ? undefined : "alert"}>
+        {wasRefused && "Your order was not placed. "}
         {WHY[agent.state]}
       </p>
       <Button kind="primary" size="l" block icon="key" busy={busy} onClick={() => void approve()}>

@@ -20,7 +20,12 @@ const COLUMNS: readonly RecordColumn<Order>[] = [
     id: "price",
     title: "Limit",
     numeric: true,
-    cell: (order) => (order.price === null ? <span className="faint">–</span> : shownAmount(order.price)),
+    cell: (order) =>
+      order.type === "market" || order.price === null ? (
+        <span className="faint">{order.type === "market" ? "Market" : "–"}</span>
+      ) : (
+        shownAmount(order.price)
+      ),
   },
   {
     id: "filled",

@@ -14,8 +14,14 @@ export function FaultText({ fault, onPick }: { fault: Fault; onPick(value: strin
       {fault.nearest.length > 0 && (
         <span className="nearest">
           {fault.nearest.map((value) => (
-            <button key={value} type="button" className="nearest-value num" onClick={() => onPick(value)}>
-              Use {value}
+            <button
+              key={value}
+              type="button"
+              className="nearest-value num"
+              aria-label={`Use ${value}`}
+              onClick={() => onPick(value)}
+            >
+              {value}
             </button>
           ))}
         </span>

@@ -135,10 +135,10 @@ export function faultOf(
     case "must_be_positive":
       return fault(field, "must_be_positive", "More than zero, please");
     case "too_many_decimals":
-      return fault(field, "too_many_decimals", `Goes in steps of ${step} ${asset}.`, read.nearest);
+      return fault(field, "too_many_decimals", `Steps of ${step} ${asset}:`, read.nearest);
     case "off_step": {
       const code = field === "size" ? "size_off_lot" : "price_off_tick";
-      return fault(field, code, `Goes in steps of ${step} ${asset}.`, read.nearest);
+      return fault(field, code, `Steps of ${step} ${asset}:`, read.nearest);
     }
   }
 }

@@ -3,6 +3,7 @@
 import type { ReactElement, ReactNode } from "react";
 
 import { fromUnits, toUnits } from "../numbers";
+import { Link } from "../router";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
 import { shownAmount } from "../ui/money";
@@ -169,8 +170,7 @@ const AT_ONCE = new Set(["insufficient_funds", "too_many_decimals", "trigger_alr
 
 /** What stands in the field for the total while the size is what is typed. */
 function totalText(draft: OrderDraft, checked: Checked): string {
-  if (draft.side === "buy") return (becomesMarket(draft) ? checked.estimate?.total : checked.hold) ?? "";
-  return checked.estimate?.notional ?? "";
+  return (draft.side === "buy" ? checked.estimate?.total : checked.estimate?.notional) ?? "";
 }
 
 function Available({ draft, around }: { draft: OrderDraft; around: Surroundings }): ReactElement | null {
@@ -183,8 +183,11 @@ function Available({ draft, around }: { draft: OrderDraft; around: Surroundings 
   const shown = Math.min(decimals, 6);
   const cut = toUnits(amount, decimals) / 10n ** BigInt(decimals - shown);
   return (
-    <span className="num" title={`${amount} ${asset}`}>
-      {shownAmount(fromUnits(cut, shown))} {asset} available
+    <span className="row tight">
+      <span className="num" title={`${amount} ${asset}`}>
+        {shownAmount(fromUnits(cut, shown))} {asset} available
+      </span>
+      {cut === 0n && <Link to="/funds">Deposit</Link>}
     </span>
   );
 }
@@ -218,10 +221,9 @@ function QuickPrices({ around, side, onPick }: QuickPricesProps): ReactElement {
 }
 
 function triggerHint(draft: OrderDraft, around: Surroundings): ReactNode {
-  if (draft.trigger === "" || around.lastPrice === null) return `Waits until the price gets there`;
+  if (draft.trigger === "" || around.lastPrice === null) return "Waits for this price";
   const trigger = draft.trigger.replace(/\.$/, "");
   if (!/^\d+(\.\d+)?$/.test(trigger)) return null;
   const rises = (triggerType(draft, trigger, around.lastPrice) === "stop") === (draft.side === "buy");
-  const verb = draft.side === "buy" ? "buys" : "sells";
-  return `When the price ${rises ? "rises" : "falls"} to it, ${verb}`;
+  return `${draft.side === "buy" ? "Buys" : "Sells"} once it ${rises ? "rises" : "falls"} to this`;
 }

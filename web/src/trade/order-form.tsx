@@ -74,8 +74,8 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
     change({ side });
     form.current?.querySelector<HTMLInputElement>("input[name=size]")?.focus();
   }, [change]);
-  useCommand({ id: "order-buy", title: "Buy", keys: "b", group: "Trade", run: () => turn("buy") });
-  useCommand({ id: "order-sell", title: "Sell", keys: "s", group: "Trade", run: () => turn("sell") });
+  useCommand({ id: "buy", title: "Buy", keys: "b", group: "Trade", run: () => turn("buy") });
+  useCommand({ id: "sell", title: "Sell", keys: "s", group: "Trade", run: () => turn("sell") });
 
   const checked = around === null ? null : check(draft, around);
   const { state, send } = useSubmit({
@@ -144,7 +144,7 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
       )}
       <div className="order-end">
         {status === "signed-in" && agent.settled && !mayTrade(agent) ? (
-          <EnableTrading />
+          <EnableTrading wasRefused={keyFailed} />
         ) : (
           <Button
             type="submit"

@@ -24,7 +24,7 @@ export function OrderSummary({ draft, checked, rules }: OrderSummaryProps): Reac
   return (
     <dl className="facts order-summary" aria-label="Estimate">
       <div>
-        <dt>{becomesMarket(draft) ? "Average price" : "Price you get"}</dt>
+        <dt>Average price</dt>
         <dd>
           <Money value={estimate?.averagePrice ?? null} asset={rules.quote} />
         </dd>

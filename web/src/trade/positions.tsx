@@ -6,6 +6,7 @@ import { type ReactElement, type ReactNode, useState } from "react";
 
 import { pathWith } from "../api/client";
 import { useSession } from "../session";
+import { useCommand } from "../shell/commands";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
 import { Checkbox } from "../ui/switch";
@@ -32,13 +33,19 @@ export function Positions({ market, className = "" }: PositionsProps): ReactElem
   const [onlyThis, setOnlyThis] = useState(false);
   const bound = onlyThis ? market : undefined;
   const orders = useOpenOrders(bound);
+  const count = orders?.length ?? 0;
   const tabs = [
-    { value: "open", label: "Open orders", count: orders?.length ?? 0 },
+    { value: "open", label: "Open orders", count },
     { value: "history", label: "History" },
     { value: "fills", label: "Fills" },
     { value: "balances", label: "Balances" },
   ] as const;
   const signedIn = status === "signed-in";
+  useCommand(
+    count > 0
+      ? { id: "cancel-all", title: "Cancel all open orders", group: "Trade", run: () => void cancelAll(count, bound) }
+      : null,
+  );
   return (
     <section className={`panel positions ${className}`} aria-label="Your orders and balances">
       <header className="panel-head positions-head">
@@ -48,8 +55,8 @@ export function Positions({ market, className = "" }: PositionsProps): ReactElem
             {market !== undefined && shown !== "balances" && (
               <Checkbox label={`${market} only`} checked={onlyThis} onChange={setOnlyThis} />
             )}
-            {shown === "open" && orders !== null && orders.length > 0 && (
-              <Button size="s" onClick={() => void cancelAll(orders.length, bound)}>
+            {shown === "open" && count > 0 && (
+              <Button size="s" onClick={() => void cancelAll(count, bound)}>
                 Cancel all
               </Button>
             )}

@@ -38,8 +38,8 @@ export function useSubmit({ onPlaced, onRefused }: Submitting) {
       setState("sending");
       try {
         const outcome = await placeOrder(request, () => {
-          if (alive.current) setState("unknown");
-          toast("info", "No answer yet", "It is not known whether the order was placed. It is being looked up");
+          if (alive.current) setState("unknown"); // the form says it
+          else toast("info", "No answer yet", "It is not known whether the order was placed. It is being looked up");
         });
         if (outcome.kind === "lost") {
           toast("info", "The order did not arrive", "Nothing was placed. You can send it again");
