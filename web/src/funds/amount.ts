@@ -20,3 +20,11 @@ export function readAmount(typed: string, decimals: number, symbol: string): Rea
 export function lessFee(balance: bigint, fee: bigint): bigint {
   return balance > fee ? balance - fee : 0n;
 }
+
+/** Two digits of a fee are enough to read. It is an estimate in any case. */
+export function shortened(wei: bigint): bigint {
+  const digits = wei.toString().length;
+  if (digits <= 2) return wei;
+  const step = 10n ** BigInt(digits - 2);
+  return ((wei + step - 1n) / step) * step;
+}

@@ -16,7 +16,7 @@ import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
 import { useSigner } from "../wallet/use-signer";
-import { lessFee, readAmount } from "./amount";
+import { lessFee, readAmount, shortened } from "./amount";
 import { type Asset, useAssets, useChain, useWalletBalance } from "./assets";
 import { startDeposit } from "./deposit-runs";
 import { FaucetButton } from "./faucet-button";
@@ -162,14 +162,6 @@ function problemOf(
   if (most === null || amount.atoms <= most) return null;
   const left = `${fromUnits(most, asset.decimals)} ${asset.symbol}`;
   return kept > 0n ? `At most ${left}, so that the network fee can be paid.` : `Your wallet has ${left}.`;
-}
-
-/** Two digits of a fee are enough to read. It is an estimate in any case. */
-export function shortened(wei: bigint): bigint {
-  const digits = wei.toString().length;
-  if (digits <= 2) return wei;
-  const step = 10n ** BigInt(digits - 2);
-  return ((wei + step - 1n) / step) * step;
 }
 
 function whenCredited(confirmations: number | null | undefined): string {

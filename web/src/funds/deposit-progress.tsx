@@ -18,7 +18,7 @@ export function DepositSteps(props: { runId: number; onClose(): void; onAgain():
   const isCredited = item?.status === "credited";
   const isOver = isCredited || run.stage === "failed" || run.stage === "cancelled";
   return (
-    <div className="stack">
+    <div className="stack funds-form">
       <p className="large num">
         <Money value={run.amount} asset={run.asset} />
       </p>
@@ -26,7 +26,7 @@ export function DepositSteps(props: { runId: number; onClose(): void; onAgain():
       <p className="muted small" role="status">
         {isCredited ? "Your deposit is credited. You can trade with it." : isOver ? "" : "You can close this. The deposit goes on, and the Funds page shows it."}
       </p>
-      <div className="row end wrap">
+      <div className="row end wrap funds-end">
         {isOver && <Button onClick={props.onAgain}>{isCredited ? "Deposit more" : "Try again"}</Button>}
         {isCredited && (
           <Button

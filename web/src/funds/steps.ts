@@ -161,7 +161,7 @@ export function withdrawalSteps(item: Withdrawal, confirmations: Confirmations, 
 function waitsFor(item: Withdrawal, confirmations: Confirmations, halted: boolean): string {
   switch (item.status) {
     case "requested":
-      return item.reason === null ? "The exchange checks it." : `It waits: ${sentence(item.reason)}`;
+      return item.reason === null ? "The exchange checks it." : `It waits: ${item.reason}.`;
     case "approved":
       return halted
         ? `Payments stand still now. If they still do at ${timeOf(item.deadline_s)}, the whole amount comes back.`

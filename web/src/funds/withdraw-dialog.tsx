@@ -77,7 +77,7 @@ function WithdrawSteps({ run, halted, onClose, onAgain }: StepsProps): ReactElem
   const steps = item === null ? beforeItIsTaken(run) : withdrawalSteps(item, confirmations, halted);
   const isOver = item !== null && (item.status === "settled" || item.status === "refunded");
   return (
-    <div className="stack">
+    <div className="stack funds-form">
       <p className="large num">
         <Money value={run.amount} asset={run.asset} />
       </p>
@@ -86,7 +86,7 @@ function WithdrawSteps({ run, halted, onClose, onAgain }: StepsProps): ReactElem
       <p className="muted small" role="status">
         {isOver ? said(item.status, item.outcome) : item === null ? "" : "You can close this. The withdrawal goes on, and the Funds page shows it."}
       </p>
-      <div className="row end wrap">
+      <div className="row end wrap funds-end">
         {isOver && <Button onClick={onAgain}>Withdraw more</Button>}
         <Button kind={isOver ? "primary" : "quiet"} onClick={onClose}>
           {isOver ? "Done" : "Close"}

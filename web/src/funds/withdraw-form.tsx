@@ -6,7 +6,7 @@ import { type Address, getAddress } from "viem";
 
 import { api, ApiProblem, type Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
-import { compare, fromUnits } from "../numbers";
+import { compare, fromUnits, grouped } from "../numbers";
 import { useBalances } from "../trade/balances";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
@@ -16,7 +16,7 @@ import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
 import { useSigner } from "../wallet/use-signer";
-import { readAmount } from "./amount";
+import { readAmount, shortened } from "./amount";
 import type { Asset } from "./assets";
 import { useLater } from "./later";
 import { inWords, refusal } from "./problem-text";
@@ -174,7 +174,7 @@ function leastOf(asset: Asset): string {
 
 function tooMuch(amount: string, available: string | null, asset: Asset): string | null {
   if (available === null || compare(amount, available) <= 0) return null;
-  return `You have ${available} ${asset.symbol} available.`;
+  return `You have ${grouped(available)} ${asset.symbol} available.`;
 }
 
 type Words = { field: string | null; text: string } | null;
@@ -209,7 +209,7 @@ function Costs({ quote, asset, assets }: { quote: Quote | null; asset: Asset; as
       </div>
       <div>
         <dt>Network cost, paid by the exchange</dt>
-        <dd><Money value={network === null ? null : fromUnits(BigInt(network.cost_wei), 18)} asset={coin} decimals={8} /></dd>
+        <dd><Money value={network === null ? null : fromUnits(shortened(BigInt(network.cost_wei)), 18)} asset={coin} /></dd>
       </div>
       {waits !== null && (
         <div>

@@ -153,6 +153,7 @@ export function percent(part: bigint, whole: bigint): string {
 
 function span(seconds: number): string {
   const size = Math.abs(seconds);
+  if (size < 90) return `${Math.round(size)} seconds`;
   if (size < 5_400) return `${Math.round(size / 60)} minutes`;
   return size < MAX_AGE_S ? `${Math.round(size / 360) / 10} hours` : `${Math.round(size / 86_400)} days`;
 }

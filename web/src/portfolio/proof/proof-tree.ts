@@ -5,7 +5,7 @@
 
 import { bytesToHex, concatBytes, type Hex, keccak256, numberToBytes, stringToBytes } from "viem";
 
-import { fromUnits } from "../../numbers";
+import { fromUnits, grouped } from "../../numbers";
 import { atoms, hexed, listed, MAX_SUM, member, text, whole, Wrong } from "./proof-values";
 
 const MAX_DEPTH = 64;
@@ -185,7 +185,7 @@ export function shortOf(assets: readonly ProofAsset[], toleranceBps: bigint = 10
 
 /** Atoms for people. */
 export function shown(asset: ProofAsset, number: bigint): string {
-  return `${fromUnits(number, asset.decimals)} ${asset.symbol}`;
+  return `${grouped(fromUnits(number, asset.decimals))} ${asset.symbol}`;
 }
 
 /** Which token it is, as nobody can forge it. */

@@ -103,7 +103,7 @@ function Leaf({ leaf, account }: { leaf: CheckedLeaf; account: string }): ReactE
     <details className="card">
       <summary>
         <span className="strong"><Money value={fromUnits(leaf.amount, asset.decimals)} asset={asset.symbol} /></span>{" "}
-        <span className="muted">of {shown(asset, asset.total)} owed to all, in {leaf.path.length} steps</span>
+        <span className="muted">of {shown(asset, asset.total)} owed to all, in {leaf.path.length === 1 ? "1 step" : `${leaf.path.length} steps`}</span>
       </summary>
       <div className="stack proof-path">
         <p className="muted small">{tokenName(asset)}</p>
