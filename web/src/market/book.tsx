@@ -2,14 +2,14 @@
 
 import "./market.css";
 
-import { memo, type KeyboardEvent, type ReactElement, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, type KeyboardEvent, type ReactElement, type RefObject, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { grouped } from "../numbers";
 import { useStreamStatus } from "../stream/stream";
 import { Select } from "../ui/select";
 import { useBook } from "./book-store";
 import { type BookRow, groupChoices, stepText } from "./grouping";
-import { type Market, useMarket } from "./markets";
+import { assetsOf, type Market, useMarket } from "./markets";
 
 /** The side of the order that a level is picked for: who picks an ask buys. */
 export type PickedSide = "buy" | "sell";
@@ -31,6 +31,7 @@ export function Book({ market, onPick, className = "" }: BookProps): ReactElemen
   const [body, rows] = useRowCount();
   const book = useBook(market, ticks, rows);
   const { state } = useStreamStatus();
+  const [base, quote] = assetsOf(market);
   const isStale = book.state === "stale" || (book.state === "live" && state !== "live");
 
   return (
@@ -48,8 +49,8 @@ export function Book({ market, onPick, className = "" }: BookProps): ReactElemen
         </div>
       </header>
       <div className="book-columns" aria-hidden="true">
-        <span>Price{known === undefined ? "" : ` (${known.quote})`}</span>
-        <span>Size{known === undefined ? "" : ` (${known.base})`}</span>
+        <span>Price ({quote})</span>
+        <span>Size ({base})</span>
         <span>Total</span>
       </div>
       <div ref={body} className="book-body" aria-busy={book.state === "loading"}>
@@ -62,7 +63,7 @@ export function Book({ market, onPick, className = "" }: BookProps): ReactElemen
 }
 
 /** As many rows a side as there is room for, known before anything is painted. */
-function useRowCount(): [React.RefObject<HTMLDivElement | null>, number] {
+function useRowCount(): [RefObject<HTMLDivElement | null>, number] {
   const body = useRef<HTMLDivElement>(null);
   const [rows, setRows] = useState(12);
   useLayoutEffect(() => {
@@ -148,16 +149,30 @@ const LevelRow = memo(function LevelRow({ side, isBest, price, size, total, shar
         type="button"
         className="num"
         tabIndex={isBest ? 0 : -1}
-        aria-label={`${side === "bid" ? "Bid" : "Ask"} ${price}, size ${size}. Take this price`}
         onClick={() => onPick?.(price, side === "ask" ? "buy" : "sell")}
       >
-        <span className={side === "bid" ? "buy" : "sell"}>{grouped(price)}</span>
-        <span>{grouped(size)}</span>
-        <span className="muted">{grouped(total)}</span>
+        <span className={side === "bid" ? "buy" : "sell"}>
+          <Spoken>{side === "bid" ? "Bid " : "Ask "}</Spoken>
+          {grouped(price)}
+        </span>
+        <span>
+          <Spoken>size </Spoken>
+          {grouped(size)}
+        </span>
+        <span className="muted">
+          <Spoken>total </Spoken>
+          {grouped(total)}
+          <Spoken> Take this price</Spoken>
+        </span>
       </button>
     </li>
   );
 });
+
+/** What the column's head says to the eye. */
+function Spoken({ children }: { children: string }): ReactElement {
+  return <span className="visually-hidden">{children}</span>;
+}
 
 interface MiddleProps {
   mid: string | null;

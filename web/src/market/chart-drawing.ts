@@ -4,6 +4,7 @@
  */
 
 import {
+  type AutoscaleInfo,
   CandlestickSeries,
   ColorType,
   createChart,
@@ -65,11 +66,14 @@ export class ChartDrawing {
       autoSize: true,
       layout: { attributionLogo: false, fontFamily: getComputedStyle(element).fontFamily, fontSize: 11 },
       crosshair: { mode: CrosshairMode.Normal },
-      rightPriceScale: { scaleMargins: { top: 0.12, bottom: 0.22 } },
+      rightPriceScale: { minimumWidth: 68, scaleMargins: { top: 0.12, bottom: 0.22 } },
       timeScale: { timeVisible: true, secondsVisible: false, rightOffset: MARGIN_BARS, minBarSpacing: 1 },
       handleScroll: { vertTouchDrag: false },
     });
-    this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: false });
+    this.candles = this.chart.addSeries(CandlestickSeries, {
+      borderVisible: false,
+      autoscaleInfoProvider: (original: () => AutoscaleInfo | null) => this.withNearOrders(original()),
+    });
     this.volumes = this.chart.addSeries(HistogramSeries, {
       priceScaleId: "volume",
       priceFormat: { type: "volume" },
@@ -142,7 +146,7 @@ export class ChartDrawing {
         axisLabelColor: colour,
         axisLabelTextColor: this.colours.ground,
         lineWidth: 1,
-        lineStyle: LineStyle.Dashed,
+        lineStyle: LineStyle.LargeDashed,
         axisLabelVisible: true,
       } as const;
       if (shown === undefined) this.lines.set(order.id, { text, line: this.candles.createPriceLine(options) });
@@ -196,6 +200,18 @@ export class ChartDrawing {
   toNewest(): void {
     this.candles.priceScale().applyOptions({ autoScale: true });
     this.chart.timeScale().scrollToRealTime();
+  }
+
+  /** Orders that are not far off are kept in view: no further than the candles shown are high. */
+  private withNearOrders(info: AutoscaleInfo | null): AutoscaleInfo | null {
+    if (info?.priceRange == null) return info;
+    const { minValue, maxValue } = info.priceRange;
+    const reach = maxValue - minValue;
+    const near = this.orders
+      .map((order) => Number(order.price))
+      .filter((price) => price > minValue - reach && price < maxValue + reach);
+    const priceRange = { minValue: Math.min(minValue, ...near), maxValue: Math.max(maxValue, ...near) };
+    return { ...info, priceRange };
   }
 
   private volumeOf(candle: Candle): { time: UTCTimestamp; value: number; color: string } {

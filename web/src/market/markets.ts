@@ -81,6 +81,12 @@ export function useMarketsQuery(): UseQueryResult<Markets> {
   });
 }
 
+/** Base and quote by the symbol alone, which is known before the exchange has answered. */
+export function assetsOf(symbol: string): [base: string, quote: string] {
+  const [base = "", quote = ""] = symbol.split("-");
+  return [base, quote];
+}
+
 /** Empty until the exchange has answered. */
 export function useMarkets(): Markets {
   return useMarketsQuery().data ?? NONE;

@@ -6,7 +6,7 @@ import { memo, type ReactElement } from "react";
 
 import { grouped, withDecimals } from "../numbers";
 import { Empty } from "../ui/empty";
-import { useMarket } from "./markets";
+import { assetsOf, useMarket } from "./markets";
 import { TAPE_LENGTH, type Trade, useTape } from "./trades";
 
 export interface TapeProps {
@@ -18,28 +18,30 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 
 export function Tape({ market, className = "" }: TapeProps): ReactElement {
   const known = useMarket(market);
+  const [base, quote] = assetsOf(market);
   const { isLoaded, trades } = useTape(market);
   return (
     <section className={`panel tape ${className}`} aria-labelledby="tape-title">
       <header className="panel-head">
         <h2 id="tape-title">Trades</h2>
       </header>
-      <div className="panel-body flush scroll" tabIndex={0} role="region" aria-labelledby="tape-title" aria-busy={!isLoaded}>
+      <div className="panel-body flush scroll" tabIndex={0} role="group" aria-label="Newest trades" aria-busy={!isLoaded}>
         <table className="tape-table num">
           <caption className="visually-hidden">
             The newest {TAPE_LENGTH} trades of {market}
           </caption>
           <thead>
             <tr>
-              <th scope="col">Price{known === undefined ? "" : ` (${known.quote})`}</th>
-              <th scope="col">Size{known === undefined ? "" : ` (${known.base})`}</th>
+              <th scope="col">Price ({quote})</th>
+              <th scope="col">Size ({base})</th>
               <th scope="col">Time</th>
             </tr>
           </thead>
           <tbody>
-            {trades.map((trade) => (
+            {trades.map((trade, place) => (
+              // By its place: rows stay where they are, and only their texts change.
               <TradeRow
-                key={trade.trade_id}
+                key={place}
                 trade={trade}
                 priceDecimals={known?.tickDecimals ?? 2}
                 sizeDecimals={known?.lotDecimals ?? 4}

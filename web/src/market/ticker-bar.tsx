@@ -7,7 +7,7 @@ import type { ReactElement, ReactNode } from "react";
 import { grouped, withDecimals } from "../numbers";
 import { LastPrice } from "./last-price";
 import { MarketSwitcher } from "./market-switcher";
-import { type Market, useMarket } from "./markets";
+import { assetsOf, type Market, useMarket } from "./markets";
 import { changeText, type Ticker, useTicker } from "./tickers";
 
 export interface TickerBarProps {
@@ -25,6 +25,7 @@ const STATES: Readonly<Partial<Record<Market["state"], string>>> = {
 export function TickerBar({ market, className = "" }: TickerBarProps): ReactElement {
   const known = useMarket(market);
   const ticker = useTicker(market);
+  const [base, quote] = assetsOf(market);
   const decimals = known?.tickDecimals ?? 2;
   const state = known === undefined ? undefined : STATES[known.state];
   return (
@@ -41,10 +42,8 @@ export function TickerBar({ market, className = "" }: TickerBarProps): ReactElem
         </Fact>
         <Fact name="24h high">{priceText(ticker?.high, decimals)}</Fact>
         <Fact name="24h low">{priceText(ticker?.low, decimals)}</Fact>
-        <Fact name={`24h volume${known === undefined ? "" : ` (${known.base})`}`}>{volumeText(ticker?.volume)}</Fact>
-        <Fact name={`24h value${known === undefined ? "" : ` (${known.quote})`}`}>
-          {volumeText(ticker?.quote_volume)}
-        </Fact>
+        <Fact name={`24h volume (${base})`}>{volumeText(ticker?.volume)}</Fact>
+        <Fact name={`24h value (${quote})`}>{volumeText(ticker?.quote_volume)}</Fact>
       </dl>
     </section>
   );

@@ -15,6 +15,7 @@ export type { ChannelName, StreamMessage, Subject } from "./subjects";
 export type { StreamStatus } from "./status";
 
 const PING_EVERY_MS = 5_000;
+const FIRST_PING_MS = 700;
 const CONNECT_WITHIN_MS = 10_000;
 /** A connection that lasted for so long was a good one: the next is tried for at once. */
 const STEADY_MS = 5_000;
@@ -117,7 +118,8 @@ export class Stream {
     if (frame.type === "welcome") this.openedMs = this.lastMessageMs;
     this.conversation.onFrame(frame);
     if (frame.type === "welcome") {
-      this.measure();
+      // Not at once: the answer would stand behind the snapshots.
+      window.setTimeout(() => this.measure(), FIRST_PING_MS);
       this.publish();
     } else if (frame.type === "authenticated" || frame.type === "ended") {
       this.publish();
