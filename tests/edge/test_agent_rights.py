@@ -47,6 +47,7 @@ OWNERS_ALONE = {
     ("DELETE", "/v1/agents/0x" + "ab" * 32),
     ("POST", "/v1/transfers"),
     ("POST", "/v1/withdrawals"),
+    ("POST", "/v1/faucet"),
     ("POST", "/v1/withdrawal-addresses"),
     ("DELETE", "/v1/withdrawal-addresses/0x" + "ab" * 20),
 }
