@@ -56,7 +56,7 @@ function AccountMenu({ address }: { address: string }): ReactElement {
   function leave(how: () => Promise<void>, done: string): void {
     how().then(
       () => toast("ok", done),
-      () => toast("error", "The exchange could not be told", "You are signed out on this page. Try again when you are online."),
+      () => toast("error", "The exchange could not be told", "You are signed out on this page only. Load it again when you are online, and sign out there."),
     );
   }
   const signOutNow = (): void => leave(signOut, "Signed out");

@@ -45,13 +45,20 @@ export function Connection(): ReactElement {
 /** Lies over the top of the page, so that nothing moves, as long as prices may be old. */
 export function ConnectionBanner(): ReactElement | null {
   const { state, lastMessageMs } = useConnection();
-  const isOld = state !== "live" && lastMessageMs > 0;
+  const isOld = state === "offline" || (state !== "live" && lastMessageMs > 0);
   const [told, setTold] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setTold(isOld), isOld ? TELL_AFTER_MS : 0);
     return () => clearTimeout(timer);
   }, [isOld]);
   if (!told || !isOld) return null;
+  if (lastMessageMs === 0) {
+    return (
+      <div className="connection-banner" role="alert">
+        The exchange can not be reached. Trying again.
+      </div>
+    );
+  }
   const since = new Date(lastMessageMs).toLocaleTimeString();
   return (
     <div className="connection-banner" role="alert">

@@ -5,7 +5,7 @@ import { type Command, registerCommand } from "./commands";
 import { changeSettings, DEFAULTS } from "./settings";
 import { commandFor, keyCaps, listenForShortcuts, nameOf } from "./shortcuts";
 
-const PLAIN = { ctrlKey: false, metaKey: false, altKey: false };
+const PLAIN = { code: "", ctrlKey: false, metaKey: false, altKey: false };
 
 function command(keys: string): Command {
   return { id: keys, title: keys, keys, run: () => undefined };
@@ -16,6 +16,8 @@ describe("names of keys", () => {
     expect(nameOf({ ...PLAIN, key: "B" })).toBe("b");
     expect(nameOf({ ...PLAIN, key: "?" })).toBe("?");
     expect(nameOf({ ...PLAIN, key: "k", metaKey: true })).toBe("mod+k");
+    expect(nameOf({ ...PLAIN, key: "и", code: "KeyB" })).toBe("b");
+    expect(nameOf({ ...PLAIN, key: "z", code: "KeyY" })).toBe("z");
     expect(nameOf({ ...PLAIN, key: "Shift" })).toBeNull();
     expect(nameOf({ ...PLAIN, key: "b", altKey: true })).toBeNull();
   });

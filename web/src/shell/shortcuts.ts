@@ -17,6 +17,8 @@ export function isTypedIn(target: EventTarget | null): boolean {
 
 export interface Pressed {
   key: string;
+  /** The place on the keyboard: "KeyB" */
+  code: string;
   ctrlKey: boolean;
   metaKey: boolean;
   altKey: boolean;
@@ -25,7 +27,9 @@ export interface Pressed {
 /** How the keys of a command would call this: "b", "?", "mod+k"; null for what is none (a bare Shift, Alt). */
 export function nameOf(pressed: Pressed): string | null {
   if (pressed.altKey || pressed.key.length !== 1) return null;
-  const key = pressed.key.toLowerCase();
+  // On a Greek or Cyrillic keyboard the letter is the one that stands there on a Latin one.
+  const latin = pressed.key > "~" ? /^Key([A-Z])$/.exec(pressed.code)?.[1] : undefined;
+  const key = (latin ?? pressed.key).toLowerCase();
   return pressed.ctrlKey || pressed.metaKey ? `mod+${key}` : key;
 }
 

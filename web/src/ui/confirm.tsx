@@ -1,6 +1,6 @@
 /** A question before something is done: `if (await confirmDialog({ title: "Cancel all orders?" })) ...` */
 
-import { type ReactElement, type ReactNode, useSyncExternalStore } from "react";
+import { type KeyboardEvent, type ReactElement, type ReactNode, useSyncExternalStore } from "react";
 
 import { Button, type ButtonProps } from "./button";
 import { Dialog } from "./dialog";
@@ -49,6 +49,11 @@ export function confirmDialog(question: Question): Promise<boolean> {
   });
 }
 
+/** An Enter that is still held from what asked is no answer. */
+function ignoreHeld(event: KeyboardEvent): void {
+  if (event.repeat) event.preventDefault();
+}
+
 /** Stands once in the shell. */
 export function Confirms(): ReactElement | null {
   const first = useSyncExternalStore(subscribe, () => asked[0]);
@@ -59,7 +64,12 @@ export function Confirms(): ReactElement | null {
       <Button data-autofocus={kind === "danger" || undefined} onClick={() => first.answer(false)}>
         {cancel}
       </Button>
-      <Button kind={kind} data-autofocus={kind !== "danger" || undefined} onClick={() => first.answer(true)}>
+      <Button
+        kind={kind}
+        data-autofocus={kind !== "danger" || undefined}
+        onKeyDown={ignoreHeld}
+        onClick={() => first.answer(true)}
+      >
         {confirm}
       </Button>
     </>
