@@ -6,7 +6,9 @@ import { usePath } from "./router";
 import { FIRST_MARKET } from "./shell/pages";
 import { Shell } from "./shell/shell";
 import { TradePage } from "./trade/trade-page";
+import { ErrorBoundary } from "./ui/error-boundary";
 import { Loading } from "./ui/loading";
+import { WalletHost } from "./wallet/wallet-host";
 
 const PortfolioPage = lazy(() => import("./portfolio/portfolio-page"));
 const ProofPage = lazy(() => import("./portfolio/proof-page"));
@@ -18,9 +20,14 @@ const NotFoundPage = lazy(() => import("./shell/not-found-page"));
 export function App(): ReactElement {
   const path = usePath();
   return (
-    <Shell>
-      <Suspense fallback={<Loading />}>{pageOf(path)}</Suspense>
-    </Shell>
+    <>
+      <Shell>
+        <Suspense fallback={<Loading />}>{pageOf(path)}</Suspense>
+      </Shell>
+      <ErrorBoundary label="The wallet">
+        <WalletHost />
+      </ErrorBoundary>
+    </>
   );
 }
 

@@ -9,10 +9,11 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useState,
 } from "react";
 
-import { api, ApiProblem, type Schemas } from "./api/client";
+import { api, ApiProblem, onSessionOver, type Schemas } from "./api/client";
 import { stream } from "./stream/stream";
 import type { Signer } from "./wallet/signer";
 
@@ -27,8 +28,9 @@ export interface Session {
   signOut(): Promise<void>;
 }
 
-/** Set while somebody is signed in here. Whoever never was has no session to ask the server for. */
+/** Who is signed in here, for the other tabs. Whoever never was has no session to ask the server for. */
 const SIGNED_IN = "signed-in";
+const RETRY_MS = 2_000;
 
 const Context = createContext<Session | null>(null);
 
@@ -42,31 +44,74 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
   const [status, setStatus] = useState<Session["status"]>("unknown");
   const [me, setMe] = useState<Me | null>(null);
   const queries = useQueryClient();
+  const shown = useRef<string | null>(null);
 
-  const takeIn = useCallback((answer: Me | null) => {
-    setMe(answer);
-    setStatus(answer === null ? "signed-out" : "signed-in");
-    if (answer === null) {
-      localStorage.removeItem(SIGNED_IN);
-      stream.signedOut();
-    } else {
-      localStorage.setItem(SIGNED_IN, "yes");
-      stream.authenticate(answer.address);
-    }
-  }, []);
+  /** What the server says. Nothing of one person is left on the page when another is there, or nobody. */
+  const takeIn = useCallback(
+    (answer: Me | null) => {
+      const address = answer?.address ?? null;
+      if (address !== shown.current) queries.removeQueries({ predicate: isPrivate });
+      shown.current = address;
+      setMe(answer);
+      setStatus(answer === null ? "signed-out" : "signed-in");
+      if (answer === null) {
+        localStorage.removeItem(SIGNED_IN);
+        stream.signedOut();
+      } else {
+        localStorage.setItem(SIGNED_IN, answer.address);
+        stream.authenticate(answer.address);
+      }
+    },
+    [queries],
+  );
 
-  useEffect(() => {
+  const ask = useCallback((): (() => void) => {
     let retry = 0;
-    function ask(): void {
+    function once(): void {
       api.get<Me>("/v1/me").then(takeIn, (error: unknown) => {
         if (error instanceof ApiProblem && error.status === 401) takeIn(null);
-        else retry = window.setTimeout(ask, 2_000);
+        else retry = window.setTimeout(once, RETRY_MS);
       });
     }
-    if (localStorage.getItem(SIGNED_IN) === null) takeIn(null);
-    else ask();
+    once();
     return () => window.clearTimeout(retry);
   }, [takeIn]);
+
+  useEffect(() => {
+    if (localStorage.getItem(SIGNED_IN) !== null) return ask();
+    takeIn(null);
+    return undefined;
+  }, [ask, takeIn]);
+
+  useEffect(() => {
+    let cancel = (): void => undefined;
+    function onOtherTab(event: StorageEvent): void {
+      if (event.key !== SIGNED_IN || event.newValue === shown.current) return;
+      cancel();
+      if (event.newValue === null) takeIn(null);
+      else cancel = ask();
+    }
+    window.addEventListener("storage", onOtherTab);
+    const unlisten = onSessionOver(() => {
+      if (shown.current !== null) takeIn(null);
+    });
+    return () => {
+      window.removeEventListener("storage", onOtherTab);
+      unlisten();
+      cancel();
+    };
+  }, [ask, takeIn]);
+
+  // The stream is told first when a session ends: was ours meant?
+  useEffect(() => {
+    let owner = stream.status.get().owner;
+    return stream.status.subscribe(() => {
+      const now = stream.status.get();
+      const ended = owner !== null && now.owner === null && now.state === "live" && shown.current !== null;
+      owner = now.owner;
+      if (ended) void ask();
+    });
+  }, [ask]);
 
   const session = useMemo<Session>(
     () => ({
@@ -77,7 +122,6 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
         const signature = await signer.signMessage(nonce.message);
         await api.post<Schemas["LoginAnswer"]>("/v1/auth/login", { message: nonce.message, signature });
         const answer = await api.get<Me>("/v1/me");
-        queries.removeQueries({ predicate: (query) => query.queryKey[0] === "private" });
         takeIn(answer);
         return answer;
       },
@@ -85,12 +129,15 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
         try {
           await api.post("/v1/auth/logout");
         } finally {
-          queries.removeQueries({ predicate: (query) => query.queryKey[0] === "private" });
           takeIn(null);
         }
       },
     }),
-    [status, me, queries, takeIn],
+    [status, me, takeIn],
   );
   return <Context.Provider value={session}>{children}</Context.Provider>;
+}
+
+function isPrivate(query: { queryKey: readonly unknown[] }): boolean {
+  return query.queryKey[0] === "private";
 }

@@ -6,6 +6,15 @@ export type Schemas = components["schemas"];
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 const TIMEOUT_MS = 15_000;
+const SESSION_OVER: ReadonlySet<string> = new Set(["session_invalid", "session_expired", "unauthenticated"]);
+
+const sessionOver = new Set<() => void>();
+
+/** Calls back when the server no longer knows the session; gives what ends that. */
+export function onSessionOver(listener: () => void): () => void {
+  sessionOver.add(listener);
+  return () => sessionOver.delete(listener);
+}
 
 /** What the server refused, with its stable code. `field` is the one at fault, if it is one. */
 export class ApiProblem extends Error {
@@ -76,7 +85,12 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   } catch (error) {
     throw new NoAnswer(error);
   }
-  return readAnswer<T>(response);
+  try {
+    return await readAnswer<T>(response);
+  } catch (error) {
+    if (error instanceof ApiProblem && SESSION_OVER.has(error.code)) sessionOver.forEach((listener) => listener());
+    throw error;
+  }
 }
 
 export const api = {
