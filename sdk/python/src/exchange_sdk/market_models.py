@@ -24,6 +24,10 @@ class Deployment(Model, frozen=True):
     confirmations: int | None
     withdrawals_halted: bool
     host: str
+    rpc_url: str | None = None
+    """A node of the chain that wallets may use."""
+    faucet: bool = False
+    """Whether there are test funds to be had."""
 
 
 class Asset(Model, frozen=True):
