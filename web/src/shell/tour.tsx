@@ -3,6 +3,7 @@
 import { type KeyboardEvent, type ReactElement, useCallback, useEffect, useRef, useState } from "react";
 
 import { Button } from "../ui/button";
+import { isTypedIn } from "./shortcuts";
 import { type Box, CARD_WIDTH, cardPlace } from "./tour-place";
 
 interface Step {
@@ -67,10 +68,13 @@ export function Tour({ active }: { active: boolean }): ReactElement | null {
   }, [begin]);
   useEffect(() => {
     if (!active || isDone()) return;
-    const timer = setTimeout(() => {
-      if (!isDone() && document.querySelector("dialog[open]") === null) begin();
+    // Who types already, or has opened something, is not interrupted.
+    const timer = setInterval(() => {
+      if (document.hidden || isTypedIn(document.activeElement) || document.querySelector("dialog[open]") !== null) return;
+      clearInterval(timer);
+      if (!isDone()) begin();
     }, BEGIN_AFTER_MS);
-    return () => clearTimeout(timer);
+    return () => clearInterval(timer);
   }, [active, begin]);
 
   const end = useCallback(() => {
