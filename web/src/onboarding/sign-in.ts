@@ -28,10 +28,14 @@ export function useSignIn(): SignIn {
   const withOpened = useCallback(
     async (wallet: { name: string; address: Address }, opened: Opened) => {
       const signer = new EmbeddedSigner(wallet);
-      await walletStore().setActive(wallet.address);
-      return signer.justUnlocked(opened, () => withSigner(signer));
+      await signer.justUnlocked(opened, async () => {
+        await walletStore().setActive(wallet.address);
+        await session.signIn(signer); // also when signed in: it asks nothing, and renews a session that ended
+      });
+      setSigner(signer);
+      return signer;
     },
-    [withSigner],
+    [session],
   );
   return { withOpened, withSigner };
 }

@@ -64,6 +64,8 @@ test.each<[string, string]>([
   ["n that is no power of two", costing({ n: 4097 })],
   ["n that takes all memory", costing({ n: 2 ** 24 })],
   ["p that takes hours", costing({ p: 2 ** 20 })],
+  ["r that stops the page", costing({ n: 2, r: 2 ** 22 })],
+  ["p that stops the page", costing({ n: 2, r: 1, p: 2 ** 23 })],
   ["r that is no number", costing({ r: "8" })],
   ["a short key", costing({ dklen: 16 })],
   ["a short IV", changed((file) => (file.crypto["cipherparams"] = { iv: "00" }))],

@@ -16,6 +16,7 @@ const EXPORT_COST: ScryptCost = { n: 2 ** 18, r: 8, p: 1 };
 const MAX_TEXT_CHARS = 20_000;
 const MAX_MEMORY_BYTES = 1024 ** 3;
 const MAX_WORK = 2 ** 24; // n * r * p: eight times what geth asks for
+const MAX_LANES = 1024; // r * p: this much is derived in one piece, without a pause
 const MAX_ROUNDS = 10_000_000;
 
 type Json = Record<string, unknown>;
@@ -128,7 +129,9 @@ function derivationOf(kdf: unknown, parameters: Json): Keystore["derive"] {
 
 function requireBearable({ n, r, p }: ScryptCost): void {
   if (n < 2 || (n & (n - 1)) !== 0 || n > 2 ** 24) throw new BadKeystore("The file's scrypt parameters are invalid");
-  if (128 * n * r > MAX_MEMORY_BYTES || n * r * p > MAX_WORK) throw new BadKeystore("The file asks for too much work");
+  if (128 * r * (n + p) > MAX_MEMORY_BYTES || n * r * p > MAX_WORK || r * p > MAX_LANES) {
+    throw new BadKeystore("The file asks for too much work");
+  }
 }
 
 async function pbkdf2Bytes(password: Bytes, salt: Bytes, iterations: number): Promise<Bytes> {

@@ -11,6 +11,8 @@ class FakeProvider implements Provider {
   readonly calls: { method: string; params?: unknown }[] = [];
   accounts: string[] = [ADDRESS.toLowerCase()];
   chainId = "0x1";
+  /** Whether it switches to a chain that it adds. */
+  follows = true;
   answers: Record<string, unknown> = {};
   #listeners = new Set<(value: unknown) => void>();
 
@@ -21,6 +23,7 @@ class FakeProvider implements Provider {
     if (answer !== undefined) return answer;
     if (call.method === "eth_accounts" || call.method === "eth_requestAccounts") return this.accounts;
     if (call.method === "eth_chainId") return this.chainId;
+    if (call.method === "wallet_addEthereumChain" && this.follows) this.chainId = "0x7a69";
     return null;
   }
 
@@ -90,6 +93,7 @@ test("an unknown chain is added before typed data is signed, which is whole JSON
     "eth_chainId",
     "wallet_switchEthereumChain",
     "wallet_addEthereumChain",
+    "eth_chainId",
     "eth_accounts",
     "eth_signTypedData_v4",
   ]);
@@ -100,6 +104,15 @@ test("an unknown chain is added before typed data is signed, which is whole JSON
     { name: "name", type: "string" },
     { name: "chainId", type: "uint256" },
   ]);
+});
+
+test("nothing is sent by a wallet that added the chain but stays on its own", async () => {
+  provider.answers["wallet_switchEthereumChain"] = { code: 4902, message: "Unrecognized chain" };
+  provider.follows = false;
+  const signer = await connect(wallet);
+  const send = signer.sendTransaction({ to: ADDRESS, value: 1n }, { title: "t", lines: [] });
+  await expect(send).rejects.toThrow("another chain");
+  expect(provider.methods()).not.toContain("eth_sendTransaction");
 });
 
 test("nothing is signed by another account than the connected one", async () => {

@@ -92,13 +92,18 @@ export class InjectedSigner implements Signer {
 
   async sendTransaction(transaction: Transaction, purpose: Purpose): Promise<Hex> {
     const { to, value, data } = transaction;
+    const { chain_id } = await fetchDeployment();
     const given = {
       from: this.address,
       to,
+      chainId: numberToHex(chain_id), // wallets that look at it refuse when they are on another
       ...(value === undefined ? {} : { value: numberToHex(value) }),
       ...(data === undefined ? {} : { data }),
     };
-    return waitedFor(this.name, purpose, this.#onOurChain("eth_sendTransaction", [given])).then(hexOf);
+    const sent = this.#onOurChain("eth_sendTransaction", [given]);
+    // Who stops waiting has not refused: what is confirmed in the wallet later is sent all the same.
+    const words = `You stopped waiting. What you confirm in ${this.name} still counts: look there before you try again`;
+    return waitedFor(this.name, purpose, sent, () => new WalletFailed(words, null)).then(hexOf);
   }
 
   /** Wallets sign for the chain that they are on: first they are brought to the exchange's. */
@@ -113,9 +118,8 @@ export class InjectedSigner implements Signer {
 
   async #switchChain(): Promise<void> {
     const { chain_id, rpc_url } = await fetchDeployment();
+    if (await this.#isOn(chain_id)) return;
     const chainId = numberToHex(chain_id);
-    const now = await call(this.#provider, "eth_chainId");
-    if (typeof now === "string" && BigInt(now) === BigInt(chain_id)) return;
     try {
       await call(this.#provider, "wallet_switchEthereumChain", [{ chainId }]);
     } catch (error) {
@@ -124,6 +128,15 @@ export class InjectedSigner implements Signer {
       const chainName = NETWORK_NAMES[chain_id] ?? `Chain ${chain_id}`;
       await call(this.#provider, "wallet_addEthereumChain", [{ chainId, chainName, nativeCurrency, rpcUrls: [rpc_url] }]);
     }
+    // A wallet that says yes need not have switched: elsewhere, what is sent would be lost.
+    if (!(await this.#isOn(chain_id))) {
+      throw new WalletFailed(`${this.name} is on another chain. Choose chain ${chain_id} there, then try again`, null);
+    }
+  }
+
+  async #isOn(chainId: number): Promise<boolean> {
+    const now = await call(this.#provider, "eth_chainId");
+    return typeof now === "string" && /^0x[0-9a-fA-F]+$/.test(now) && BigInt(now) === BigInt(chainId);
   }
 }
 
@@ -151,13 +164,18 @@ export function spoken(error: unknown): SignatureRefused | WalletFailed {
   });
 }
 
-/** Shows, after a moment, that the wallet is waited for. Who stops waiting gets SignatureRefused. */
-async function waitedFor<T>(wallet: string, purpose: Purpose, answer: Promise<T>): Promise<T> {
+/** Shows, after a moment, that the wallet is waited for. Throws what `stop` makes when the person stops waiting. */
+async function waitedFor<T>(
+  wallet: string,
+  purpose: Purpose,
+  answer: Promise<T>,
+  stop: () => Error = () => new SignatureRefused(),
+): Promise<T> {
   const over = new AbortController();
   const stopped = new Promise<never>((_, reject) => {
     const timer = setTimeout(() => {
-      ask<"waiting">({ kind: "waiting", wallet, purpose }, over.signal).catch((error: unknown) => {
-        if (!over.signal.aborted) reject(error as Error);
+      ask<"waiting">({ kind: "waiting", wallet, purpose }, over.signal).catch(() => {
+        if (!over.signal.aborted) reject(stop());
       });
     }, PATIENCE_MS);
     over.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });

@@ -1,6 +1,6 @@
 /** What a transaction will cost at most, asked of the chain before it is signed; and sending it. */
 
-import { type Address, BaseError, type Hex, type PublicClient } from "viem";
+import { type Address, BaseError, type Hex, keccak256, type PublicClient, TransactionNotFoundError } from "viem";
 import type { PrivateKeyAccount } from "viem/accounts";
 
 import { divCeil, fromUnits } from "../numbers";
@@ -50,7 +50,10 @@ export function isAffordable(transaction: Transaction, cost: TransactionCost): b
   return (transaction.value ?? 0n) + cost.feeWei <= cost.balanceWei;
 }
 
-/** The hash, once the node took it. Throws TransactionFails. */
+/**
+ * The hash, once the node took it, and also when nobody can say whether it did: then it may be on its way, and a second
+ * one would pay twice. Throws TransactionFails when the node refused it.
+ */
 export async function signAndSend(
   client: PublicClient,
   account: PrivateKeyAccount,
@@ -62,10 +65,29 @@ export async function signAndSend(
   if (chainId !== client.chain?.id) throw new TransactionFails(new Error("The node is on another chain"));
   const envelope = { type: "eip1559", chainId, nonce, gas, maxFeePerGas, maxPriorityFeePerGas } as const;
   const serializedTransaction = await account.signTransaction({ ...envelope, ...transaction });
+  const hash = keccak256(serializedTransaction);
   try {
-    return await client.sendRawTransaction({ serializedTransaction });
+    await client.sendRawTransaction({ serializedTransaction });
   } catch (error) {
-    throw new TransactionFails(error);
+    if (isRefusal(error) && !(await isKnown(client, hash))) throw new TransactionFails(error);
+  }
+  return hash;
+}
+
+/** The node answered, and not that it has this one already. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof BaseError)) return false;
+  const answer = error.walk((each) => (each as Error).name === "RpcRequestError");
+  return answer !== null && !/already (known|imported)/i.test(answer.message);
+}
+
+/** An earlier try may have arrived although its answer did not. */
+async function isKnown(client: PublicClient, hash: Hex): Promise<boolean> {
+  try {
+    await client.getTransaction({ hash });
+    return true;
+  } catch (error) {
+    return !(error instanceof TransactionNotFoundError); // not known to be unknown
   }
 }
 
