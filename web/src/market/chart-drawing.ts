@@ -199,7 +199,7 @@ export class ChartDrawing {
 
   toNewest(): void {
     this.candles.priceScale().applyOptions({ autoScale: true });
-    this.chart.timeScale().scrollToRealTime();
+    this.chart.timeScale().scrollToPosition(MARGIN_BARS, false);
   }
 
   /** Orders that are not far off are kept in view: no further than the candles shown are high. */

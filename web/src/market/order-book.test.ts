@@ -94,7 +94,7 @@ describe("a book", () => {
     const model = new Model();
     const book = new OrderBook(2, 1);
     book.replace({ bids: [], asks: [], checksum: 0 });
-    for (let step = 0; step < 400; step += 1) {
+    for (let step = 0; step < 150; step += 1) {
       const changes: { bids: LevelText[]; asks: LevelText[] } = { bids: [], asks: [] };
       for (const side of ["bids", "asks"] as const) {
         const changed = new Map<string, string>();
