@@ -50,16 +50,23 @@ export function BalancesPanel({ onDeposit, onWithdraw }: Props): ReactElement {
                       <td className="num end"><Money value={balance?.held ?? "0"} /></td>
                       <td className="num end desktop-only"><Money value={balance?.total ?? "0"} /></td>
                       <td className="end funds-row-buttons">
-                        <Button kind="plain" size="s" aria-label={`Deposit ${symbol}`} onClick={() => onDeposit(symbol)}>
-                          Deposit
+                        <Button
+                          kind="plain"
+                          size="s"
+                          icon="arrow-down"
+                          aria-label={`Deposit ${symbol}`}
+                          onClick={() => onDeposit(symbol)}
+                        >
+                          <span className="desktop-only">Deposit</span>
                         </Button>
                         <Button
                           kind="plain"
                           size="s"
+                          icon="arrow-up"
                           aria-label={`Withdraw ${symbol}`}
                           onClick={() => onWithdraw(symbol)}
                         >
-                          Withdraw
+                          <span className="desktop-only">Withdraw</span>
                         </Button>
                       </td>
                     </tr>

@@ -10,8 +10,8 @@ import { useSession } from "../session";
 import { Button } from "../ui/button";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
-import { useSigner } from "../wallet/use-signer";
 import { useAssets, useChain } from "./assets";
+import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
 import { VAULT_ABI } from "./vault-abi";
 
@@ -20,7 +20,7 @@ export function ClaimButton({ asset: symbol }: { asset: string }): ReactElement 
   const deployment = useDeployment().data;
   const chain = useChain().data;
   const { me } = useSession();
-  const { request } = useSigner();
+  const request = useOwnSigner();
   const [busy, setBusy] = useState(false);
   const claimable = useQuery({
     queryKey: ["private", "claimable", me?.address, symbol],

@@ -15,12 +15,12 @@ import { Select } from "../ui/select";
 import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
-import { useSigner } from "../wallet/use-signer";
 import { lessFee, readAmount, shortened } from "./amount";
 import { type Asset, useAssets, useChain, useWalletBalance } from "./assets";
 import { startDeposit } from "./deposit-runs";
 import { FaucetButton } from "./faucet-button";
 import { feeReserve } from "./make-deposit";
+import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
 import { NATIVE } from "./vault-abi";
 
@@ -53,7 +53,7 @@ function DepositForm(props: { assets: Asset[]; first: string | undefined; onStar
   const deployment = useDeployment().data;
   const chain = useChain().data;
   const { me } = useSession();
-  const { request } = useSigner();
+  const request = useOwnSigner();
   const asset = assets.find((each) => each.symbol === symbol) ?? null;
   const coin = assets.find((each) => each.token === NATIVE) ?? null;
   const balance = useWalletBalance(asset, me?.address ?? null).data;
@@ -80,7 +80,8 @@ function DepositForm(props: { assets: Asset[]; first: string | undefined; onStar
     event.preventDefault();
     setIsTried(true);
     if (busy || asset === null || chain == null || deployment === undefined || me === null) return;
-    if (!("atoms" in amount) || most === null || amount.atoms > most) return;
+    // A balance that is not known yet stops nobody: it is looked at again before anything is sent.
+    if (!("atoms" in amount) || (most !== null && amount.atoms > most)) return;
     setBusy(true);
     try {
       const signer = await request();

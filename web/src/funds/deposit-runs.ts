@@ -1,7 +1,8 @@
 /** Deposits that were begun in this page, kept while the page lives: closing the dialog stops nothing. */
 
-import { useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 
+import { useSession } from "../session";
 import { SignatureRefused } from "../wallet/signer";
 import { DepositFailed, type DepositOrder, makeDeposit } from "./make-deposit";
 import { inWords } from "./problem-text";
@@ -21,6 +22,7 @@ export function startDeposit(order: DepositOrder): number {
   const id = nextId++;
   const run: DepositRun = {
     id,
+    owner: order.account,
     asset: order.asset.symbol,
     amount: order.amount,
     startedMs: Date.now(),
@@ -48,12 +50,14 @@ export function forgetRun(id: number): void {
   listeners.forEach((listener) => listener());
 }
 
+/** Those of whoever is signed in. */
 export function useDepositRuns(): readonly DepositRun[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => runs,
-  );
+  const owner = useSession().me?.address;
+  const all = useSyncExternalStore(listen, () => runs);
+  return useMemo(() => all.filter((run) => run.owner === owner), [all, owner]);
+}
+
+function listen(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }

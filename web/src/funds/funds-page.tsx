@@ -47,7 +47,7 @@ function Funds(): ReactElement {
     <>
       <header className="page-head">
         <h1>Funds</h1>
-        <div className="row wrap">
+        <div className="funds-actions">
           <FaucetButton onFunded={() => deposit()} />
           <Button kind="primary" icon="arrow-down" onClick={() => deposit()}>
             Deposit

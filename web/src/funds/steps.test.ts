@@ -22,7 +22,7 @@ function deposit(part: Partial<Deposit> = {}): Deposit {
 }
 
 function run(part: Partial<DepositRun> = {}): DepositRun {
-  return { id: 1, asset: "USDC", amount: "2500", startedMs: 0, allowance: null, stage: "checking", allowanceHash: null, txHash: null, failure: null, ...part };
+  return { id: 1, owner: "0x1", asset: "USDC", amount: "2500", startedMs: 0, allowance: null, stage: "checking", allowanceHash: null, txHash: null, failure: null, ...part };
 }
 
 function withdrawal(part: Partial<Withdrawal> = {}): Withdrawal {

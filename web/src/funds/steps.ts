@@ -20,6 +20,8 @@ export interface Step {
 /** A deposit that was begun in this page. The exchange knows of it once it is in a block. */
 export interface DepositRun {
   id: number;
+  /** Whose it is: somebody else may sign in on the same page. */
+  owner: string;
   asset: string;
   amount: string;
   startedMs: number;

@@ -14,8 +14,8 @@ import { Select } from "../ui/select";
 import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
-import { useSigner } from "../wallet/use-signer";
 import type { Asset } from "./assets";
+import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
 import { timeOf } from "./steps";
 import { NATIVE } from "./vault-abi";
@@ -133,7 +133,7 @@ export function AddAddress({ owner, deployment, delayS, typed }: AddProps): Reac
   const [label, setLabel] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
-  const { request } = useSigner();
+  const request = useOwnSigner();
   const queries = useQueryClient();
 
   async function add(): Promise<void> {

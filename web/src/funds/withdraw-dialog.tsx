@@ -23,13 +23,17 @@ export function WithdrawDialog(props: FundsDialogProps): ReactElement | null {
   return props.open ? <OpenWithdrawDialog {...props} /> : null;
 }
 
+const UNDER_WAY = new Set<WithdrawalRun["stage"]>(["signing", "handing-in", "unknown"]);
+
 function OpenWithdrawDialog({ asset, onClose }: FundsDialogProps): ReactElement {
-  const [runId, setRunId] = useState<number | null>(null);
+  const runs = useWithdrawalRuns();
+  // One that is not known to be taken yet goes before a new one: it must not be signed a second time.
+  const [runId, setRunId] = useState(() => runs.find((each) => UNDER_WAY.has(each.stage))?.id ?? null);
   const [draft, setDraft] = useState<Draft>({ asset: asset ?? "", amount: "", destination: null });
   const assets = useAssets().data;
   const deployment = useDeployment().data;
   const { me } = useSession();
-  const run = useWithdrawalRuns().find((each) => each.id === runId) ?? null;
+  const run = runs.find((each) => each.id === runId) ?? null;
   // What was refused is mended in the form, beside the field at fault.
   const showsForm = run === null || run.stage === "refused" || run.stage === "cancelled";
   return (

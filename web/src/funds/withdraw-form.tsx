@@ -1,7 +1,7 @@
 /** What a withdrawal is made of, with what it costs, and what is wrong with it beside the field at fault. */
 
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type ReactElement, useState } from "react";
+import { type FormEvent, type ReactElement, useEffect, useState } from "react";
 import { type Address, getAddress } from "viem";
 
 import { api, ApiProblem, type Schemas } from "../api/client";
@@ -15,10 +15,10 @@ import { Select } from "../ui/select";
 import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
-import { useSigner } from "../wallet/use-signer";
 import { readAmount, shortened } from "./amount";
 import type { Asset } from "./assets";
 import { useLater } from "./later";
+import { useOwnSigner } from "./own-signer";
 import { inWords, refusal } from "./problem-text";
 import { timeOf } from "./steps";
 import { NATIVE } from "./vault-abi";
@@ -49,14 +49,16 @@ export function WithdrawForm(props: Props): ReactElement {
   const { assets, deployment, owner, draft, onDraft, refused, onStarted } = props;
   const balances = useBalances();
   const rule = useDestinationRule();
-  const { request } = useSigner();
+  const request = useOwnSigner();
   const [isTried, setIsTried] = useState(false);
   const [busy, setBusy] = useState(false);
+  const [pressedFor, setPressedFor] = useState<string | null>(null);
 
   const held = assets.find((each) => compare(balances?.get(each.symbol)?.available ?? "0", "0") > 0);
   const asset = assets.find((each) => each.symbol === draft.asset) ?? held ?? assets[0] ?? null;
   const available = balances === null || asset === null ? null : (balances.get(asset.symbol)?.available ?? "0");
-  const amount = readAmount(draft.amount, asset?.decimals ?? 0, asset?.symbol ?? "");
+  const symbol = asset?.symbol ?? "";
+  const amount = readAmount(draft.amount, asset?.decimals ?? 0, symbol);
   const destination = destinationOf(draft.destination, owner, asset, deployment);
   const wanted =
     asset !== null && "text" in amount && destination.address !== null
@@ -65,21 +67,32 @@ export function WithdrawForm(props: Props): ReactElement {
   const { quote, error: quoteError } = useQuote(useLater(wanted, 250), owner);
   const isCurrent = quote !== null && wanted !== null && isFor(quote, wanted);
 
-  if (asset === null) return <p className="note">No asset is listed yet.</p>;
   const code = isCurrent ? quote.refusals[0] : undefined;
   const problem = code !== undefined ? refusal(code) : quoteError !== null && wanted !== null ? inWords(quoteError) : null;
   const last = refused?.stage === "refused" && refused.amount === draft.amount.trim() ? refused.problem : null;
   const amountProblem =
-    ("problem" in amount ? (amount.problem ?? (isTried ? "Enter an amount." : null)) : tooMuch(amount.text, available, asset)) ??
-    amountWords(problem, quote, asset) ??
+    ("problem" in amount ? (amount.problem ?? (isTried ? "Enter an amount." : null)) : tooMuch(amount.text, available, symbol)) ??
+    amountWords(problem, quote, symbol) ??
     (last?.field === "amount" ? last.text : null);
   const destinationProblem = (isTried || destination.isWhole ? destination.problem : null) ?? wordsFor("destination", problem, last);
   const otherProblem = wordsFor(null, problem, last);
 
-  async function submit(event: FormEvent): Promise<void> {
+  // Who presses before the quote of what was typed has come does not press in vain.
+  function submit(event: FormEvent): void {
     event.preventDefault();
     setIsTried(true);
-    if (busy || asset === null || wanted === null || quote === null || !isCurrent || amountProblem !== null || code !== undefined) return;
+    if (!busy && wanted !== null && amountProblem === null) setPressedFor(JSON.stringify(wanted));
+  }
+  const isPressed = pressedFor !== null && pressedFor === JSON.stringify(wanted);
+  const isAnswered = isCurrent || quoteError !== null;
+  useEffect(() => {
+    if (!isPressed || !isAnswered) return;
+    setPressedFor(null);
+    if (isCurrent && code === undefined) void withdraw();
+  });
+
+  async function withdraw(): Promise<void> {
+    if (busy || asset === null || wanted === null || quote === null) return;
     setBusy(true);
     try {
       const signer = await request();
@@ -93,8 +106,9 @@ export function WithdrawForm(props: Props): ReactElement {
     }
   }
 
+  if (asset === null) return <p className="note">No asset is listed yet.</p>;
   return (
-    <form className="stack funds-form" noValidate onSubmit={(event) => void submit(event)}>
+    <form className="stack funds-form" noValidate onSubmit={submit}>
       <Field label="Asset">
         <Select
           value={asset.symbol}
@@ -141,7 +155,7 @@ export function WithdrawForm(props: Props): ReactElement {
       {isCurrent && quote.reviewed && (
         <p className="note warn">A person looks at this one first{quote.review_reason === null ? "" : `: ${quote.review_reason}`}.</p>
       )}
-      <Button kind="primary" size="l" block type="submit" busy={busy}>
+      <Button kind="primary" size="l" block type="submit" busy={busy || isPressed}>
         {"text" in amount ? `Withdraw ${amount.text} ${asset.symbol}` : `Withdraw ${asset.symbol}`}
       </Button>
     </form>
@@ -172,17 +186,17 @@ function leastOf(asset: Asset): string {
   return compare(asset.min_withdrawal, "0") > 0 ? asset.min_withdrawal : one;
 }
 
-function tooMuch(amount: string, available: string | null, asset: Asset): string | null {
+function tooMuch(amount: string, available: string | null, symbol: string): string | null {
   if (available === null || compare(amount, available) <= 0) return null;
-  return `You have ${grouped(available)} ${asset.symbol} available.`;
+  return `You have ${grouped(available)} ${symbol} available.`;
 }
 
 type Words = { field: string | null; text: string } | null;
 
-function amountWords(problem: Words, quote: Quote | null, asset: Asset): string | null {
+function amountWords(problem: Words, quote: Quote | null, symbol: string): string | null {
   if (problem?.field !== "amount") return null;
   const isLess = quote?.refusals[0] === "withdrawal_too_small";
-  return isLess ? `The least is ${quote?.minimum ?? ""} ${asset.symbol}, the fee included.` : problem.text;
+  return isLess ? `The least is ${quote?.minimum ?? ""} ${symbol}, the fee included.` : problem.text;
 }
 
 function wordsFor(field: "destination" | null, ...problems: Words[]): string | null {

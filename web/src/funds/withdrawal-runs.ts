@@ -1,10 +1,11 @@
 /** A withdrawal from the signature until the exchange has taken it; kept while the page lives. */
 
-import { useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 
 import { api, NoAnswer, type Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
 import { compare } from "../numbers";
+import { useSession } from "../session";
 import { type Purpose, SignatureRefused, type Signer } from "../wallet/signer";
 import { type Exchange, handIn, NotKnownYet } from "./hand-in";
 import { type FundsField, inWords, refusal } from "./problem-text";
@@ -15,6 +16,8 @@ type Quote = Schemas["WithdrawalQuoteAnswer"];
 
 export interface WithdrawalRun {
   id: number;
+  /** Whose it is: somebody else may sign in on the same page. */
+  owner: string;
   asset: string;
   amount: string;
   stage: "signing" | "handing-in" | "taken" | "refused" | "cancelled" | "unknown";
@@ -55,6 +58,7 @@ export function startWithdrawal(order: WithdrawalOrder): number {
   const id = nextId++;
   const run: WithdrawalRun = {
     id,
+    owner: order.account,
     asset: order.asset.symbol,
     amount: order.amount,
     stage: "signing",
@@ -142,12 +146,14 @@ export function forgetWithdrawalRun(id: number): void {
   publish(runs.filter((run) => run.id !== id));
 }
 
+/** Those of whoever is signed in. */
 export function useWithdrawalRuns(): readonly WithdrawalRun[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => runs,
-  );
+  const owner = useSession().me?.address;
+  const all = useSyncExternalStore(listen, () => runs);
+  return useMemo(() => all.filter((run) => run.owner === owner), [all, owner]);
+}
+
+function listen(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }

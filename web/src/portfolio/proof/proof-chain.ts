@@ -12,6 +12,7 @@ export class Unchecked extends Error {}
 const NATIVE = "0x0000000000000000000000000000000000000000";
 const LAG_S = 6 * 3_600;
 const MAX_AGE_S = 48 * 3_600;
+const MAX_TIME_S = 2n ** 36n;
 
 export interface Finding {
   text: string;
@@ -30,13 +31,14 @@ export async function checkChain(proof: unknown, assets: ProofAsset[], client: P
     throw new Unchecked(`the proof is of chain ${whole(proof, "chain_id")}, but the node of chain ${chainId}`);
   }
   await checkTokens(assets, client, say);
+  say("The node that is asked is the one that this exchange names. The script can ask one of your own choice.", true);
   const publishedS = await checkRoot(proof, client, contract, say);
   const number = BigInt(whole(proof, "block_number"));
   const block = await asked("the proof's block", client.getBlock({ blockNumber: number }));
   const hash = bytesToHex(hexed(proof, "block_hash", 32));
   if (block.hash.toLowerCase() !== hash) throw new Wrong(`the chain's block ${number} is another one than the proof's`);
   const head = await asked("the newest block", client.getBlock());
-  sayAge(Number(block.timestamp), publishedS, Number(head.timestamp), nowS, say);
+  sayAge(sane(block.timestamp), publishedS, sane(head.timestamp), nowS, say);
   await checkVault(proof, assets, client, hash, say);
   return findings;
 }
@@ -95,14 +97,20 @@ async function checkRoot(proof: unknown, client: PublicClient, contract: Address
     throw new Wrong("the contract has this root with another seq or block");
   }
   say(`The root is on chain ${whole(proof, "chain_id")}: contract ${claimed}, index ${index}.`);
-  const publishedS = Number(publishedAt);
-  if (index > 0) say(`The one before it was stored ${span(publishedS - Number((await rootAt(index - 1))[3]))} earlier.`);
+  const publishedS = sane(publishedAt);
+  if (index > 0) say(`The one before it was stored ${span(publishedS - sane((await rootAt(index - 1))[3]))} earlier.`);
   if (index + 1 < count) {
-    say(`The next one was stored ${span(Number((await rootAt(index + 1))[3]) - publishedS)} later.`);
+    say(`The next one was stored ${span(sane((await rootAt(index + 1))[3]) - publishedS)} later.`);
     const newer = count - 1 - index;
     say(`The contract has ${newer === 1 ? "1 newer root" : `${newer} newer roots`}: check the newest proof to know how things are now.`, true);
   }
   return publishedS;
+}
+
+/** A time that a clock can show. Throws Unchecked. */
+function sane(seconds: bigint): number {
+  if (seconds > MAX_TIME_S) throw new Unchecked("a time on the chain makes no sense");
+  return Number(seconds);
 }
 
 function sayAge(blockS: number, publishedS: number, headS: number, clockS: number, say: Say): void {
