@@ -19,6 +19,8 @@ vi.mock("../api/deployment", () => ({
     Promise.resolve({
       genesis_id: "0x5f",
       host: "exchange.example",
+      chain_id: 31337,
+      vault: "0x5fbdb2315678afecb367f032d93f642f64180aa3",
       agent_approval_typed_data: {
         domain: {},
         primary_type: "AgentApproval",
@@ -142,6 +144,27 @@ describe("the key of this browser", () => {
     const again = await signedIn();
     await vi.waitFor(() => expect(again.snapshot().state).toBe("none"));
     expect(kept.size).toBe(0);
+  });
+
+  it("is looked for until the exchange answers", async () => {
+    await ready();
+    vi.useFakeTimers();
+    answers.delete("GET /v1/time");
+    const store = new AgentStore();
+    store.setOwner(OWNER);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(store.snapshot().settled).toBe(false);
+    answers.set("GET /v1/time", () => Response.json({ seq: 1, time_ms: Date.now() }));
+    vi.useRealTimers();
+    const again = await signedIn();
+    expect(again.snapshot().state).toBe("ready");
+  });
+
+  it("compares clocks before it signs anything", async () => {
+    await ready();
+    asked.length = 0;
+    await signedIn();
+    await vi.waitFor(() => expect(asked.map(({ path }) => path)).toEqual(["/v1/time", "/v1/whoami"]));
   });
 
   it("is over when its time is", async () => {

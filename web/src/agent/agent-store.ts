@@ -37,6 +37,9 @@ const NOTHING: AgentSnapshot = {
 export const REQUEST_LIFE_MS = 10_000;
 const TIMEOUT_MS = 12_000;
 const CLOCK_CODES = new Set(["nonce_off_time", "signature_expired", "signature_deadline_too_far"]);
+/** The end that an order names was made by a clock that is wrong. */
+const ORDER_CLOCK_CODES = new Set(["request_expired", "expiry_too_far", "request_expiry_too_far"]);
+const LOOK_AGAIN_MS = 2_000;
 const AGENT_CODES = new Set(["agent_revoked", "agent_expired", "agent_unknown"]);
 
 /** The wallet that is connected is not the one that is signed in. */
@@ -52,6 +55,7 @@ export class AgentStore {
   private owner: string | null = null;
   private held: AgentKey | null = null;
   private clockAheadMs = 0;
+  private supported: boolean | null = null;
   private readonly listeners = new Set<() => void>();
   private readonly otherTabs = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("exchange-agent");
 
@@ -125,11 +129,12 @@ export class AgentStore {
    * Throws ApiProblem, NoAnswer. What was refused because of the key shows in the state before it throws.
    */
   async request<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    if (this.held === null || this.shown.state !== "ready") return this.withSession<T>(method, path, body);
     try {
+      if (this.held === null || this.shown.state !== "ready") return await this.withSession<T>(method, path, body);
       return await this.signed<T>(this.held, method, path, body);
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;
+      if (ORDER_CLOCK_CODES.has(error.code)) await this.compareClocks().catch(() => undefined);
       if (AGENT_CODES.has(error.code)) {
         await this.mark(error.code === "agent_expired" ? "expired" : "revoked");
         if (method === "DELETE") return this.withSession<T>(method, path); // cancelling must always work
@@ -219,12 +224,21 @@ export class AgentStore {
   private async look(ask: boolean): Promise<void> {
     const owner = this.owner;
     if (owner === null) return;
-    const supported = await hasEd25519();
+    let deployment: Deployment;
+    try {
+      if (ask) await this.compareClocks();
+      deployment = await fetchDeployment();
+    } catch {
+      setTimeout(() => void this.look(ask), LOOK_AGAIN_MS); // no answer: it is not known whether there is one
+      return;
+    }
+    this.supported ??= await hasEd25519();
+    const { supported } = this;
     let held: AgentKey | null = null;
     try {
-      held = supported ? await readKey(slot((await fetchDeployment()).genesis_id, owner)) : null;
+      held = supported ? await readKey(slot(deployment.genesis_id, owner)) : null;
     } catch {
-      // no IndexedDB (a private window of some browsers), or no answer: as if there were none
+      // no IndexedDB, as in a private window of some browsers: as if there were none
     }
     if (owner !== this.owner) return;
     this.shown = { ...this.shown, supported };

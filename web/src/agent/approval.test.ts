@@ -20,14 +20,11 @@ const FIELDS = [
 
 function deployment(fields = FIELDS): Deployment {
   return {
+    chain_id: vectors.chain_id,
+    vault: vectors.vault,
+    genesis_id: vectors.genesis_id,
     agent_approval_typed_data: {
-      domain: {
-        name: "Exchange",
-        version: "1",
-        chainId: vectors.chain_id,
-        verifyingContract: vectors.vault,
-        salt: vectors.genesis_id,
-      },
+      domain: { name: "Something else" },
       primary_type: "AgentApproval",
       types: { AgentApproval: fields },
     },

@@ -42,7 +42,6 @@ export function approvalOf(key: string, name: string, nowMs: number): Approval {
 }
 
 interface ServersTypedData {
-  domain: TypedDataDefinition["domain"];
   primary_type: string;
   types: Record<string, { name: string; type: string }[]>;
 }
@@ -50,13 +49,20 @@ interface ServersTypedData {
 /** The message for the wallet. Throws when the server's form of it is not the one known here. */
 export function approvalTypedData(deployment: Deployment, owner: string, approval: Approval): TypedDataDefinition {
   const form = deployment.agent_approval_typed_data as unknown as ServersTypedData;
-  const fields = form.types["AgentApproval"]?.map(({ type, name }) => `${type} ${name}`).join(", ");
-  if (form.primary_type !== "AgentApproval" || fields !== FIELDS) {
+  const fields = form.types["AgentApproval"];
+  const written = fields?.map(({ type, name }) => `${type} ${name}`).join(", ");
+  if (form.primary_type !== "AgentApproval" || fields === undefined || written !== FIELDS) {
     throw new Error("The exchange asks for an approval that this page does not know. Nothing was signed.");
   }
   return {
-    domain: form.domain ?? {},
-    types: form.types,
+    domain: {
+      name: "Exchange",
+      version: "1",
+      chainId: deployment.chain_id,
+      verifyingContract: deployment.vault as Address,
+      salt: deployment.genesis_id as Hex,
+    },
+    types: { AgentApproval: fields },
     primaryType: "AgentApproval",
     message: {
       account: owner as Address,

@@ -32,6 +32,13 @@ describe("nonces", () => {
     expect(await nextNonce("0xkey", nowMs + 1)).toBe("1763841600001000");
   });
 
+  it("are not bound to those of a clock that was wrong", async () => {
+    const nowMs = 1_763_841_600_000;
+    await nextNonce("0xahead", nowMs + 3_600_000);
+    expect(await nextNonce("0xahead", nowMs)).toBe("1763841600000000");
+    expect(await nextNonce("0xahead", nowMs)).toBe("1763841600000001");
+  });
+
   it("go on upwards when the clock is set back, and are each key's own", async () => {
     const first = await nextNonce("0xother", 2_000);
     expect(await nextNonce("0xother", 1_000)).toBe(String(BigInt(first) + 1n));

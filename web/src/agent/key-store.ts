@@ -6,6 +6,8 @@
 const DATABASE = "exchange-agent";
 const KEYS = "keys";
 const NONCES = "nonces";
+/** The exchange takes no nonce that is further from its time. */
+const TAKEN_WITHIN_US = 60_000_000;
 
 export type KeyState = "active" | "revoked" | "expired";
 
@@ -72,7 +74,8 @@ export async function deleteKey(at: string): Promise<void> {
 
 /**
  * A nonce that no tab has had: the time in microseconds, or one more than the last. Reading and writing are one
- * transaction, which IndexedDB puts in a row over all tabs.
+ * transaction, which IndexedDB puts in a row over all tabs. One far ahead is left behind: it was made by a clock that
+ * was wrong, and never taken.
  */
 export async function nextNonce(key: string, nowMs: number): Promise<string> {
   const store = (await open()).transaction(NONCES, "readwrite").objectStore(NONCES);
@@ -80,7 +83,8 @@ export async function nextNonce(key: string, nowMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const read = store.get(key) as IDBRequest<number | undefined>;
     read.onsuccess = () => {
-      nonce = Math.max(nonce, (read.result ?? 0) + 1);
+      const next = (read.result ?? 0) + 1;
+      if (next > nonce && next - nonce <= TAKEN_WITHIN_US) nonce = next;
       store.put(nonce, key);
     };
     store.transaction.oncomplete = () => resolve(String(nonce));

@@ -1,10 +1,7 @@
 /** The balances of whoever is signed in, live. */
 
-import { useSyncExternalStore } from "react";
-
 import { plus } from "../numbers";
-import { useSession } from "../session";
-import { Live } from "./live";
+import { Live, useLive } from "./live";
 
 export interface Balance {
   readonly asset: string;
@@ -28,11 +25,7 @@ export const liveBalances = new Live<Balances | null, Streamed>("balances", null
   withBalances(message.kind === "snapshot" ? null : state, message.data),
 );
 
-const nothing = (): (() => void) => () => undefined;
-const none = (): null => null;
-
 /** By asset; null until they are known, or while nobody is signed in. What is missing is zero. */
 export function useBalances(): Balances | null {
-  const signedIn = useSession().status === "signed-in";
-  return useSyncExternalStore(signedIn ? liveBalances.subscribe : nothing, signedIn ? liveBalances.snapshot : none);
+  return useLive(liveBalances);
 }

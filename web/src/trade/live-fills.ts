@@ -1,10 +1,7 @@
 /** The fills since somebody looked, newest first; those before are in the history. */
 
-import { useSyncExternalStore } from "react";
-
 import type { Schemas } from "../api/client";
-import { useSession } from "../session";
-import { Live } from "./live";
+import { Live, useLive } from "./live";
 
 export type Fill = Schemas["FillItem"];
 
@@ -22,10 +19,6 @@ export const liveFills = new Live<readonly Fill[], Fill>("fills", NONE, (state, 
   return [...fresh, ...state].slice(0, MOST);
 });
 
-const nothing = (): (() => void) => () => undefined;
-const none = (): readonly Fill[] => NONE;
-
 export function useLiveFills(): readonly Fill[] {
-  const signedIn = useSession().status === "signed-in";
-  return useSyncExternalStore(signedIn ? liveFills.subscribe : nothing, signedIn ? liveFills.snapshot : none);
+  return useLive(liveFills);
 }

@@ -36,6 +36,12 @@ describe("a market in whole numbers", () => {
     expect(m.unitAtoms(coarse)).toBe(1_250_000n);
   });
 
+  it("knows ticks that are finer than an atom", () => {
+    const fine = { ...ETH, tick: "0.00000001", lot: "100" };
+    expect(m.unitAtoms(fine)).toBe(1n);
+    expect(m.notionalAtoms(m.ticksOf("0.00001234", fine), m.lotsOf("500", fine), fine)).toBe(6_170n);
+  });
+
   it("rounds a fee up, once, over all of the order; a rebate too", () => {
     expect(m.feeAtoms(1n, 0n, ETH)).toBe(1n);
     expect(m.feeAtoms(2_990_000_000n, 0n, ETH)).toBe(2_990_000n);

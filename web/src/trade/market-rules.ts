@@ -55,11 +55,11 @@ export function lotsOf(size: string, rules: MarketRules): bigint {
   return toUnits(size, decimalsOf(rules.lot)) / step;
 }
 
-/** Quote atoms of one lot at one tick. */
+/** Quote atoms of one lot at one tick, which are whole; the tick alone may be finer than an atom. */
 export function unitAtoms(rules: MarketRules): bigint {
-  const tick = toUnits(rules.tick, rules.quoteDecimals);
-  const decimals = decimalsOf(rules.lot);
-  return (tick * toUnits(rules.lot, decimals)) / 10n ** BigInt(decimals);
+  const [tickDecimals, lotDecimals] = [decimalsOf(rules.tick), decimalsOf(rules.lot)];
+  const product = toUnits(rules.tick, tickDecimals) * toUnits(rules.lot, lotDecimals);
+  return (product * 10n ** BigInt(rules.quoteDecimals)) / 10n ** BigInt(tickDecimals + lotDecimals);
 }
 
 export function notionalAtoms(ticks: bigint, lots: bigint, rules: MarketRules): bigint {

@@ -33,9 +33,9 @@ describe("open orders", () => {
 
   it("keep a bound number of those that ended, the newest first", () => {
     let state = NOTHING;
-    for (let id = 1; id <= 150; id += 1) state = withOrders(state, [order(String(id), { status: "filled" })], id);
-    expect(state.ended).toHaveLength(100);
-    expect(state.ended[0]?.order_id).toBe("150");
+    for (let id = 1; id <= 550; id += 1) state = withOrders(state, [order(String(id), { status: "filled" })], id);
+    expect(state.ended).toHaveLength(500);
+    expect(state.ended[0]?.order_id).toBe("550");
   });
 });
 

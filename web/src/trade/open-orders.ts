@@ -1,10 +1,9 @@
 /** The open orders of whoever is signed in, live: the stream's, and sooner what answers have told. */
 
-import { useMemo, useSyncExternalStore } from "react";
+import { useMemo } from "react";
 
 import type { Schemas } from "../api/client";
-import { useSession } from "../session";
-import { Live } from "./live";
+import { Live, useLive } from "./live";
 
 export type Order = Schemas["OrderItem"];
 
@@ -22,7 +21,7 @@ export interface OrdersState {
 }
 
 const EMPTY: OrdersState = { orders: null, ended: [] };
-const MOST_ENDED = 100;
+const MOST_ENDED = 500;
 
 /** Takes in orders as they are as of `seq`; what is older than what is known changes nothing. */
 export function withOrders(state: OrdersState, orders: readonly Order[], seq: number): OrdersState {
@@ -53,12 +52,8 @@ export function learn(order: Order, seq: number): void {
   if (state.orders !== null) liveOrders.set(withOrders(state, [order], seq));
 }
 
-const nothing = (): (() => void) => () => undefined;
-const empty = (): OrdersState => EMPTY;
-
 export function useOrdersState(): OrdersState {
-  const signedIn = useSession().status === "signed-in";
-  return useSyncExternalStore(signedIn ? liveOrders.subscribe : nothing, signedIn ? liveOrders.snapshot : empty);
+  return useLive(liveOrders);
 }
 
 /** Newest first; null until they are known. */

@@ -277,6 +277,12 @@ describe("an order that waits", () => {
     expect(request).toMatchObject({ type: "limit", price: "2850", trigger: { type: "stop", price: "2900" } });
   });
 
+  it("sells by total at its trigger, not at the worst that it may get", () => {
+    const { request, estimate } = check(stop({ side: "sell", trigger: "2000", unit: "quote", size: "1000" }), AROUND);
+    expect(request?.size).toBe("0.5");
+    expect(estimate).toMatchObject({ notional: "1000", total: "999" });
+  });
+
   it("needs a trigger that is not met already", () => {
     expect(codes(stop({ trigger: "" }))).toEqual(["trigger:field_missing"]);
     expect(codes(stop({ trigger: "2995" }))).toEqual(["trigger:trigger_already_met"]);

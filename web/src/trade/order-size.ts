@@ -20,6 +20,7 @@ import {
   faultOf,
   opposite,
   type OrderDraft,
+  stepsOrNull,
   type Surroundings,
   worstTicks,
 } from "./order-draft";
@@ -63,7 +64,9 @@ function lotsForTotal(draft: OrderDraft, total: bigint, worst: bigint, around: S
   if (draft.kind === "market") {
     return walk(opposite(draft, around), draft.side, worst, { atoms: total, withFee: buys }, rules).lots;
   }
-  return buys ? lotsForHold(worst, total, rules) : total / (worst * unitAtoms(rules));
+  if (buys) return lotsForHold(worst, total, rules);
+  const at = draft.kind === "stop" && becomesMarket(draft) ? (stepsOrNull(draft.trigger, rules.tick) ?? worst) : worst;
+  return total / (at * unitAtoms(rules));
 }
 
 function tooSmall(draft: OrderDraft, worst: bigint, { rules }: Surroundings): DraftError {

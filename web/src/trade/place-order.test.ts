@@ -2,11 +2,14 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { ApiProblem, NoAnswer, type Schemas } from "../api/client";
 
-const { request, get } = vi.hoisted(() => ({ request: vi.fn(), get: vi.fn() }));
+const { request } = vi.hoisted(() => ({ request: vi.fn() }));
 vi.mock("../agent/agent", () => ({ agent: { request, nowMs: () => Date.now() } }));
 vi.mock("../stream/stream", () => ({ stream: { subscribe: () => () => undefined } }));
 vi.mock("../session", () => ({ useSession: () => ({ status: "signed-out" }) }));
-vi.mock("../api/client", async (original) => ({ ...(await original<object>()), api: { get } }));
+vi.mock("../api/client", async (original) => ({
+  ...(await original<object>()),
+  api: { get: () => Promise.resolve({ seq: 5 }) },
+}));
 
 import { newClientOrderId, placeOrder } from "./place-order";
 import { refusalOf } from "./refusals";
@@ -17,20 +20,44 @@ function problem(code: string, status = 409, field: string | null = null): ApiPr
   return new ApiProblem({ code, status, field, detail: "details", title: "" } as Schemas["ProblemDocument"]);
 }
 
-function orders(...ids: string[]): (path: string) => Promise<unknown> {
-  const items = ids.map((id) => ({ client_order_id: id, order_id: "7", status: "open" }));
-  return (path) => Promise.resolve(path === "/v1/time" ? { seq: 5 } : { items });
+/** What becomes of the order that is sent, and the pages of orders that the exchange then has (null: no answer). */
+function exchange(answer: Error | object, pages: (sent: string) => readonly (readonly string[])[] | null): void {
+  let sent = "";
+  request.mockImplementation((method: string, path: string, body?: { client_order_id: string }) => {
+    if (method === "POST") {
+      sent = body?.client_order_id ?? "";
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    }
+    const all = pages(sent);
+    if (all === null) return Promise.reject(new NoAnswer("lost"));
+    const at = Number(new URLSearchParams(path.split("?")[1]).get("cursor") ?? "0");
+    const items = (all[at] ?? []).map((id) => ({ client_order_id: id, order_id: "7", status: "open" }));
+    return Promise.resolve({ items, next_cursor: at + 1 < all.length ? String(at + 1) : null });
+  });
+}
+
+function placements(): unknown[][] {
+  return request.mock.calls.filter(([method]) => method === "POST");
+}
+
+/** Sends, and lets so much time pass. What came of it so far; null: nothing yet. */
+async function outcomeAfter(ms: number): Promise<() => unknown> {
+  let outcome: unknown = null;
+  void placeOrder(ORDER, () => undefined).then((found) => {
+    outcome = found;
+  });
+  await vi.advanceTimersByTimeAsync(ms);
+  return () => outcome;
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
   request.mockReset();
-  get.mockReset();
 });
 
 describe("an order that is sent", () => {
   it("has an id of its own each time, and an end", async () => {
-    request.mockResolvedValue({ seq: 1, order: { order_id: "7", status: "open" }, fills: [] });
+    exchange({ seq: 1, order: { order_id: "7", status: "open" }, fills: [] }, () => []);
     const outcome = await placeOrder(ORDER, () => undefined);
     expect(outcome.kind).toBe("placed");
     const [method, path, body] = request.mock.calls[0] as [string, string, Record<string, unknown>];
@@ -41,48 +68,37 @@ describe("an order that is sent", () => {
   });
 
   it("that is refused is refused", async () => {
-    request.mockRejectedValue(problem("insufficient_funds"));
+    exchange(problem("insufficient_funds"), () => []);
     await expect(placeOrder(ORDER, () => undefined)).rejects.toMatchObject({ code: "insufficient_funds" });
-    expect(get).not.toHaveBeenCalled();
-  });
-
-  it.each([new NoAnswer("lost"), problem("outcome_unknown", 503)])("without an answer is looked up: %s", async (error) => {
-    const unknown = vi.fn();
-    request.mockRejectedValue(error);
-    get.mockImplementation((path: string) => {
-      const body = request.mock.calls[0]?.[2] as { client_order_id: string };
-      return orders(body.client_order_id)(path);
-    });
-    await expect(placeOrder(ORDER, unknown)).resolves.toMatchObject({ kind: "placed", order: { order_id: "7" } });
-    expect(unknown).toHaveBeenCalledOnce();
     expect(request).toHaveBeenCalledOnce();
   });
 
-  it("is not called lost before it can not come any more, nor while nobody answers", async () => {
-    request.mockRejectedValue(new NoAnswer("lost"));
-    get.mockRejectedValue(new NoAnswer("lost"));
-    let outcome: unknown = null;
-    void placeOrder(ORDER, () => undefined).then((found) => {
-      outcome = found;
-    });
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(outcome).toBeNull();
-    get.mockImplementation(orders("another"));
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect(outcome).toEqual({ kind: "lost" });
+  const unknown = [new NoAnswer("lost"), problem("outcome_unknown", 503), problem("nonce_used", 401)];
+  it.each(unknown)("without an answer is looked up, on every page: %s", async (error) => {
+    const told = vi.fn();
+    exchange(error, (sent) => [["others"], ["more"], [sent]]);
+    await expect(placeOrder(ORDER, told)).resolves.toMatchObject({ kind: "placed", order: { order_id: "7" } });
+    expect(told).toHaveBeenCalledOnce();
+    expect(placements()).toHaveLength(1);
   });
 
-  it("is looked for until its end has passed", async () => {
-    request.mockRejectedValue(new NoAnswer("lost"));
-    get.mockImplementation(orders());
-    let outcome: unknown = null;
-    void placeOrder(ORDER, () => undefined).then((found) => {
-      outcome = found;
-    });
-    await vi.advanceTimersByTimeAsync(9_000);
-    expect(outcome).toBeNull();
+  it("is not called lost while nobody answers", async () => {
+    let answers = false;
+    exchange(new NoAnswer("lost"), () => (answers ? [["another"]] : null));
+    const outcome = await outcomeAfter(60_000);
+    expect(outcome()).toBeNull();
+    answers = true;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(outcome()).toEqual({ kind: "lost" });
+  });
+
+  it("is not called lost before it can not come any more", async () => {
+    exchange(new NoAnswer("lost"), () => [[]]);
+    const outcome = await outcomeAfter(9_000);
+    expect(outcome()).toBeNull();
     await vi.advanceTimersByTimeAsync(6_000);
-    expect(outcome).toEqual({ kind: "lost" });
+    expect(outcome()).toEqual({ kind: "lost" });
+    expect(placements()).toHaveLength(1);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 
 import { agent } from "../agent/agent";
-import { api, type Schemas } from "../api/client";
+import { api, pathWith, type Schemas } from "../api/client";
 import { learn, liveOrders, type Order } from "./open-orders";
 import type { OrderRequest } from "./order-check";
 import { isUnknown } from "./refusals";
@@ -19,6 +19,8 @@ const LIFE_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 /** How far the read tables may be behind. */
 const MARGIN_MS = 2_000;
+/** No order that was placed so long before it was sent can be the one. */
+const BEFORE_MS = 60_000;
 
 export function newClientOrderId(): string {
   return `web-${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
@@ -50,7 +52,7 @@ async function lookUp(clientOrderId: string, expiresMs: number): Promise<Outcome
     if (streamed !== null) return { kind: "placed", order: streamed, fills: [] };
     const afterEnd = agent.nowMs() > expiresMs + MARGIN_MS;
     try {
-      const found = await inAnswers(clientOrderId);
+      const found = await inAnswers(clientOrderId, expiresMs - LIFE_MS - BEFORE_MS);
       if (found !== null) return { kind: "placed", order: found, fills: [] };
       if (afterEnd) return { kind: "lost" };
     } catch {
@@ -66,8 +68,16 @@ function inStream(clientOrderId: string): Order | null {
   return [...open, ...ended].find((order) => order.client_order_id === clientOrderId) ?? null;
 }
 
-async function inAnswers(clientOrderId: string): Promise<Order | null> {
+/** Through all orders since `sinceMs`, newest first. */
+async function inAnswers(clientOrderId: string, sinceMs: number): Promise<Order | null> {
   const { seq } = await api.get<Schemas["TimeAnswer"]>("/v1/time");
-  const answer = await api.get<Schemas["OrdersAnswer"]>("/v1/orders", { status: "all", limit: 100, min_seq: seq });
-  return answer.items.find((order) => order.client_order_id === clientOrderId) ?? null;
+  let cursor: string | null = null;
+  do {
+    const path = pathWith("/v1/orders", { status: "all", limit: 100, min_seq: seq, from: sinceMs, cursor });
+    const answer: Schemas["OrdersAnswer"] = await agent.request("GET", path);
+    const found = answer.items.find((order) => order.client_order_id === clientOrderId);
+    if (found !== undefined) return found;
+    cursor = answer.next_cursor;
+  } while (cursor !== null);
+  return null;
 }

@@ -50,9 +50,9 @@ const WORDS: Readonly<Record<string, Words>> = {
   overloaded: ["order", "The exchange has too much to do. Nothing was done; send it again in a moment"],
   work_queued: ["order", "The exchange is busy. Nothing was done; send it again in a moment"],
   request_expired: ["order", "It took too long to get there. Nothing was done; send it again"],
-  expiry_too_far: ["order", "The clock of this device is off. Set it, then send the order again"],
-  request_expiry_too_far: ["order", "The clock of this device is off. Set it, then send the order again"],
-  nonce_off_time: ["order", "The clock of this device is off. Set it, then send the order again"],
+  expiry_too_far: ["order", "The clock of this device is off. It was compared now: send it again"],
+  request_expiry_too_far: ["order", "The clock of this device is off. It was compared now: send it again"],
+  nonce_off_time: ["order", "The clock of this device is off. It was compared now: send it again"],
   unavailable: ["order", "The exchange can not answer this now. Try again in a moment"],
 };
 
@@ -67,7 +67,9 @@ const FIELDS: Readonly<Record<string, DraftField>> = {
 
 /** Codes after which it is not known whether anything was done. */
 export function isUnknown(error: unknown): boolean {
-  return error instanceof NoAnswer || (error instanceof ApiProblem && error.code === "outcome_unknown");
+  if (error instanceof NoAnswer) return true;
+  // nonce_used: the browser may have sent it twice by itself, and the first was taken
+  return error instanceof ApiProblem && (error.code === "outcome_unknown" || error.code === "nonce_used");
 }
 
 /** Whether the key of this browser is at fault, so that a new one has to be approved. */
