@@ -25,7 +25,7 @@ export function TextInput(props: TextInputProps): ReactElement {
   const numeric = inputMode === "decimal" || inputMode === "numeric";
   function change(event: ChangeEvent<HTMLInputElement>): void {
     const text = event.target.value;
-    onChange(inputMode === "decimal" ? cleanDecimal(text) : text);
+    onChange(inputMode === "decimal" ? cleanDecimal(text, value) : text);
   }
   return (
     <span className={["input", numeric && "number", className].filter(Boolean).join(" ")}>
