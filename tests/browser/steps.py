@@ -5,6 +5,8 @@ import re
 from playwright.sync_api import Locator, Page, expect
 from tests.browser.injected_wallet import NAME
 
+EXTENSION = ""
+"""In place of a password: the wallet is an extension, which asks by itself."""
 PASSWORD = "ample turnip railway 7"
 CHAIN_MS = 60_000
 """What takes blocks of the chain, of which one comes every second."""
@@ -48,11 +50,11 @@ def connection(page: Page) -> Locator:
 
 
 def asks(page: Page) -> Locator:
-    return page.get_by_role("button", name=re.compile(r"^Ask .* Take this price"))
+    return page.get_by_role("button", name=re.compile(r"^Ask .* (Take|Use) this price"))
 
 
 def bids(page: Page) -> Locator:
-    return page.get_by_role("button", name=re.compile(r"^Bid .* Take this price"))
+    return page.get_by_role("button", name=re.compile(r"^Bid .* (Take|Use) this price"))
 
 
 def trades(page: Page) -> Locator:
@@ -124,6 +126,8 @@ def lock(page: Page) -> None:
 
 def sign(page: Page, password: str | None = PASSWORD, verb: str = "Sign") -> None:
     """Agrees to what the wallet in the page shows; with the passkey when there is no password."""
+    if password == EXTENSION:
+        return
     dialog = page.get_by_role("dialog").last
     if password is None:
         dialog.get_by_role("button", name=f"{verb} with passkey").click()
@@ -230,7 +234,7 @@ def enable_trading(page: Page, password: str | None = PASSWORD) -> None:
     """Approves the key with which this browser trades."""
     order_form(page).get_by_role("button", name="Enable trading").click()
     sign(page, password)
-    expect(page.get_by_text("This browser may trade")).to_be_visible()
+    expect(toast(page, "This browser may trade")).to_be_visible()
 
 
 def order_form(page: Page) -> Locator:
