@@ -231,10 +231,24 @@ describe("who is signed in", () => {
     world.conversation.authenticate("0xA");
     expect(world.reconnects).toHaveLength(0);
     world.conversation.authenticate("0xB");
+    expect(told.at(-1)).toMatchObject({ kind: "ended" });
     expect(world.reconnects).toHaveLength(1);
     world.welcome();
     world.answer({ type: "authenticated", owner: "0xb" });
     expect(world.newest).not.toHaveProperty("resume_seq");
+  });
+
+  it("who has come by another tab is not taken for the one that this page shows", () => {
+    signedIn();
+    world.conversation.onLost();
+    world.welcome();
+    world.answer({ type: "authenticated", owner: "0xb" }); // perhaps the cookie was too old: once more
+    expect(world.reconnects).toHaveLength(1);
+    world.welcome();
+    world.answer({ type: "authenticated", owner: "0xb" });
+    expect(told.at(-1)).toMatchObject({ kind: "ended", code: "unauthenticated" });
+    expect(world.newest.op).toBe("auth");
+    expect([world.conversation.owner, world.conversation.isRefused]).toEqual([null, true]);
   });
 
   it("is told to followers when it ends, and they begin again after signing in", () => {

@@ -40,6 +40,8 @@ export class Conversation {
   private lastId = 0;
   private signIn: SignIn = "not asked";
   private wantsSignIn = false;
+  /** Who the page says has signed in, if it said so. */
+  private expected: string | null = null;
   /** Whether another connection is tried when nobody is known on this one. */
   private maySignInAgain = true;
   private connection = 0;
@@ -74,7 +76,10 @@ export class Conversation {
    */
   authenticate(owner?: string): void {
     if (this.signIn === "signed in" && owner !== undefined && sameOwner(owner, this.owner)) return;
+    // What one person has is not left standing under the name of another.
+    if (this.owner !== null && owner !== undefined && !sameOwner(owner, this.owner)) this.endPrivate("unauthenticated");
     this.wantsSignIn = true;
+    this.expected = owner ?? null;
     this.maySignInAgain = true;
     if (!this.isOpen || this.signIn === "asked") return;
     if (this.signIn === "not asked") {
@@ -88,13 +93,21 @@ export class Conversation {
   signedOut(code: string): void {
     this.wantsSignIn = false;
     if (this.signIn !== "not asked") this.signIn = "refused";
+    this.endPrivate(code);
+  }
+
+  private endPrivate(code: string): void {
     this.owner = null;
     for (const topic of this.topics.values()) {
       if (!isPrivate(topic.subject.channel)) continue;
-      const wasFollowed = topic.phase !== "off" || topic.seq !== null;
       topic.phase = "off";
-      if (wasFollowed) topic.end(code, this.wire.now());
+      topic.end(code, this.wire.now());
     }
+  }
+
+  /** Somebody was to be signed in here, and the exchange says that it is nobody, or somebody else. */
+  get isRefused(): boolean {
+    return this.signIn === "refused";
   }
 
   /** Asks how long an answer takes; null when the connection was lost before it came. */
@@ -246,13 +259,12 @@ export class Conversation {
   private onSignedIn(owner: string): void {
     this.signIn = "signed in";
     if (!this.wantsSignIn) return this.signedOut("unauthenticated");
-    const isAnother = !sameOwner(owner, this.owner);
+    // The cookie may be another person's by now, who signed in in another tab.
+    if (this.expected !== null && !sameOwner(owner, this.expected)) return this.onNobody("unauthenticated");
+    if (this.owner !== null && !sameOwner(owner, this.owner)) this.endPrivate("unauthenticated");
     this.owner = owner;
-    for (const topic of [...this.topics.values()]) {
-      if (!isPrivate(topic.subject.channel)) continue;
-      if (isAnother) topic.forget(); // what one person had is nothing to go on from for another
-      this.sync(topic);
-    }
+    this.maySignInAgain = true;
+    for (const topic of [...this.topics.values()]) if (isPrivate(topic.subject.channel)) this.sync(topic);
   }
 
   // ---- requests

@@ -22,7 +22,7 @@ describe("the state of the stream", () => {
     const store = new StatusStore();
     let told = 0;
     store.subscribe(() => (told += 1));
-    const status: StreamStatus = { state: "live", latencyMs: 3, lastMessageMs: 1, seq: 2, owner: null };
+    const status: StreamStatus = { state: "live", latencyMs: 3, lastMessageMs: 1, seq: 2, owner: null, isRefused: false };
     store.set(status);
     store.set({ ...status });
     expect(told).toBe(1);

@@ -9,7 +9,18 @@ export interface StreamStatus {
   readonly seq: number;
   /** Whose private subscriptions the connection carries. */
   readonly owner: string | null;
+  /** Somebody was to be signed in, and the exchange says that it is nobody, or somebody else: the session is over. */
+  readonly isRefused: boolean;
 }
+
+const AT_FIRST: StreamStatus = {
+  state: "connecting",
+  latencyMs: null,
+  lastMessageMs: 0,
+  seq: 0,
+  owner: null,
+  isRefused: false,
+};
 
 /** Heartbeats come every 5 s: later than this means that something is amiss. */
 export const STALE_AFTER_MS = 7_000;
@@ -32,7 +43,7 @@ export function stateOf({ isOpen, failures, silentMs, hasNetwork }: Circumstance
 
 /** For `useSyncExternalStore(status.subscribe, status.get)`. */
 export class StatusStore {
-  private value: StreamStatus = { state: "connecting", latencyMs: null, lastMessageMs: 0, seq: 0, owner: null };
+  private value: StreamStatus = AT_FIRST;
   private readonly listeners = new Set<() => void>();
 
   readonly get = (): StreamStatus => this.value;

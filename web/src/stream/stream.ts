@@ -121,7 +121,7 @@ export class Stream {
       // Not at once: the answer would stand behind the snapshots.
       window.setTimeout(() => this.measure(), FIRST_PING_MS);
       this.publish();
-    } else if (frame.type === "authenticated" || frame.type === "ended") {
+    } else if (frame.type === "authenticated" || frame.type === "ended" || frame.type === "error") {
       this.publish();
     }
   }
@@ -146,7 +146,9 @@ export class Stream {
   // ---- how it is
 
   private watch(): void {
-    if (this.conversation.isOpen && Date.now() - this.lastMessageMs > LOST_AFTER_MS) this.drop();
+    // Also one that was taken and never welcomed.
+    const isConnected = this.socket?.readyState === WebSocket.OPEN;
+    if (isConnected && Date.now() - this.lastMessageMs > LOST_AFTER_MS) this.drop();
     this.publish();
   }
 
@@ -181,6 +183,7 @@ export class Stream {
       lastMessageMs: this.lastMessageMs,
       seq: this.conversation.seq,
       owner: this.conversation.owner,
+      isRefused: this.conversation.isRefused,
     });
   }
 

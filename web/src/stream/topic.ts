@@ -27,6 +27,8 @@ export class Topic {
   failures = 0;
   /** Whether it was left by its last follower, and may end. */
   isLeaving = false;
+  /** Its followers know that nothing comes. */
+  isEnded = false;
 
   /** Each follower, and whether it has had a snapshot. */
   private readonly followers = new Map<Follower, boolean>();
@@ -48,6 +50,7 @@ export class Topic {
   add(follower: Follower): void {
     this.followers.set(follower, false);
     this.isLeaving = false;
+    this.isEnded = false;
   }
 
   remove(follower: Follower): void {
@@ -66,6 +69,7 @@ export class Topic {
   }
 
   onSubscribed(resumed: boolean): void {
+    this.isEnded = false;
     this.phase = resumed ? "live" : "begun";
   }
 
@@ -92,9 +96,11 @@ export class Topic {
     return "taken";
   }
 
-  /** Tells everybody that nothing more comes for now. */
+  /** Tells everybody, once, that nothing more comes for now. */
   end(code: string, timeMs: number): void {
     this.forget();
+    if (this.isEnded) return;
+    this.isEnded = true;
     const message: StreamMessage<unknown> = { kind: "ended", seq: 0, data: null, timeMs, code };
     for (const follower of [...this.followers.keys()]) tellOne(follower, message);
   }
