@@ -36,18 +36,12 @@ export function ChooseStep({ onStep }: StepProps): ReactElement {
               ref={i === 0 ? first : null}
               type="button"
               className={i === 0 ? "choice first" : "choice"}
-              aria-labelledby={`start-${choice.step}`}
-              aria-describedby={`start-${choice.step}-detail`}
               onClick={() => onStep(choice.step)}
             >
               <Icon name={choice.icon} size={22} />
               <span>
-                <span id={`start-${choice.step}`} className="strong">
-                  {choice.title}
-                </span>
-                <span id={`start-${choice.step}-detail`} className="muted">
-                  {choice.detail}
-                </span>
+                <span className="strong">{choice.title}</span>
+                <span className="muted">{choice.detail}</span>
               </span>
               <Icon name="chevron-right" />
             </button>

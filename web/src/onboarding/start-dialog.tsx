@@ -3,6 +3,7 @@
 import { lazy, type ReactElement, Suspense, useState } from "react";
 
 import { Dialog } from "../ui/dialog";
+import { ErrorBoundary } from "../ui/error-boundary";
 import { Loading } from "../ui/loading";
 import type { Signer } from "../wallet/signer";
 import { useWalletState } from "../wallet/wallets";
@@ -41,9 +42,11 @@ function OpenStart({ first, onClose, onDone }: OpenStartProps): ReactElement {
   const [step, setStep] = useState<Step>(first);
   return (
     <Dialog title={TITLES[step]} open onClose={onClose} closeOnBackdrop={step === "choose"}>
-      <Suspense fallback={<Loading />}>
-        <StartPanel step={step} onStep={setStep} onDone={onDone} />
-      </Suspense>
+      <ErrorBoundary label="The wallet" resetKey={step}>
+        <Suspense fallback={<Loading />}>
+          <StartPanel step={step} onStep={setStep} onDone={onDone} />
+        </Suspense>
+      </ErrorBoundary>
     </Dialog>
   );
 }

@@ -81,6 +81,12 @@ test("a text is signed as bytes, by the account", async () => {
   expect(provider.calls.at(-1)?.params).toEqual(["0x68c3a96c6c6f", ADDRESS]);
 });
 
+test("a signature whose recovery counts from 0 is given as the exchange reads it", async () => {
+  provider.answers["personal_sign"] = `0x${"ab".repeat(64)}01`;
+  const signer = await connect(wallet);
+  expect(await signer.signMessage("x")).toBe(`0x${"ab".repeat(64)}1c`);
+});
+
 test("an unknown chain is added before typed data is signed, which is whole JSON", async () => {
   provider.answers["wallet_switchEthereumChain"] = { code: 4902, message: "Unrecognized chain" };
   provider.answers["eth_signTypedData_v4"] = "0xabcd";

@@ -80,14 +80,14 @@ export class InjectedSigner implements Signer {
   async signMessage(text: string): Promise<Hex> {
     const purpose = { title: "Sign in", lines: [] };
     const params = [stringToHex(text), this.address];
-    return hexOf(await waitedFor(this.name, purpose, call(this.#provider, "personal_sign", params)));
+    return waitedFor(this.name, purpose, call(this.#provider, "personal_sign", params)).then(signatureOf);
   }
 
   async signTypedData(data: TypedDataDefinition, purpose: Purpose): Promise<Hex> {
     const { domain, message, primaryType } = data as { domain?: object; message: unknown; primaryType: string };
     const types = { EIP712Domain: getTypesForEIP712Domain({ domain }), ...data.types };
     const text = serializeTypedData({ domain, message, primaryType, types } as Parameters<typeof serializeTypedData>[0]);
-    return waitedFor(this.name, purpose, this.#onOurChain("eth_signTypedData_v4", [this.address, text])).then(hexOf);
+    return waitedFor(this.name, purpose, this.#onOurChain("eth_signTypedData_v4", [this.address, text])).then(signatureOf);
   }
 
   async sendTransaction(transaction: Transaction, purpose: Purpose): Promise<Hex> {
@@ -199,4 +199,12 @@ function failNoAccount(): never {
 function hexOf(answer: unknown): Hex {
   if (!isHex(answer)) throw new WalletFailed("The wallet did not answer as it should", null);
   return answer;
+}
+
+/** Some wallets count recovery from 0; the exchange, as Ethereum does, from 27. */
+function signatureOf(answer: unknown): Hex {
+  const signature = hexOf(answer);
+  if (signature.length !== 132) return signature; // the exchange says what is wrong with it
+  const v = Number.parseInt(signature.slice(-2), 16);
+  return v < 2 ? `${signature.slice(0, -2) as Hex}${(v + 27).toString(16)}` : signature;
 }

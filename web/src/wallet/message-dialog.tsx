@@ -35,7 +35,7 @@ export function MessageDialog({ pending, wallet }: { pending: Pending<"message">
   );
   return (
     <Dialog title="Sign in" open onClose={() => pending.refuse()} closeOnBackdrop={false} footer={footer}>
-      <div className="stack">
+      <div className="stack" role="group" aria-label="What is signed" tabIndex={0}>
         {!expected && (
           <p className="note bad" role="alert">
             This text is not how {location.host} signs you in. Sign it only if you know what it is for.

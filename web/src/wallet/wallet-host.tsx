@@ -1,6 +1,6 @@
 /** Stands once in the app: shows what waits for the person, and notices when the wallet in use goes away. */
 
-import { lazy, type ReactElement, Suspense, useEffect } from "react";
+import { Component, lazy, type ReactElement, type ReactNode, Suspense, useEffect } from "react";
 
 import { StartDialog } from "../onboarding/start-dialog";
 import { useSession } from "../session";
@@ -29,13 +29,36 @@ export function WalletHost(): ReactElement | null {
   }, [signer]);
 
   if (pending === null) return null;
-  if (pending.request.kind === "start") {
-    const start = pending as unknown as Pending<"start">;
-    return <StartDialog open onClose={() => start.refuse()} onDone={(made) => start.answer(made)} />;
-  }
   return (
-    <Suspense>
-      <RequestDialog key={pending.id} pending={pending} />
-    </Suspense>
+    <Refusing key={pending.id} pending={pending}>
+      {pending.request.kind === "start" ? (
+        <Start pending={pending as unknown as Pending<"start">} />
+      ) : (
+        <Suspense>
+          <RequestDialog pending={pending} />
+        </Suspense>
+      )}
+    </Refusing>
   );
+}
+
+function Start({ pending }: { pending: Pending<"start"> }): ReactElement {
+  return <StartDialog open onClose={() => pending.refuse()} onDone={(signer) => pending.answer(signer)} />;
+}
+
+/** What cannot be shown cannot be agreed to: whoever asked gets the error, and the app goes on. */
+class Refusing extends Component<{ pending: Pending; children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+
+  static getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+
+  override componentDidCatch(error: unknown): void {
+    this.props.pending.refuse(error);
+  }
+
+  override render(): ReactNode {
+    return this.state.failed ? null : this.props.children;
+  }
 }
