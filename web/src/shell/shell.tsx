@@ -77,9 +77,12 @@ function Header({ path, onSearch }: { path: string; onSearch(): void }): ReactEl
       </nav>
       <div className="header-end">
         <Connection />
-        <Button size="s" className="search-button" aria-label="Search commands" aria-keyshortcuts="Control+K" onClick={onSearch}>
+        <Button size="s" className="search-button" aria-keyshortcuts="Control+K" onClick={onSearch}>
           <Icon name="search" size={14} />
-          <Keys keys="mod+k" />
+          <span className="visually-hidden">Search commands</span>
+          <span aria-hidden="true">
+            <Keys keys="mod+k" />
+          </span>
         </Button>
         <ThemeSwitch />
         <Account />
