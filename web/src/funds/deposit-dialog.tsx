@@ -7,7 +7,7 @@ import { type ReactElement, useState } from "react";
 import { Dialog } from "../ui/dialog";
 import { TabPanel, Tabs } from "../ui/tabs";
 import { DepositAddress } from "./deposit-address";
-import { DepositFromWallet } from "./deposit-from-wallet";
+import { type DepositDraft, DepositFromWallet } from "./deposit-from-wallet";
 import { DepositSteps } from "./deposit-progress";
 
 export interface FundsDialogProps {
@@ -31,11 +31,16 @@ export function DepositDialog(props: FundsDialogProps): ReactElement | null {
 function OpenDepositDialog({ asset, onClose }: FundsDialogProps): ReactElement {
   const [way, setWay] = useState<Way>("wallet");
   const [runId, setRunId] = useState<number | null>(null);
+  const [draft, setDraft] = useState<DepositDraft>({ asset: asset ?? null, amount: "" });
+  function again(isCredited: boolean): void {
+    setRunId(null);
+    if (isCredited) setDraft((now) => ({ ...now, amount: "" }));
+  }
   if (runId !== null) {
     return (
       <Dialog title="Deposit" open onClose={onClose} closeOnBackdrop={false}>
         <div className="stack funds-dialog">
-          <DepositSteps runId={runId} onClose={onClose} onAgain={() => setRunId(null)} />
+          <DepositSteps runId={runId} onClose={onClose} onAgain={again} />
         </div>
       </Dialog>
     );
@@ -45,7 +50,7 @@ function OpenDepositDialog({ asset, onClose }: FundsDialogProps): ReactElement {
       <div className="stack funds-dialog">
         <Tabs<Way> id="deposit-way" label="Way to deposit" tabs={WAYS} value={way} onChange={setWay} even />
         <TabPanel id="deposit-way" value={way} className="funds-dialog-panel">
-          {way === "wallet" ? <DepositFromWallet asset={asset} onStarted={setRunId} /> : <DepositAddress />}
+          {way === "wallet" ? <DepositFromWallet draft={draft} onDraft={setDraft} onStarted={setRunId} /> : <DepositAddress />}
         </TabPanel>
       </div>
     </Dialog>

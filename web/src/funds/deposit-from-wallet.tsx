@@ -24,12 +24,19 @@ import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
 import { NATIVE } from "./vault-abi";
 
+export interface DepositDraft {
+  /** Null: the first that is listed. */
+  asset: string | null;
+  amount: string;
+}
+
 interface Props {
-  asset: string | undefined;
+  draft: DepositDraft;
+  onDraft(draft: DepositDraft): void;
   onStarted(run: number): void;
 }
 
-export function DepositFromWallet({ asset, onStarted }: Props): ReactElement {
+export function DepositFromWallet({ draft, onDraft, onStarted }: Props): ReactElement {
   const assets = useAssets().data;
   const chain = useChain();
   if (assets === undefined || chain.data === undefined) return <Loading />;
@@ -41,13 +48,13 @@ export function DepositFromWallet({ asset, onStarted }: Props): ReactElement {
       </p>
     );
   }
-  return <DepositForm assets={assets} first={asset} onStarted={onStarted} />;
+  return <DepositForm assets={assets} draft={draft} onDraft={onDraft} onStarted={onStarted} />;
 }
 
-function DepositForm(props: { assets: Asset[]; first: string | undefined; onStarted(run: number): void }): ReactElement {
-  const { assets, first, onStarted } = props;
-  const [symbol, setSymbol] = useState(first ?? assets[0]?.symbol ?? "");
-  const [typed, setTyped] = useState("");
+function DepositForm({ assets, draft, onDraft, onStarted }: Props & { assets: Asset[] }): ReactElement {
+  const symbol = draft.asset ?? assets[0]?.symbol ?? "";
+  const typed = draft.amount;
+  const setTyped = (amount: string) => onDraft({ asset: symbol, amount });
   const [isTried, setIsTried] = useState(false);
   const [busy, setBusy] = useState(false);
   const deployment = useDeployment().data;
@@ -98,7 +105,7 @@ function DepositForm(props: { assets: Asset[]; first: string | undefined; onStar
   return (
     <form className="stack funds-form" noValidate onSubmit={(event) => void submit(event)}>
       <Field label="Asset">
-        <Select value={symbol} options={assets.map((each) => ({ value: each.symbol, label: each.symbol }))} onChange={setSymbol} />
+        <Select value={symbol} options={assets.map((each) => ({ value: each.symbol, label: each.symbol }))} onChange={(chosen) => onDraft({ asset: chosen, amount: "" })} />
       </Field>
       <Field
         label="Amount"

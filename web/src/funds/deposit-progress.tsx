@@ -10,7 +10,7 @@ import { useDeposits } from "./live-list";
 import { StepList } from "./step-list";
 import { depositSteps } from "./steps";
 
-export function DepositSteps(props: { runId: number; onClose(): void; onAgain(): void }): ReactElement | null {
+export function DepositSteps(props: { runId: number; onClose(): void; onAgain(isCredited: boolean): void }): ReactElement | null {
   const run = useDepositRuns().find((each) => each.id === props.runId);
   const deposits = useDeposits().items;
   if (run === undefined) return null;
@@ -27,7 +27,7 @@ export function DepositSteps(props: { runId: number; onClose(): void; onAgain():
         {isCredited ? "Your deposit is credited. You can trade with it." : isOver ? "" : "You can close this. The deposit goes on, and the Funds page shows it."}
       </p>
       <div className="row end wrap funds-end">
-        {isOver && <Button onClick={props.onAgain}>{isCredited ? "Deposit more" : "Try again"}</Button>}
+        {isOver && <Button onClick={() => props.onAgain(isCredited)}>{isCredited ? "Deposit more" : "Try again"}</Button>}
         {isCredited && (
           <Button
             kind="primary"

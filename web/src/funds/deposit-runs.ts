@@ -31,16 +31,17 @@ export function startDeposit(order: DepositOrder): number {
     allowanceHash: null,
     txHash: null,
     failure: null,
+    endedIn: null,
   };
   runs = [run, ...runs];
   listeners.forEach((listener) => listener());
   makeDeposit(order, (part) => change(id, part)).catch((error: unknown) => {
-    if (error instanceof SignatureRefused) change(id, { stage: "cancelled" });
-    else if (error instanceof DepositFailed) change(id, { stage: "failed", failure: error.message });
+    const now = runs.find((each) => each.id === id);
+    const endedIn = now?.stage ?? null;
+    if (error instanceof SignatureRefused) change(id, { stage: "cancelled", endedIn });
+    else if (error instanceof DepositFailed) change(id, { stage: "failed", failure: error.message, endedIn });
     // Once it is sent it may well be mined, whatever the node answers: only the chain calls it failed.
-    else if (runs.find((each) => each.id === id)?.txHash == null) {
-      change(id, { stage: "failed", failure: inWords(error).text });
-    }
+    else if (now?.txHash == null) change(id, { stage: "failed", failure: inWords(error).text, endedIn });
   });
   return id;
 }

@@ -22,7 +22,7 @@ function deposit(part: Partial<Deposit> = {}): Deposit {
 }
 
 function run(part: Partial<DepositRun> = {}): DepositRun {
-  return { id: 1, owner: "0x1", asset: "USDC", amount: "2500", startedMs: 0, allowance: null, stage: "checking", allowanceHash: null, txHash: null, failure: null, ...part };
+  return { id: 1, owner: "0x1", asset: "USDC", amount: "2500", startedMs: 0, allowance: null, stage: "checking", allowanceHash: null, txHash: null, failure: null, endedIn: null, ...part };
 }
 
 function withdrawal(part: Partial<Withdrawal> = {}): Withdrawal {
@@ -83,9 +83,18 @@ describe("the steps of a deposit", () => {
   });
 
   it("say that nothing was deposited when the person did not confirm", () => {
-    const steps = depositSteps(run({ stage: "cancelled" }), null);
+    const steps = depositSteps(run({ stage: "cancelled", endedIn: "wallet" }), null);
     expect(brief(steps)).toBe("wallet failed, seen skipped, confirmed skipped, credited skipped");
     expect(steps[0]?.detail).toMatch(/Nothing was deposited/);
+  });
+
+  it("say at which of two signatures the person did not go on", () => {
+    const first = depositSteps(run({ stage: "cancelled", endedIn: "allowing", allowance: "permit" }), null);
+    expect(brief(first)).toBe("allowance failed, wallet skipped, seen skipped, confirmed skipped, credited skipped");
+    const second = depositSteps(run({ stage: "cancelled", endedIn: "wallet", allowance: "permit" }), null);
+    expect(brief(second)).toBe("allowance done, wallet failed, seen skipped, confirmed skipped, credited skipped");
+    const early = depositSteps(run({ stage: "failed", endedIn: "checking", failure: "Too little." }), null);
+    expect(early[0]).toMatchObject({ id: "wallet", state: "failed", detail: "Too little." });
   });
 
   it("say on the chain what failed on the chain", () => {

@@ -32,6 +32,8 @@ export interface DepositRun {
   txHash: string | null;
   /** Why it failed, in words. */
   failure: string | null;
+  /** The stage in which it failed or was cancelled. */
+  endedIn: DepositRun["stage"] | null;
 }
 
 const BEFORE_WALLET = new Set<DepositRun["stage"]>(["checking", "allowing", "allowance-block"]);
@@ -54,6 +56,9 @@ function allowanceSteps(run: DepositRun | null): Step[] {
     step.detail = "Sent. It waits for a block.";
   } else if (run.stage === "checking") {
     step.state = "later";
+  } else if (endedBeforeWallet(run)) {
+    step.state = "failed";
+    step.detail = whyNot(run);
   }
   return [step];
 }
@@ -61,12 +66,18 @@ function allowanceSteps(run: DepositRun | null): Step[] {
 function walletStep(run: DepositRun | null): Step {
   const step: Step = { id: "wallet", title: "Confirm in your wallet", state: "done" };
   if (run === null || run.txHash !== null) return step;
-  if (run.stage === "failed") return { ...step, state: "failed", ...told(run.failure) };
-  if (run.stage === "cancelled") {
-    return { ...step, state: "failed", detail: "You did not confirm it. Nothing was deposited." };
-  }
+  if (run.allowance !== null && endedBeforeWallet(run)) return { ...step, state: "skipped" };
+  if (run.stage === "failed" || run.stage === "cancelled") return { ...step, state: "failed", detail: whyNot(run) };
   if (BEFORE_WALLET.has(run.stage)) return { ...step, state: run.allowance === null ? "now" : "later" };
   return { ...step, state: "now", detail: "Your wallet shows the amount and the network fee." };
+}
+
+function endedBeforeWallet(run: DepositRun): boolean {
+  return run.endedIn !== null && BEFORE_WALLET.has(run.endedIn);
+}
+
+function whyNot(run: DepositRun): string {
+  return run.failure ?? "You did not confirm it. Nothing was deposited.";
 }
 
 function told(detail: string | null): { detail?: string } {

@@ -120,7 +120,7 @@ export function WithdrawForm(props: Props): ReactElement {
         label="Amount"
         reserve
         error={amountProblem}
-        hint={<>At least {quote !== null && quote.asset === asset.symbol ? quote.minimum : leastOf(asset)} {asset.symbol}</>}
+        hint={leastText(quote !== null && quote.asset === asset.symbol ? quote.minimum : asset.min_withdrawal, asset)}
         aside={<>Available: <Money value={available} asset={asset.symbol} /></>}
       >
         <TextInput
@@ -181,9 +181,9 @@ export function isFor(quote: Quote, wanted: { asset: string; amount: string; des
   return compare(quote.amount, wanted.amount) === 0;
 }
 
-function leastOf(asset: Asset): string {
-  const one = fromUnits(1n, asset.decimals);
-  return compare(asset.min_withdrawal, "0") > 0 ? asset.min_withdrawal : one;
+/** Where the least is the smallest unit there is nothing to say. */
+function leastText(least: string, asset: Asset): string | null {
+  return compare(least, fromUnits(1n, asset.decimals)) <= 0 ? null : `At least ${least} ${asset.symbol}`;
 }
 
 function tooMuch(amount: string, available: string | null, symbol: string): string | null {

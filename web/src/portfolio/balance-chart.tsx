@@ -3,7 +3,7 @@
 import { type KeyboardEvent, type PointerEvent, type ReactElement, useMemo, useState } from "react";
 
 import type { Asset } from "../funds/assets";
-import { fromUnits } from "../numbers";
+import { fromUnits, grouped } from "../numbers";
 import type { Balances } from "../trade/balances";
 import { Empty } from "../ui/empty";
 import { Loading } from "../ui/loading";
@@ -107,7 +107,7 @@ function Chart({ points, asset }: { points: Point[]; asset: Asset }): ReactEleme
           <path className="portfolio-area" d={`${line}V${HEIGHT}H0Z`} />
           <path className="portfolio-line" d={line} />
         </svg>
-        <span className="portfolio-most num">{fromUnits(frame.highAtoms, asset.decimals)}</span>
+        <span className="portfolio-most num">{grouped(fromUnits(frame.highAtoms, asset.decimals))}</span>
         {at !== null && (
           <>
             <span className="portfolio-cross" style={{ left }} />
