@@ -85,6 +85,14 @@ async def test_a_page_is_the_index_under_a_strict_policy(client, path):
     assert head.headers["content-length"] == str(len(INDEX))
 
 
+async def test_who_opens_this_machine_by_its_number_is_sent_to_the_name_that_can_sign_in(client):
+    for host in ("127.0.0.1:8000", "[::1]:8000"):
+        sent = await client.get("/trade/ETH-USDC", headers={"Host": host})
+        assert (sent.status_code, sent.headers["location"]) == (307, "http://localhost:8000/trade/ETH-USDC")
+    for host in ("localhost:8000", "127.0.0.1:8001", "exchange.example"):
+        assert (await client.get("/", headers={"Host": host})).status_code == 200
+
+
 def test_a_policy_without_a_node_names_none_and_a_site_over_tls_has_a_websocket_over_tls():
     policy = app_policy({"https://exchange.example"}, None)
     assert "connect-src 'self' wss://exchange.example;" in policy
@@ -159,6 +167,19 @@ async def test_nothing_else_is_served(client, path):
     request = client.build_request("GET", "/")
     request.url = request.url.copy_with(raw_path=path.encode())  # httpx would put the dots right
     problem(await client.send(request), 404, "not_found")
+
+
+async def test_a_browser_is_told_by_the_app_that_there_is_no_such_page(client):
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/nowhere", "/trade/a/b", "/portfolio/", "/v2/orders"):
+        page = await client.get(path, headers=browser)
+        assert (page.status_code, page.text) == (404, INDEX), path
+        assert page.headers["cache-control"] == "no-store"
+        assert "trusted-types 'none'" in page.headers["content-security-policy"]
+    for path in ("/v1/nowhere", "/docs/nowhere", "/assets/nowhere.js", "/nowhere.svg", "/nowhere.html"):
+        problem(await client.get(path, headers=browser), 404, "not_found")
+    problem(await client.post("/nowhere", headers=browser), 404, "not_found")
+    problem(await client.get("/v1/orders/1/", headers=browser), 404, "not_found")
 
 
 async def test_pages_and_files_are_read_only(client):

@@ -61,7 +61,8 @@ def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
     """
     app = routed_app(edge.config.swagger_ui)
     policy = app_policy(edge.config.allowed_origins, edge.config.wallet_rpc_url)
-    app.router.routes.extend(WebApp(edge.config.web_app, policy).routes())
+    web_app = WebApp(edge.config.web_app, policy, edge.config.allowed_origins)
+    app.router.routes.extend(web_app.routes())
     app.state.edge = edge
     app.state.hub = hub
     app.state.auth_buckets = TokenBuckets(

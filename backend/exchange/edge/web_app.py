@@ -7,17 +7,20 @@ asked for anew each time (`no-cache`, with a tag), and files with a hash in thei
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from exchange.edge.caching import has_tag
 from exchange.edge.page_policies import PAGE_HEADERS
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.web_files import ASSETS, PUBLIC_TYPES, WebFile, WebFiles, read_web_files, stamp_of
+from exchange.gateway.origins import SAFE_METHODS
 from exchange.gateway.rate_limit import TokenBuckets, client_key
 from exchange.gateway.refusals import GatewayCode
 
@@ -29,6 +32,7 @@ PER_S = 200
 LOOK_S = 1.0
 """How often it is looked whether there is another build."""
 
+_NO_PAGES = ("/v1/", "/docs")
 IMMUTABLE = "public, max-age=31536000, immutable"
 NOT_BUILT = (
     "The exchange runs, but its web app is not built.\n\n"
@@ -45,10 +49,42 @@ def is_static(path: str) -> bool:
     return path.count("/") == 1 and path.endswith(tuple(PUBLIC_TYPES))
 
 
+def numbered_names(origins: Iterable[str]) -> dict[str, str]:
+    """This machine by its numbers, as `Host` has them, for each of the origins that is `localhost`.
+
+    A browser keeps the session's cookie for `localhost` and not for 127.0.0.1, and only the origin may act.
+    """
+    found: dict[str, str] = {}
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.hostname == "localhost":
+            port = "" if parts.port is None else f":{parts.port}"
+            found |= {f"127.0.0.1{port}": origin, f"[::1]{port}": origin}
+    return found
+
+
+class _Elsewhere(Route):
+    """Where a browser looks for a page that nobody has. Comes after all other routes."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_page = scope["type"] == "http" and scope["method"] in SAFE_METHODS and _wants_page(scope)
+        return super().matches(scope) if is_page else (Match.NONE, {})
+
+
+def _wants_page(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if path.startswith((ASSETS, *_NO_PAGES)) or "." in path.rpartition("/")[2]:
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
 class WebApp:
     """Serves the build in a folder; without one, `/` says how to make it. `policy` is its pages'."""
 
-    def __init__(self, folder: Path | None, policy: str, *, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self, folder: Path | None, policy: str, origins: Iterable[str] = (), *, look_s: float = LOOK_S
+    ) -> None:
+        self._numbered = numbered_names(origins)
         self._folder = folder
         self._look_s = look_s
         self._page_headers = {"Content-Security-Policy": policy, **PAGE_HEADERS}
@@ -64,10 +100,14 @@ class WebApp:
             Route(MARKET_PAGES + "{market:path}", self._page),
             Route(ASSETS + "{name:path}", self._asset),
             *(Route(f"/{{name}}{suffix}", self._public) for suffix in PUBLIC_TYPES),
+            _Elsewhere("/{path:path}", self._elsewhere),
         ]
 
     async def _page(self, request: Request) -> Response:
         self._take(request)
+        origin = self._numbered.get(request.headers.get("host", ""))
+        if origin is not None:
+            return RedirectResponse(origin + request.scope["raw_path"].decode("latin-1"))
         files = await self._newest()
         if files is None:
             if request.scope["path"] == "/":
@@ -75,8 +115,20 @@ class WebApp:
             raise Problem(EdgeCode.NOT_FOUND, "the web app is not built")
         market = request.path_params.get("market", "-")
         if not market or "/" in market:
-            raise Problem(EdgeCode.NOT_FOUND)
+            return await self._elsewhere(request)
         return _answer(request, files.index, "no-cache", self._page_headers)
+
+    async def _elsewhere(self, request: Request) -> Response:
+        """The app says it to people, that there is nothing; programs are told as ever."""
+        files = await self._newest()
+        if files is None or not _wants_page(request.scope):
+            raise Problem(EdgeCode.NOT_FOUND)
+        return Response(
+            files.index.content,
+            404,
+            media_type=files.index.media_type,
+            headers={"Cache-Control": "no-store", "Vary": "Accept", **self._page_headers},
+        )
 
     async def _asset(self, request: Request) -> Response:
         return await self._file(request, IMMUTABLE)
