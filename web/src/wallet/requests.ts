@@ -70,6 +70,10 @@ function listen(listener: () => void): () => void {
 }
 
 /** The one to show now. */
+export function pendingNow(): Pending | null {
+  return queue[0] ?? null;
+}
+
 export function usePending(): Pending | null {
-  return useSyncExternalStore(listen, () => queue[0] ?? null);
+  return useSyncExternalStore(listen, pendingNow);
 }

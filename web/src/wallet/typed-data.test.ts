@@ -35,7 +35,7 @@ test("every signed field is a row, nested ones below their heading", () => {
     [1, "2", (2n ** 200n).toString()],
     [0, "note", "pay\\u{202e}evil"],
     [0, "open", "false"],
-    [0, "none", "(none)"],
+    [0, "none", "(empty list)"],
   ]);
 });
 

@@ -45,7 +45,7 @@ function valueRows(types: Types, label: string, type: string, value: unknown, de
   const item = /^(.*)\[\d*\]$/.exec(type)?.[1];
   if (item !== undefined) {
     const items: readonly unknown[] = Array.isArray(value) ? value : [];
-    if (items.length === 0) return [{ label, value: "(none)", depth }];
+    if (items.length === 0) return [{ label, value: "(empty list)", depth }];
     const rows = items.flatMap((each, i) => valueRows(types, String(i + 1), item, each, depth + 1));
     return [{ label, value: null, depth }, ...rows];
   }
