@@ -47,9 +47,9 @@ export function Chart({ market, orders = NO_ORDERS, className = "" }: ChartProps
         </Suspense>
       </div>
       <p className="chart-foot">
-        <span>Times are UTC</span>
+        <span>UTC</span>
         <a href="https://www.tradingview.com/" target="_blank" rel="noopener noreferrer">
-          Lightweight Charts™ by TradingView, Inc.
+          TradingView Lightweight Charts™, © 2026 TradingView, Inc.
         </a>
       </p>
     </section>

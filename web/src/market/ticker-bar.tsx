@@ -37,22 +37,26 @@ export function TickerBar({ market, className = "" }: TickerBarProps): ReactElem
         {state !== undefined && <span className="badge warn">{state}</span>}
       </div>
       <dl className="ticker-facts num">
-        <Fact name="24h change">
+        <Fact name="change">
           <Change ticker={ticker} decimals={decimals} />
         </Fact>
-        <Fact name="24h high">{priceText(ticker?.high, decimals)}</Fact>
-        <Fact name="24h low">{priceText(ticker?.low, decimals)}</Fact>
-        <Fact name={`24h volume (${base})`}>{volumeText(ticker?.volume)}</Fact>
-        <Fact name={`24h value (${quote})`}>{volumeText(ticker?.quote_volume)}</Fact>
+        <Fact name="high">{priceText(ticker?.high, decimals)}</Fact>
+        <Fact name="low">{priceText(ticker?.low, decimals)}</Fact>
+        <Fact name={`volume (${base})`}>{volumeText(ticker?.volume)}</Fact>
+        <Fact name={`value (${quote})`}>{volumeText(ticker?.quote_volume)}</Fact>
       </dl>
     </section>
   );
 }
 
+/** On a phone there is no room to say each time of how long. */
 function Fact({ name, children }: { name: string; children: ReactNode }): ReactElement {
   return (
     <div>
-      <dt>{name}</dt>
+      <dt>
+        <span className="ticker-span">24h </span>
+        {name}
+      </dt>
       <dd>{children}</dd>
     </div>
   );
