@@ -27,7 +27,7 @@ export function BalancesPanel({ onDeposit, onWithdraw }: Props): ReactElement {
             <Loading />
           </div>
         ) : (
-          <div className="table-wrap" role="region" aria-label="Balances" tabIndex={0}>
+          <div className="table-wrap" role="group" aria-label="Balances" tabIndex={0}>
             <table className="table">
               <thead>
                 <tr>

@@ -163,11 +163,6 @@ function take(holding: Holding, known: bigint, atoms: bigint): Taken {
   return { known, cost, unknown };
 }
 
-/** What the known part would bring at a price (quote atoms for one whole coin), less what it cost. */
-export function unrealised(holding: Holding, priceAtoms: bigint, baseDecimals: number): bigint {
-  return divFloor(holding.knownAtoms * priceAtoms, 10n ** BigInt(baseDecimals)) - holding.costAtoms;
-}
-
 /** Average cost of one whole coin, in quote atoms; null where nothing of a known cost is left. */
 export function averagePrice(holding: Holding, baseDecimals: number): bigint | null {
   if (holding.knownAtoms === 0n) return null;

@@ -66,7 +66,7 @@ function Tiers({ market, tier }: { market: Market; tier: number }): ReactElement
   if (market.feeTiers.length < 2) return null;
   const own = rateOf(market, tier)?.tier;
   return (
-    <div className="table-wrap" role="region" aria-label={`Fee tiers of ${market.symbol}`} tabIndex={0}>
+    <div className="table-wrap" role="group" aria-label={`Fee tiers of ${market.symbol}`} tabIndex={0}>
       <table className="table">
         <thead>
           <tr>

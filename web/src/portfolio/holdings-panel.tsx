@@ -3,13 +3,13 @@
 import type { ReactElement } from "react";
 
 import type { Asset } from "../funds/assets";
-import { fromUnits, toUnits } from "../numbers";
+import { decimalsOf, fromUnits, toUnits } from "../numbers";
 import { Link } from "../router";
 import type { Balances } from "../trade/balances";
 import { Empty } from "../ui/empty";
 import { Loading } from "../ui/loading";
 import { Money } from "../ui/money";
-import { priceAtoms, type Quoted, share, worth } from "./valuation";
+import { priceOf, type Quoted, share, worth } from "./valuation";
 
 interface Props {
   assets: Asset[] | null;
@@ -22,7 +22,7 @@ interface Props {
 interface Row {
   symbol: string;
   total: string;
-  price: bigint | null;
+  price: string | null;
   value: bigint | null;
 }
 
@@ -66,14 +66,15 @@ function rowsOf(assets: Asset[], balances: Balances, quote: string | null, place
     const total = balances.get(symbol)?.total ?? "0";
     const atoms = toUnits(total, decimals);
     if (atoms === 0n) return [];
-    const price = quote === null ? null : priceAtoms(symbol, quote, places, quoted);
-    return [{ symbol, total, price, value: price === null ? null : worth(atoms, price, decimals) }];
+    const price = quote === null ? null : priceOf(symbol, quote, quoted);
+    const value = price === null ? null : worth(atoms, decimals, price, places);
+    return [{ symbol, total, price: price === null ? null : fromUnits(price.units, price.decimals), value }];
   });
 }
 
 function HoldingsTable({ rows, sum, quote, places }: { rows: Row[]; sum: bigint; quote: string | null; places: number }): ReactElement {
   return (
-    <div className="table-wrap" role="region" aria-label="Holdings" tabIndex={0}>
+    <div className="table-wrap" role="group" aria-label="Holdings" tabIndex={0}>
       <table className="table">
         <thead>
           <tr>
@@ -89,7 +90,7 @@ function HoldingsTable({ rows, sum, quote, places }: { rows: Row[]; sum: bigint;
             <tr key={symbol}>
               <th scope="row">{symbol}</th>
               <td className="num end"><Money value={total} /></td>
-              <td className="num end"><Money value={price === null ? null : fromUnits(price, places)} decimals={2} /></td>
+              <td className="num end"><Money value={price} {...(price !== null && decimalsOf(price) <= 2 ? { decimals: 2 } : {})} /></td>
               <td className="num end"><Money value={value === null ? null : fromUnits(value, places)} decimals={2} /></td>
               <td className="num end desktop-only">{value === null ? "–" : `${share(value, sum) ?? "0"} %`}</td>
             </tr>

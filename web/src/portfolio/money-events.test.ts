@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { balancePoints, frameOf, pointAt, stepLine } from "./balance-history";
 import { type Fill, type LedgerEntry, moneyEvents, volumeOfDays } from "./money-events";
-import { priceAtoms, quoteAsset, share, worth } from "./valuation";
+import { priceOf, quoteAsset, share, worth } from "./valuation";
 
 const PAIRS = new Map([
   ["ETH-USDC", { base: "ETH", quote: "USDC" }],
@@ -131,14 +131,16 @@ describe("what it is worth", () => {
   ] as const;
 
   it("is by the last trade, else the middle of the book, else not known", () => {
-    expect(priceAtoms("ETH", "USDC", 6, tickers)).toBe(3_000_010_000n);
-    expect(priceAtoms("WBTC", "USDC", 6, tickers)).toBe(60_000_500_000n);
-    expect(priceAtoms("X", "USDC", 6, tickers)).toBeNull();
-    expect(priceAtoms("USDC", "USDC", 6, tickers)).toBe(1_000_000n);
+    expect(priceOf("ETH", "USDC", tickers)).toEqual({ units: 300_001n, decimals: 2 });
+    expect(priceOf("WBTC", "USDC", tickers)).toEqual({ units: 600_005n, decimals: 1 });
+    expect(priceOf("X", "USDC", tickers)).toBeNull();
+    expect(priceOf("USDC", "USDC", tickers)).toEqual({ units: 1n, decimals: 0 });
   });
 
   it("is exact, and cut off at the smallest unit", () => {
-    expect(worth(123_456_789_012_345_678n, 3_000_010_000n, 18)).toBe(370_371_601n);
+    expect(worth(123_456_789_012_345_678n, 18, { units: 300_001n, decimals: 2 }, 6)).toBe(370_371_601n);
+    expect(worth(5n, 0, { units: 3n, decimals: 8 }, 6)).toBe(0n);
+    expect(worth(10n ** 9n, 0, { units: 3n, decimals: 8 }, 6)).toBe(30_000_000n);
     expect(share(1n, 3n)).toBe("33.3");
     expect(share(1n, 0n)).toBeNull();
   });

@@ -6,8 +6,8 @@ import { fromUnits } from "../numbers";
 import { Empty } from "../ui/empty";
 import { Loading } from "../ui/loading";
 import { Money } from "../ui/money";
-import { averagePrice, type Holding, unrealised } from "./average-cost";
-import { priceAtoms, type Quoted } from "./valuation";
+import { averagePrice, type Holding } from "./average-cost";
+import { priceOf, type Quoted, worth } from "./valuation";
 
 interface Props {
   holdings: { of: Map<string, Holding>; unread: number; isCut: boolean } | null;
@@ -77,7 +77,7 @@ function rowsOf(holdings: Map<string, Holding>, quote: string, places: number, d
     const own = decimals.get(symbol) ?? 0;
     const hasTraded = holding.knownAtoms !== 0n || holding.realisedAtoms !== 0n || holding.feesAtoms !== 0n || holding.soldUnknownAtoms !== 0n;
     if (!hasTraded) return [];
-    const price = priceAtoms(symbol, quote, places, quoted);
+    const price = priceOf(symbol, quote, quoted);
     const average = averagePrice(holding, own);
     return [
       {
@@ -85,7 +85,7 @@ function rowsOf(holdings: Map<string, Holding>, quote: string, places: number, d
         bought: fromUnits(holding.knownAtoms, own),
         average: average === null ? null : fromUnits(average, places),
         realised: holding.realisedAtoms,
-        unrealised: price === null ? null : unrealised(holding, price, own),
+        unrealised: price === null ? null : worth(holding.knownAtoms, own, price, places) - holding.costAtoms,
         fees: fromUnits(holding.feesAtoms, places),
         unknown: fromUnits(holding.unknownAtoms, own),
       },
@@ -95,7 +95,7 @@ function rowsOf(holdings: Map<string, Holding>, quote: string, places: number, d
 
 function ProfitTable({ rows, text }: { rows: Row[]; text(atoms: bigint | null): string | null }): ReactElement {
   return (
-    <div className="table-wrap" role="region" aria-label="Profit and loss by asset" tabIndex={0}>
+    <div className="table-wrap" role="group" aria-label="Profit and loss by asset" tabIndex={0}>
       <table className="table">
         <thead>
           <tr>

@@ -1,6 +1,6 @@
 /** What holdings are worth in the quote asset now. Pure, exact, cut off at its smallest unit. */
 
-import { divFloor, fromUnits, toUnits } from "../numbers";
+import { type Decimal, divFloor, fromUnits, parseDecimal } from "../numbers";
 
 export interface Quoted {
   base: string;
@@ -18,22 +18,32 @@ export function quoteAsset(markets: Iterable<{ quote: string }>): string | null 
   return first?.[0] ?? null;
 }
 
-/** A price in atoms of the quote asset for one whole coin: of the last trade, else the middle of bid and ask. */
-export function priceAtoms(asset: string, quote: string, quoteDecimals: number, tickers: Iterable<Quoted>): bigint | null {
-  if (asset === quote) return 10n ** BigInt(quoteDecimals);
+/**
+ * Of one whole coin in the quote asset: the last trade's price, else the middle of bid and ask. With decimals of
+ * its own: a tick may be finer than the quote asset's smallest unit.
+ */
+export function priceOf(asset: string, quote: string, tickers: Iterable<Quoted>): Decimal | null {
+  if (asset === quote) return { units: 1n, decimals: 0 };
   for (const ticker of tickers) {
     if (ticker.base !== asset || ticker.quote !== quote) continue;
-    if (ticker.last !== null) return toUnits(ticker.last, quoteDecimals);
-    if (ticker.bid !== null && ticker.ask !== null) {
-      return (toUnits(ticker.bid[0], quoteDecimals) + toUnits(ticker.ask[0], quoteDecimals)) / 2n;
-    }
+    if (ticker.last !== null) return parseDecimal(ticker.last);
+    if (ticker.bid !== null && ticker.ask !== null) return middle(ticker.bid[0], ticker.ask[0]);
   }
   return null;
 }
 
-/** What an amount is worth, in atoms of the quote asset. */
-export function worth(amountAtoms: bigint, price: bigint, decimals: number): bigint {
-  return divFloor(amountAtoms * price, 10n ** BigInt(decimals));
+function middle(one: string, other: string): Decimal | null {
+  const [low, high] = [parseDecimal(one), parseDecimal(other)];
+  if (low === null || high === null) return null;
+  const decimals = Math.max(low.decimals, high.decimals);
+  const units = [low, high].reduce((sum, each) => sum + each.units * 10n ** BigInt(decimals - each.decimals), 0n);
+  return { units: units * 5n, decimals: decimals + 1 }; // half of it, exactly
+}
+
+/** What an amount of so many decimals is worth, in atoms of the quote asset. */
+export function worth(amountAtoms: bigint, decimals: number, price: Decimal, quoteDecimals: number): bigint {
+  const scaled = amountAtoms * price.units * 10n ** BigInt(quoteDecimals);
+  return divFloor(scaled, 10n ** BigInt(decimals + price.decimals));
 }
 
 /** A share in percent with one decimal, cut off; null of nothing. */

@@ -20,7 +20,7 @@ export function Roots({ roots }: { roots: Root[] }): ReactElement {
         <h2 id="proof-roots">Published roots</h2>
       </header>
       <div className="panel-body flush">
-        <div className="table-wrap" role="region" aria-label="Published roots" tabIndex={0}>
+        <div className="table-wrap" role="group" aria-label="Published roots" tabIndex={0}>
           <table className="table">
             <thead>
               <tr>

@@ -47,7 +47,7 @@ function isTooEarly(error: Error): boolean {
 function Compared({ answer }: { answer: Schemas["SolvencyAnswer"] }): ReactElement {
   return (
     <>
-      <div className="table-wrap" role="region" aria-label="What is owed and what is held" tabIndex={0}>
+      <div className="table-wrap" role="group" aria-label="What is owed and what is held" tabIndex={0}>
         <table className="table">
           <thead>
             <tr>
