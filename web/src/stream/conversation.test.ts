@@ -119,8 +119,14 @@ describe("a subscription", () => {
     world.frame(of(BOOK, "snapshot", { seq: 11, data: "all" }));
     world.conversation.resync(BOOK);
     expect(world.sent).toHaveLength(2);
+    world.frame(of(BOOK, "snapshot", { seq: 12, data: "of the one that is given up" }));
+    expect(told).toHaveLength(2);
     world.pass(10_000);
     expect(world.sent).toHaveLength(3);
+    world.answer({ type: "subscribed", ...BOOK, resumed: false, seq: 13 });
+    world.frame(of(BOOK, "snapshot", { seq: 13, data: "all" }));
+    world.frame(of(BOOK, "update", { prev_seq: 13, seq: 14, data: "some" }));
+    expect(kinds()).toEqual(["snapshot 10", "snapshot 11", "snapshot 13", "update 14"]);
   });
 
   it("goes on where it stopped on the next connection; heartbeats count", () => {

@@ -82,7 +82,7 @@ export class Topic {
   take(frame: DataFrame): Taken {
     if (frame.type === "snapshot") {
       // An answer to a subscription that has since been made again is as true as any other.
-      if (this.phase === "off") return "passed over";
+      if (this.phase === "off" || this.phase === "waiting" || this.phase === "refused") return "passed over";
       if (this.phase === "begun") this.phase = "live";
       this.seq = frame.seq;
       this.tell({ kind: "snapshot", seq: frame.seq, data: frame.data, timeMs: frame.time_ms }, true);
