@@ -9,6 +9,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { ApiProblem } from "./api/client";
 import { SessionProvider } from "./session";
+import { ErrorBoundary } from "./ui/error-boundary";
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -25,7 +26,9 @@ createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
       <SessionProvider>
-        <App />
+        <ErrorBoundary label="The app">
+          <App />
+        </ErrorBoundary>
       </SessionProvider>
     </QueryClientProvider>
   </StrictMode>,

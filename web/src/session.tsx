@@ -55,10 +55,10 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
       setMe(answer);
       setStatus(answer === null ? "signed-out" : "signed-in");
       if (answer === null) {
-        localStorage.removeItem(SIGNED_IN);
+        note(null);
         stream.signedOut();
       } else {
-        localStorage.setItem(SIGNED_IN, answer.address);
+        note(answer.address);
         stream.authenticate(answer.address);
       }
     },
@@ -78,7 +78,7 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
   }, [takeIn]);
 
   useEffect(() => {
-    if (localStorage.getItem(SIGNED_IN) !== null) return ask();
+    if (noted() !== null) return ask();
     takeIn(null);
     return undefined;
   }, [ask, takeIn]);
@@ -102,15 +102,22 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
     };
   }, [ask, takeIn]);
 
-  // The stream is told first when a session ends: was ours meant?
+  // The stream is told first when a session ends, or is another's: what does the server say?
   useEffect(() => {
-    let owner = stream.status.get().owner;
-    return stream.status.subscribe(() => {
-      const now = stream.status.get();
-      const ended = owner !== null && now.owner === null && now.state === "live" && shown.current !== null;
-      owner = now.owner;
-      if (ended) void ask();
+    let wasRefused = false;
+    let cancel = (): void => undefined;
+    const unlisten = stream.status.subscribe(() => {
+      const { isRefused } = stream.status.get();
+      if (isRefused && !wasRefused && shown.current !== null) {
+        cancel();
+        cancel = ask();
+      }
+      wasRefused = isRefused;
     });
+    return () => {
+      unlisten();
+      cancel();
+    };
   }, [ask]);
 
   const session = useMemo<Session>(
@@ -136,6 +143,23 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
     [status, me, takeIn],
   );
   return <Context.Provider value={session}>{children}</Context.Provider>;
+}
+
+function noted(): string | null {
+  try {
+    return localStorage.getItem(SIGNED_IN);
+  } catch {
+    return null; // a browser that keeps nothing: signed out with each load
+  }
+}
+
+function note(address: string | null): void {
+  try {
+    if (address === null) localStorage.removeItem(SIGNED_IN);
+    else localStorage.setItem(SIGNED_IN, address);
+  } catch {
+    // as above
+  }
 }
 
 function isPrivate(query: { queryKey: readonly unknown[] }): boolean {

@@ -6,7 +6,9 @@ import { api, type Schemas } from "./client";
 
 export type Deployment = Schemas["DeploymentAnswer"];
 
-/** Asked for once; it changes only when the exchange is set up anew. */
+const ASK_AGAIN_MS = 30_000;
+
+/** What never changes while the page is open is asked for once. */
 export function fetchDeployment(): Promise<Deployment> {
   asked ??= api.get<Deployment>("/v1/deployment").catch((error: unknown) => {
     asked = null;
@@ -17,6 +19,12 @@ export function fetchDeployment(): Promise<Deployment> {
 
 let asked: Promise<Deployment> | null = null;
 
+/** Asked again now and then: withdrawals may be halted, and go on. */
 export function useDeployment(): UseQueryResult<Deployment> {
-  return useQuery({ queryKey: ["deployment"], queryFn: fetchDeployment, staleTime: Infinity });
+  return useQuery({
+    queryKey: ["deployment"],
+    queryFn: () => api.get<Deployment>("/v1/deployment"),
+    staleTime: ASK_AGAIN_MS,
+    refetchInterval: ASK_AGAIN_MS,
+  });
 }
