@@ -1,6 +1,6 @@
 /** How much: by size, by total or by a part of what is available; what it sets aside, and what it would come to. */
 
-import { fromUnits, toUnits } from "../numbers";
+import { fromUnits, grouped, toUnits } from "../numbers";
 import {
   buyHoldAtoms,
   lotAtoms,
@@ -109,7 +109,8 @@ export function fundsFault(
   if (hold === null || of === null || hold <= of.have) return null;
   const { have, asset, decimals } = of;
   const why = draft.side === "buy" && becomesMarket(draft) && "lots" in size ? " at the worst price it may get" : "";
-  const text = `Needs ${fromUnits(hold, decimals)} ${asset}${why}. You have ${fromUnits(have, decimals)}.`;
+  const shown = (atoms: bigint) => grouped(fromUnits(atoms, decimals));
+  const text = `Needs up to ${shown(hold)} ${asset}${why}. You have ${shown(have)}.`;
   return fault("size", "insufficient_funds", text, most(draft, have, worst, rules));
 }
 
