@@ -9,6 +9,7 @@ import { TabPanel, Tabs } from "../ui/tabs";
 import { DepositAddress } from "./deposit-address";
 import { type DepositDraft, DepositFromWallet } from "./deposit-from-wallet";
 import { DepositSteps } from "./deposit-progress";
+import { forgetRun } from "./deposit-runs";
 
 export interface FundsDialogProps {
   /** The asset that it begins with. */
@@ -33,6 +34,7 @@ function OpenDepositDialog({ asset, onClose }: FundsDialogProps): ReactElement {
   const [runId, setRunId] = useState<number | null>(null);
   const [draft, setDraft] = useState<DepositDraft>({ asset: asset ?? null, amount: "" });
   function again(isCredited: boolean): void {
+    if (runId !== null && !isCredited) forgetRun(runId); // it came to nothing, and is tried again
     setRunId(null);
     if (isCredited) setDraft((now) => ({ ...now, amount: "" }));
   }
