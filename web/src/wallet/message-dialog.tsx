@@ -34,7 +34,7 @@ export function MessageDialog({ pending, wallet }: { pending: Pending<"message">
     </>
   );
   return (
-    <Dialog title="Sign in" open onClose={() => pending.refuse()} closeOnBackdrop={false} footer={footer}>
+    <Dialog title={expected ? "Sign in" : "Sign a text"} open onClose={() => pending.refuse()} closeOnBackdrop={false} footer={footer}>
       <div className="stack" role="group" aria-label="What is signed" tabIndex={0}>
         {!expected && (
           <p className="note bad" role="alert">
