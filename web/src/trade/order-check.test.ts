@@ -88,10 +88,10 @@ describe("a limit order", () => {
 
   it("that does not stand says what can not be had", () => {
     const ioc = check(draft({ price: "3000", size: "6", timeInForce: "ioc" }), AROUND);
-    expect(ioc.warnings).toEqual([{ field: "size", text: "Only 5 ETH can be had now at this price" }]);
+    expect(ioc.warnings).toEqual([{ field: "size", text: "More than there is now: the rest is not traded" }]);
     expect(ioc.estimate).toMatchObject({ size: "5", notional: "15000" });
     const fok = check(draft({ price: "3000", size: "6", timeInForce: "fok" }), AROUND);
-    expect(fok.warnings[0]?.text).toContain("all or none");
+    expect(fok.warnings[0]?.text).toContain("it would be refused");
   });
 
   it("until a time needs one that is still to come", () => {
@@ -104,7 +104,7 @@ describe("a limit order", () => {
 
   it("is warned of beyond the market's band", () => {
     const banded = around({ rules: { ...ETH, priceBandBps: 1_000 } });
-    expect(check(draft({ price: "3295" }), banded).warnings[0]?.text).toContain("3294.5");
+    expect(check(draft({ price: "3295" }), banded).warnings[0]?.text).toContain("Too far");
     expect(check(draft({ price: "3294.5", size: "0.1" }), banded).warnings).toEqual([]);
     expect(check(draft({ price: "1" }), banded).warnings).toEqual([]); // better prices are never refused
   });
@@ -221,7 +221,7 @@ describe("a market order", () => {
 
   it("says what can not be had", () => {
     const { warnings, estimate } = check(draft({ kind: "market", side: "sell", size: "10" }), around({ bids: [["2990", "4"]] }));
-    expect(warnings).toEqual([{ field: "size", text: "Only 4 ETH can be had now, the rest is not traded" }]);
+    expect(warnings).toEqual([{ field: "size", text: "More than there is now: the rest is not traded" }]);
     expect(estimate).toMatchObject({ size: "4", total: "11948.04" });
   });
 

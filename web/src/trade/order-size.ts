@@ -108,9 +108,13 @@ export function fundsFault(
   const of = spent(draft, around);
   if (hold === null || of === null || hold <= of.have) return null;
   const { have, asset, decimals } = of;
-  const why = draft.side === "buy" && becomesMarket(draft) && "lots" in size ? " at the worst price it may get" : "";
   const shown = (atoms: bigint) => grouped(fromUnits(atoms, decimals));
-  const text = `Needs up to ${shown(hold)} ${asset}${why}. You have ${shown(have)}.`;
+  if (draft.kind === "market" && draft.side === "buy" && "lots" in size) {
+    // no number that moves with the book: it is read out each time that it changes
+    const text = `Not enough for the worst price that it may get. You have ${shown(have)} ${asset}`;
+    return fault("size", "insufficient_funds", text);
+  }
+  const text = `Needs up to ${shown(hold)} ${asset}. You have ${shown(have)}.`;
   return fault("size", "insufficient_funds", text, most(draft, have, worst, rules));
 }
 

@@ -1,8 +1,10 @@
-/** What may be sent, but is likely not meant, or will be refused if the market stays as it is. */
+/**
+ * What may be sent, but is likely not meant, or will be refused if the market stays as it is. The words have no number
+ * that moves with the book, for they are read out whenever they change.
+ */
 
-import { bandTicks, parseSteps, priceOf, sizeOf, ticksOf } from "./market-rules";
+import { bandTicks, parseSteps, ticksOf } from "./market-rules";
 import {
-  becomesMarket,
   type DraftWarning,
   effectiveTimeInForce,
   marketTicks,
@@ -19,7 +21,7 @@ export function warningsOf(
   estimate: Estimate | null,
   around: Surroundings,
 ): DraftWarning[] {
-  const found = [priceWarning(draft, around), sizeWarning(draft, size, estimate, around)];
+  const found = [priceWarning(draft, around), sizeWarning(draft, size, estimate)];
   return found.filter((warning) => warning !== null);
 }
 
@@ -32,26 +34,23 @@ function priceWarning(draft: OrderDraft, around: Surroundings): DraftWarning | n
   if (effectiveTimeInForce(draft) === "post_only" && best !== undefined) {
     const ticks = ticksOf(best[0], rules);
     if (buys ? price.steps >= ticks : price.steps <= ticks) {
-      return { field: "price", text: `Post-only is refused here: stay ${buys ? "below" : "above"} ${best[0]}` };
+      return { field: "price", text: `Would trade at once, so post-only refuses it: price ${buys ? "lower" : "higher"}` };
     }
   }
   const reference = marketTicks(around);
   if (reference === null || rules.priceBandBps === 0) return null;
   const limit = bandTicks(draft.side, reference, rules.priceBandBps);
   if (buys ? price.steps <= limit : price.steps >= limit) return null;
-  return { field: "price", text: `Too far from the market: the ${buys ? "most" : "least"} is ${priceOf(limit, rules)}` };
+  return { field: "price", text: `Too far from the market: price ${buys ? "lower" : "higher"}` };
 }
 
 function sizeWarning(
   draft: OrderDraft,
   size: Size | null,
   estimate: Estimate | null,
-  around: Surroundings,
 ): DraftWarning | null {
   if (size === null || !("lots" in size) || draft.kind === "stop") return null;
   if (estimate === null || estimate.unfilledLots === 0n) return null;
-  const { rules } = around;
-  const now = `Only ${sizeOf(size.lots - estimate.unfilledLots, rules)} ${rules.base} can be had now`;
-  if (effectiveTimeInForce(draft) === "fok") return { field: "size", text: `${now}: all or none is refused` };
-  return { field: "size", text: becomesMarket(draft) ? `${now}, the rest is not traded` : `${now} at this price` };
+  if (effectiveTimeInForce(draft) === "fok") return { field: "size", text: "More than there is now: it would be refused" };
+  return { field: "size", text: "More than there is now: the rest is not traded" };
 }
