@@ -26,16 +26,35 @@ export function Account(): ReactElement {
 
 function StartButton(): ReactElement {
   const [open, setOpen] = useState(false);
-  useCommand({ id: "start", title: "Start trading", group: "Account", keywords: "sign in wallet login unlock", run: () => setOpen(true) });
+
+  async function start(): Promise<void> {
+    try {
+      await loadStartDialog();
+      setOpen(true);
+    } catch {
+      // No connection, or the exchange has a newer app than this page.
+      toast("error", "The wallet could not be loaded", "Load the page anew and try again.");
+    }
+  }
+  function loadEarly(): void {
+    loadStartDialog().catch(() => undefined); // said when it is needed
+  }
+  useCommand({
+    id: "start",
+    title: "Start trading",
+    group: "Account",
+    keywords: "sign in wallet login unlock",
+    run: () => void start(),
+  });
   return (
     <>
       <Button
         kind="primary"
         className="start-button"
         data-tour="start"
-        onPointerEnter={() => void loadStartDialog()}
-        onFocus={() => void loadStartDialog()}
-        onClick={() => setOpen(true)}
+        onPointerEnter={loadEarly}
+        onFocus={loadEarly}
+        onClick={() => void start()}
       >
         Start trading
       </Button>

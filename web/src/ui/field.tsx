@@ -56,18 +56,20 @@ export function Field(props: FieldProps): ReactElement {
         {aside !== undefined && <span className="field-aside">{aside}</span>}
       </div>
       <Wiring value={wiring}>{children}</Wiring>
-      <div className={reserve ? "field-foot reserve" : "field-foot"} aria-live="polite">
-        {wrong ? (
-          <p id={`${id}-error`} className="field-error">
-            <Icon name="alert" size={14} />
-            <span>{error}</span>
-          </p>
-        ) : (
-          hinted && (
-            <p id={`${id}-hint`} className="field-hint">
-              {hint}
+      <div className={reserve ? "field-foot reserve" : "field-foot"}>
+        {/* Only errors are read out as they come: hints may move with the market. */}
+        <div aria-live="polite">
+          {wrong && (
+            <p id={`${id}-error`} className="field-error">
+              <Icon name="alert" size={14} />
+              <span>{error}</span>
             </p>
-          )
+          )}
+        </div>
+        {hinted && !wrong && (
+          <p id={`${id}-hint`} className="field-hint">
+            {hint}
+          </p>
         )}
       </div>
     </div>
