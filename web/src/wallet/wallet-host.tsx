@@ -2,13 +2,13 @@
 
 import { Component, lazy, type ReactElement, type ReactNode, Suspense, useEffect } from "react";
 
-import { StartDialog } from "../onboarding/start-dialog";
 import { useSession } from "../session";
 import { toast } from "../ui/toast";
 import type { InjectedSigner } from "./injected";
 import { type Pending, usePending } from "./requests";
 import { setSigner, useWalletState } from "./wallets";
 
+const StartDialog = lazy(() => import("../onboarding/start-dialog").then((module) => ({ default: module.StartDialog })));
 const RequestDialog = lazy(() => import("./request-dialog"));
 
 export function WalletHost(): ReactElement | null {
@@ -31,13 +31,13 @@ export function WalletHost(): ReactElement | null {
   if (pending === null) return null;
   return (
     <Refusing key={pending.id} pending={pending}>
-      {pending.request.kind === "start" ? (
-        <Start pending={pending as unknown as Pending<"start">} />
-      ) : (
-        <Suspense>
+      <Suspense>
+        {pending.request.kind === "start" ? (
+          <Start pending={pending as unknown as Pending<"start">} />
+        ) : (
           <RequestDialog pending={pending} />
-        </Suspense>
-      )}
+        )}
+      </Suspense>
     </Refusing>
   );
 }

@@ -2,9 +2,8 @@
 
 import "./wallet.css";
 
-import { type ReactElement, useState } from "react";
+import { lazy, type ReactElement, Suspense, useState } from "react";
 
-import { StartDialog } from "../onboarding/start-dialog";
 import { useSession } from "../session";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
@@ -20,6 +19,8 @@ import { MethodsPanel } from "./methods-panel";
 import { ask } from "./requests";
 import { useWalletState, walletOf } from "./wallets";
 import { messageOf } from "./words";
+
+const StartDialog = lazy(() => import("../onboarding/start-dialog").then((module) => ({ default: module.StartDialog })));
 
 export default function WalletPage(): ReactElement {
   const { status, me } = useSession();
@@ -49,7 +50,11 @@ export default function WalletPage(): ReactElement {
           ) : null}
         </>
       )}
-      <StartDialog open={starting} onClose={() => setStarting(false)} />
+      {starting && (
+        <Suspense>
+          <StartDialog open onClose={() => setStarting(false)} />
+        </Suspense>
+      )}
     </div>
   );
 }
