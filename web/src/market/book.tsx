@@ -162,7 +162,7 @@ const LevelRow = memo(function LevelRow({ side, isBest, price, size, total, shar
         <span className="muted">
           <Spoken>total </Spoken>
           {grouped(total)}
-          <Spoken> Take this price</Spoken>
+          <Spoken> Use this price</Spoken>
         </span>
       </button>
     </li>
