@@ -88,7 +88,7 @@ slither: node_modules/.ready .venv-slither/.ready ## Static analysis of the cont
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache \
 		.venv-slither/bin/slither . --config-file contracts/slither.config.json
 
-test-web: web/node_modules/.ready ## The web app's types, and the tests of its parts
+test-web: .venv/.ready web/node_modules/.ready ## The web app's types, and the tests of its parts
 	@echo "== web app"
 	@cd web && node_modules/.bin/tsc --noEmit && node_modules/.bin/vitest run --testTimeout 60000
 
