@@ -104,11 +104,6 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return browser_type_launch_args | {"executable_path": find_chromium()}
 
 
-@pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    return browser_context_args | {"viewport": DESKTOP, "color_scheme": "dark", "accept_downloads": True}
-
-
 @pytest.fixture
 def watch(request: pytest.FixtureRequest) -> Watch:
     """Where a test announces what the page may complain of."""
@@ -123,7 +118,7 @@ def new_visitor(
     """Makes contexts whose pages are watched. They have seen the tour, but in tests of a first visit."""
 
     def make(**how: Any) -> BrowserContext:
-        context = new_context(**how)
+        context = new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **how})
         context.set_default_timeout(PATIENCE_MS)
         context.set_default_navigation_timeout(2 * PATIENCE_MS)
         if request.node.get_closest_marker("first_visit") is None:

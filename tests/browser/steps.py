@@ -113,6 +113,11 @@ def account(page: Page) -> Locator:
     return page.get_by_role("button", name=re.compile("^Account "))
 
 
+def address(page: Page) -> str:
+    """Of who is signed in: for what a test prepares, not for what it shows."""
+    return str(page.evaluate("fetch('/v1/me').then((answer) => answer.json()).then((me) => me.address)"))
+
+
 def wait_until_signed_in(page: Page) -> None:
     expect(account(page)).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -37,7 +37,7 @@ def test_the_book_moves_by_itself(page: Page) -> None:
 def test_the_book_is_grouped_by_a_step_of_price(page: Page) -> None:
     steps.open_market(page)
     page.get_by_label("Group prices by").select_option(label="10")
-    expect(steps.bids(page).first).to_have_accessible_name(re.compile(r"^Bid \d+0(\.0+)?, "))
+    expect(steps.bids(page).first).to_have_accessible_name(re.compile(r"^Bid [0-9,]+0(\.0+)? size "))
 
 
 def test_another_market_is_chosen(page: Page) -> None:

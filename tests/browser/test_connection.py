@@ -1,6 +1,7 @@
 """The connection is lost, comes back, and loses messages; what is shown is true, or says that it is not."""
 
 import re
+from decimal import Decimal
 
 from playwright.sync_api import Page, expect
 from tests.browser import steps
@@ -10,21 +11,23 @@ from tests.browser.wire import Wire
 from exchange.testing_devnet.devnet import Devnet
 
 
-def best_bid(page: Page) -> str:
-    name = steps.bids(page).first.get_attribute("aria-label") or ""
-    found = re.match(r"Bid ([0-9.]+), size ([0-9.]+)", name)
-    assert found is not None, name
-    return f"{found[1]}:{found[2]}"
+def best_bid(page: Page) -> tuple[Decimal, Decimal]:
+    """Price and size, as they are shown."""
+    text = steps.bids(page).first.text_content() or ""
+    found = re.match(r"Bid\s+([0-9.,]+)\s*size\s+([0-9.,]+?)\s*total", text)
+    assert found is not None, text
+    price, size = (Decimal(number.replace(",", "")) for number in found.groups())
+    return price, size
 
 
 def expect_the_book_of(devnet: Devnet, page: Page) -> None:
     """The best bid in the page is, at some moment soon, the one that the exchange has."""
     for _ in range(100):
-        price, size = devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["bids"][0]
-        if best_bid(page) == f"{price}:{size}":
+        price, size = map(Decimal, devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["bids"][0])
+        if best_bid(page) == (price, size):
             return
         page.wait_for_timeout(100)
-    raise AssertionError(f"the page has {best_bid(page)}, the exchange {price}:{size}")
+    raise AssertionError(f"the page has {best_bid(page)}, the exchange {price, size}")
 
 
 def test_a_lost_update_is_noticed_and_made_up_for(page: Page, devnet: Devnet) -> None:

@@ -1,12 +1,16 @@
 """What the main pages look like, in files to look at, and whether everybody can use them."""
 
+import re
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser import steps
 from tests.browser.accessibility import violations
 from tests.browser.conftest import BUILD, DESKTOP, PHONE
+
+from exchange.testing_devnet.devnet import Devnet
 
 PAGES = {
     "trade": "/trade/ETH-USDC",
@@ -39,19 +43,39 @@ def test_pages_have_no_accessibility_faults(new_visitor: NewVisitor, theme: str,
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_pages_are_photographed(new_visitor: NewVisitor, theme: str, size: str) -> None:
+def test_pages_are_photographed(new_visitor: NewVisitor, devnet: Devnet, theme: str, size: str) -> None:
     how = PHONE if size == "phone" else {"viewport": DESKTOP}
     page = new_visitor(color_scheme=theme, reduced_motion="reduce", **how).new_page()
-    page.goto("/")
     page.goto(PAGES["trade"])
-    steps.wait_until_shown(page)
+    expect(page.locator("canvas").first).to_be_visible()
+    page.wait_for_timeout(1_500)  # candles are drawn
     page.screenshot(path=SCREENSHOTS / f"arrival-{size}-{theme}.png")
     steps.make_wallet_with_password(page)
-    steps.get_test_funds(page)
+    address = steps.address(page)
+    for asset, amount in (("USDC", 8_000), ("ETH", 2)):
+        devnet.chain.deposit(address, asset, amount)
+    show_orders(page, devnet, size)
     for name, path in PAGES.items() if theme == "dark" else [("trade", PAGES["trade"])]:
-        page.goto(path)
+        if name != "trade":
+            page.goto(path)
         steps.wait_until_shown(page)
-        page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{theme}.png", full_page=size == "phone")
+        page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{theme}.png")
+
+
+def show_orders(page: Page, devnet: Devnet, size: str) -> None:
+    """Some orders of one's own, so that there is something to see. On a phone the form is behind a tab."""
+    if size == "phone":
+        page.get_by_role("tab", name="Order", exact=True).click()
+    steps.enable_trading(page)
+    steps.place(page, "Buy", price=None, size="0.25")
+    expect(steps.toast(page, "Bought 0.25 ETH")).to_be_visible()
+    best = Decimal(devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["bids"][0][0])
+    for side, price in (("Buy", best - 4), ("Sell", best + 9)):
+        steps.place(page, side, price=str(price), size="0.5")
+        expect(steps.toast(page, re.compile("stands at")).first).to_be_visible()
+    expect(page.get_by_role("button", name="Dismiss")).to_have_count(0, timeout=30_000)
+    if size == "phone":
+        page.get_by_role("tab", name="Chart", exact=True).click()
 
 
 def test_nothing_is_wider_than_a_narrow_phone(new_visitor: NewVisitor) -> None:

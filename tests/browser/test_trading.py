@@ -32,8 +32,7 @@ def saver(page: Page, devnet: Devnet) -> Page:
     """Somebody with a wallet in the page, and 5000 USDC at the exchange."""
     steps.open_market(page)
     steps.make_wallet_with_password(page)
-    address = page.evaluate("fetch('/v1/me').then((answer) => answer.json()).then((me) => me.address)")
-    devnet.chain.deposit(address, "USDC", 5_000)
+    devnet.chain.deposit(steps.address(page), "USDC", 5_000)
     return page
 
 
@@ -115,7 +114,7 @@ def test_what_the_exchange_refuses_is_told_in_words(trader: Page, watch: Watch) 
     watch.allow(r"^\d{3} POST /v1/orders$")
     steps.fill_order(trader, "Buy", price="3600", size="0.01")
     form = steps.order_form(trader)
-    form.get_by_label("How long").select_option(label="Post only")
+    form.get_by_label("How long").select_option(label="Post-only: never takes")
     steps.send_order(trader, "Buy")
     expect(form.get_by_text(re.compile("trade at once|would", re.IGNORECASE)).first).to_be_visible()
 
@@ -216,7 +215,7 @@ def test_a_phone_trades(phone: Page) -> None:
     steps.get_test_funds(phone)
     steps.deposit(phone, "USDC", "1000")
     steps.open_page(phone, "Trade")
-    phone.get_by_role("tab", name=re.compile("^(Trade|Order|Buy)")).locator("visible=true").first.click()
+    phone.get_by_role("tab", name="Order", exact=True).click()
     steps.enable_trading(phone)
     steps.place(phone, "Buy", price=None, size="0.05")
     expect(steps.toast(phone, "Bought 0.05 ETH")).to_be_visible()
