@@ -25,6 +25,7 @@ export interface Session {
   readonly me: Me | null;
   /** Has the wallet sign the server's text. Throws SignatureRefused, ApiProblem, NoAnswer. */
   signIn(signer: Signer): Promise<Me>;
+  /** Throws NoAnswer, ApiProblem: then the session may still be there, and is shown if it is. */
   signOut(): Promise<void>;
 }
 
@@ -133,14 +134,17 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
         return answer;
       },
       async signOut() {
+        takeIn(null); // at once: what the stream says of the end is then no news
         try {
           await api.post("/v1/auth/logout");
-        } finally {
-          takeIn(null);
+        } catch (error) {
+          if (error instanceof ApiProblem && error.status === 401) return;
+          ask(); // it may have been done or not
+          throw error;
         }
       },
     }),
-    [status, me, takeIn],
+    [status, me, ask, takeIn],
   );
   return <Context.Provider value={session}>{children}</Context.Provider>;
 }
