@@ -157,6 +157,7 @@ export function AddAddress({ owner, deployment, delayS, typed }: AddProps): Reac
       await api.post("/v1/withdrawal-addresses", { address, label: label.trim(), nonce: nonce.toString(), deadline_s: deadlineS, signature });
       toast("ok", "The address is on your list", `Withdrawals may go to it in ${span(delayS)}.`);
       await queries.invalidateQueries({ queryKey: ["private", "withdrawal-addresses"] });
+      await queries.invalidateQueries({ queryKey: ["private", "withdrawal-quote"] });
     } catch (error) {
       if (!(error instanceof SignatureRefused)) setProblem(inWords(error).text);
     } finally {

@@ -64,7 +64,7 @@ export function WithdrawForm(props: Props): ReactElement {
     asset !== null && "text" in amount && destination.address !== null
       ? { asset: asset.symbol, amount: amount.text, destination: destination.address }
       : null;
-  const { quote, error: quoteError } = useQuote(useLater(wanted, 250), owner);
+  const { quote, error: quoteError, again } = useQuote(useLater(wanted, 250), owner);
   const isCurrent = quote !== null && wanted !== null && isFor(quote, wanted);
 
   const code = isCurrent ? quote.refusals[0] : undefined;
@@ -82,6 +82,7 @@ export function WithdrawForm(props: Props): ReactElement {
     event.preventDefault();
     setIsTried(true);
     if (!busy && wanted !== null && amountProblem === null) setPressedFor(JSON.stringify(wanted));
+    if (code !== undefined) again(); // what was refused may be allowed by now
   }
   const isPressed = pressedFor !== null && pressedFor === JSON.stringify(wanted);
   const isAnswered = isCurrent || quoteError !== null;
@@ -162,8 +163,8 @@ export function WithdrawForm(props: Props): ReactElement {
   );
 }
 
-function useQuote(wanted: { asset: string; amount: string; destination: string } | null, owner: string): { quote: Quote | null; error: Error | null } {
-  const { data, error } = useQuery({
+function useQuote(wanted: { asset: string; amount: string; destination: string } | null, owner: string): { quote: Quote | null; error: Error | null; again(): void } {
+  const { data, error, refetch } = useQuery({
     queryKey: ["private", "withdrawal-quote", owner, wanted],
     enabled: wanted !== null,
     queryFn: () => api.get<Quote>("/v1/withdrawals/quote", wanted ?? {}),
@@ -171,7 +172,7 @@ function useQuote(wanted: { asset: string; amount: string; destination: string }
     refetchInterval: 10_000,
     retry: (failures, problem) => failures < 3 && !(problem instanceof ApiProblem),
   });
-  return { quote: data ?? null, error };
+  return { quote: data ?? null, error, again: () => void refetch() };
 }
 
 /** A quote that is still shown while the next one comes is about something else. */
