@@ -43,7 +43,7 @@ describe("a series", () => {
     const series = new CandleSeries();
     expect(series.merge([candle(5)])).toEqual({ kind: "all" });
     expect(series.merge([candle(5, 2), candle(6)])).toEqual({ kind: "tail", from: 0 });
-    expect(series.merge([candle(7)])).toEqual({ kind: "tail", from: 2 });
+    expect(series.merge([candle(9)])).toEqual({ kind: "tail", from: 1 });
     expect(series.merge([candle(6, 9)])).toEqual({ kind: "all" });
     expect(series.merge([candle(2)])).toEqual({ kind: "all" });
     expect(series.merge([])).toEqual({ kind: "nothing" });
@@ -60,4 +60,27 @@ describe("intervals without a trade", () => {
   it("are not made up without end", () => {
     expect(filled([candle(1), candle(1_000_000)], MINUTE)).toHaveLength(502);
   });
+});
+
+it("drawn bit by bit, the chart has what it would have drawn at once, and never goes back", () => {
+  let state = 7;
+  const random = (below: number): number => (state = (state * 48_271) % 2_147_483_647) % below;
+  const series = new CandleSeries();
+  let drawn: Candle[] = [];
+  let now = 100;
+  for (let step = 0; step < 500; step += 1) {
+    now += random(4);
+    const came = Array.from({ length: 1 + random(2) }, () => candle(now - random(random(10) === 0 ? 60 : 2), step + 1));
+    const changed = series.merge(came);
+    if (changed.kind === "all") drawn = filled(series.candles, MINUTE);
+    if (changed.kind === "tail") {
+      for (const each of filled(series.candles.slice(changed.from), MINUTE)) {
+        const last = drawn.at(-1)?.open_ms ?? 0;
+        expect(each.open_ms).toBeGreaterThanOrEqual(last);
+        if (each.open_ms === last) drawn.pop();
+        drawn.push(each);
+      }
+    }
+    expect(drawn).toEqual(filled(series.candles, MINUTE));
+  }
 });

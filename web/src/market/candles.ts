@@ -4,11 +4,12 @@ import type { Schemas } from "../api/client";
 
 export type Candle = Schemas["CandleItem"];
 
-export const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] as const;
+export const INTERVALS = ["1s", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] as const;
 export type Interval = (typeof INTERVALS)[number];
 
 const MINUTE_MS = 60_000;
 export const INTERVAL_MS: Readonly<Record<Interval, number>> = {
+  "1s": 1_000,
   "1m": MINUTE_MS,
   "5m": 5 * MINUTE_MS,
   "15m": 15 * MINUTE_MS,
@@ -19,7 +20,7 @@ export const INTERVAL_MS: Readonly<Record<Interval, number>> = {
   "1w": 10_080 * MINUTE_MS,
 };
 
-/** What changed: nothing; only the newest candles, from this place on; or older ones too. */
+/** What changed: nothing; only candles from this place on, where the last one was; or older ones too. */
 export type Changed = { kind: "nothing" } | { kind: "tail"; from: number } | { kind: "all" };
 
 export class CandleSeries {
@@ -48,7 +49,8 @@ export class CandleSeries {
     }
     if (lowest === Infinity) return { kind: "nothing" };
     // What is before the newest candle there was can not be drawn as an addition.
-    return isInTail && lowest >= sizeBefore - 1 && sizeBefore > 0 ? { kind: "tail", from: lowest } : { kind: "all" };
+    const last = sizeBefore - 1;
+    return isInTail && lowest >= last && last >= 0 ? { kind: "tail", from: last } : { kind: "all" };
   }
 
   get first(): Candle | undefined {

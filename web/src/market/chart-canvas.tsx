@@ -64,7 +64,7 @@ export default function ChartCanvas({ market, interval, orders }: ChartCanvasPro
     const following = new CandleFeed(market, interval, {
       onChange(changed) {
         const { candles, last } = following.series;
-        if (changed.kind === "tail") made.showTail(candles[changed.from - 1], candles.slice(changed.from));
+        if (changed.kind === "tail") made.showTail(candles.slice(changed.from));
         else made.showAll(candles);
         legend.current?.newest(last ?? null);
         setState("ready");

@@ -37,6 +37,8 @@ interface Colours {
   sell: string;
 }
 
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 /** Bars shown at first, and the room right of the newest. */
 const FIRST_BARS = 110;
 const MARGIN_BARS = 4;
@@ -51,7 +53,7 @@ export class ChartDrawing {
   private colours: Colours;
   private orders: readonly ChartOrder[] = [];
   private byTime = new Map<number, Candle>();
-  private intervalMs = 60_000;
+  private intervalMs = MINUTE_MS;
 
   constructor(
     private readonly element: HTMLElement,
@@ -104,7 +106,7 @@ export class ChartDrawing {
     }
     this.candles.setData([]);
     this.volumes.setData([]);
-    this.chart.applyOptions({ timeScale: { timeVisible: intervalMs < 86_400_000 } });
+    this.chart.applyOptions({ timeScale: { timeVisible: intervalMs < DAY_MS, secondsVisible: intervalMs < MINUTE_MS } });
     this.candles.priceScale().applyOptions({ autoScale: true });
   }
 
@@ -120,10 +122,9 @@ export class ChartDrawing {
     this.chart.timeScale().setVisibleLogicalRange({ from: all.length - bars, to: all.length + MARGIN_BARS });
   }
 
-  /** Candles that changed or came at the end; `before` is the one before them. */
-  showTail(before: Candle | undefined, tail: readonly Candle[]): void {
-    const all = before === undefined ? filled(tail, this.intervalMs) : filled([before, ...tail], this.intervalMs).slice(1);
-    for (const candle of all) {
+  /** The candle that is drawn last, as it is now, and those after it. */
+  showTail(tail: readonly Candle[]): void {
+    for (const candle of filled(tail, this.intervalMs)) {
       this.byTime.set(timeOf(candle), candle);
       this.candles.update(barOf(candle));
       this.volumes.update(this.volumeOf(candle));
