@@ -74,7 +74,7 @@ export class CandleSeries {
   }
 }
 
-const LONGEST_GAP = 500;
+const LONGEST_GAP = 120;
 
 /**
  * With a flat candle, at the close before it, for each interval without a trade: time runs evenly on the chart. Of
