@@ -147,15 +147,20 @@ def back_up(page: Page, password: str = PASSWORD) -> None:
     dialog = page.get_by_role("dialog", name="Back up your wallet")
     dialog.get_by_label("Password", exact=True).fill(password)
     dialog.get_by_role("button", name="Show the words").click()
-    items = dialog.get_by_role("list", name="Recovery phrase").get_by_role("listitem")
-    expect(items).to_have_count(12)
-    words = [re.sub(r"[^a-z]", "", text) for text in items.all_inner_texts()]
+    words = phrase_words(dialog)
     dialog.get_by_role("button", name="I have written them down").click()
     for field in dialog.get_by_role("textbox").all():
         label = field.evaluate("(input) => input.labels[0].innerText")
         field.fill(words[int(label.removeprefix("Word ")) - 1])
     dialog.get_by_role("button", name="Confirm", exact=True).click()
     expect(dialog).to_have_count(0)
+
+
+def phrase_words(dialog: Locator) -> list[str]:
+    """The words that it shows."""
+    items = dialog.get_by_role("list", name="Recovery phrase").get_by_role("listitem")
+    expect(items).to_have_count(12)
+    return [re.sub(r"[^a-z]", "", text) for text in items.all_inner_texts()]
 
 
 # ---- money

@@ -54,11 +54,11 @@ def test_another_market_is_chosen(page: Page) -> None:
 @pytest.mark.parametrize("interval", ["5m", "1h"])
 def test_candles_have_intervals(page: Page, interval: str) -> None:
     steps.open_market(page)
-    tab = page.get_by_role("tablist", name="Interval").get_by_role("tab", name=interval, exact=True)
-    tab.click()
-    expect(tab).to_have_attribute("aria-selected", "true")
+    choices = page.get_by_role("group", name="Interval")
+    choices.get_by_text(interval, exact=True).click()
+    expect(choices.get_by_role("radio", name=interval, exact=True)).to_be_checked()
     page.reload()
-    expect(tab).to_have_attribute("aria-selected", "true")
+    expect(choices.get_by_role("radio", name=interval, exact=True)).to_be_checked()
 
 
 def test_a_level_of_the_book_fills_in_the_price(page: Page) -> None:

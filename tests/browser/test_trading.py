@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from tests.browser import steps
 from tests.browser.injected_wallet import InjectedWallet
+from tests.browser.passkeys import Passkeys
 from tests.browser.watch import Watch
 
 from exchange.testing_devnet.devnet import Devnet
@@ -148,6 +149,18 @@ def test_two_tabs_show_the_same_orders(trader: Page) -> None:
     expect(open_orders(other)).to_have_count(1)
     open_orders(other).get_by_role("button", name=re.compile("Cancel")).click()
     expect(open_orders(trader)).to_have_count(0)
+
+
+def test_a_passkey_signs_everything(page: Page, passkeys: Passkeys) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_passkey(page)
+    steps.get_test_funds(page)
+    steps.deposit(page, "ETH", "2", password=None)
+    steps.open_page(page, "Trade")
+    steps.enable_trading(page, password=None)
+    steps.place(page, "Sell", price=None, size="0.1")
+    expect(steps.toast(page, "Sold 0.1 ETH")).to_be_visible()
+    steps.withdraw(page, "ETH", "0.5", password=None)
 
 
 def test_a_withdrawal_is_paid(saver: Page) -> None:

@@ -1,13 +1,17 @@
 """A wallet is made, kept, locked, unlocked and connected; and what does not go well."""
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from eth_account import Account
+from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser import steps
 from tests.browser.injected_wallet import InjectedWallet
 from tests.browser.passkeys import Passkeys
 from tests.browser.watch import Watch
+
+FILE_PASSWORD = "of the file, not of the wallet 3"
 
 
 def test_a_wallet_is_made_with_a_password(page: Page) -> None:
@@ -106,6 +110,41 @@ def test_deposit_addresses_stay_hidden_until_the_backup_is_confirmed(page: Page)
     dialog.get_by_role("tab", name="To your deposit address").click()
     expect(address.first).to_be_visible()
     expect(dialog.get_by_role("img", name=re.compile("QR|address", re.IGNORECASE)).first).to_be_visible()
+
+
+def test_a_phrase_brings_the_wallet_to_another_browser(
+    page: Page, new_visitor: Callable[..., BrowserContext]
+) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    address = steps.address(page)
+    steps.open_page(page, "Wallet")
+    page.get_by_role("button", name="Show the recovery phrase").click()
+    steps.sign(page, verb="Show")
+    phrase = " ".join(steps.phrase_words(page.get_by_role("dialog")))
+    other = new_visitor().new_page()
+    steps.open_market(other)
+    dialog = steps.start(other)
+    dialog.get_by_role("button", name="I have a phrase or keystore").click()
+    dialog.get_by_label("Recovery phrase").fill(phrase)
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_label("Password", exact=True).fill("another fine sentence 9")
+    dialog.get_by_role("button", name="Keep it here").click()
+    steps.wait_until_signed_in(other)
+    assert steps.address(other) == address
+
+
+def test_a_keystore_file_is_one_that_others_can_read(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.open_page(page, "Wallet")
+    page.get_by_role("button", name="Download a keystore file").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Password of the file").fill(FILE_PASSWORD)
+    with page.expect_download(timeout=90_000) as download:
+        steps.sign(page, verb="Download")
+    key = Account.decrypt(download.value.path().read_text(), FILE_PASSWORD)
+    assert Account.from_key(key).address.lower() == steps.address(page).lower()
 
 
 @pytest.mark.parametrize("word", ["password", "12345678"])
