@@ -75,7 +75,7 @@ function AccountMenu({ address }: { address: string }): ReactElement {
   function leave(how: () => Promise<void>, done: string): void {
     how().then(
       () => toast("ok", done),
-      () => toast("error", "The exchange could not be told", "You are signed out on this page only. Load it again when you are online, and sign out there."),
+      () => toast("error", "The exchange could not be told", "As soon as it answers, this page shows that you are still signed in. Sign out then."),
     );
   }
   const signOutNow = (): void => leave(signOut, "Signed out");
