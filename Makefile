@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+JOBS ?= 3
 SUBSCRIBERS ?= 100,1000
 FORGE := node_modules/.bin/forge
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
