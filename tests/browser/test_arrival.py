@@ -55,7 +55,7 @@ def test_another_market_is_chosen(page: Page) -> None:
 def test_candles_have_intervals(page: Page, interval: str) -> None:
     steps.open_market(page)
     choices = page.get_by_role("group", name="Interval")
-    choices.get_by_text(interval, exact=True).click()
+    choices.get_by_role("radio", name=interval, exact=True).check()
     expect(choices.get_by_role("radio", name=interval, exact=True)).to_be_checked()
     page.reload()
     expect(choices.get_by_role("radio", name=interval, exact=True)).to_be_checked()
