@@ -247,6 +247,11 @@ def enable_trading(page: Page, password: str | None = PASSWORD) -> None:
     expect(toast(page, "This browser may trade")).to_be_visible()
 
 
+def wait_for_funds(page: Page, text: str) -> None:
+    """Until the order form, to buy, says that so much ("5,000 USDC") is available."""
+    expect(order_form(page).get_by_text(f"{text} available")).to_be_visible(timeout=CHAIN_MS)
+
+
 def order_form(page: Page) -> Locator:
     return page.get_by_role("form", name="Place an order")
 

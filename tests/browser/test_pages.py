@@ -67,6 +67,7 @@ def show_orders(page: Page, devnet: Devnet, size: str) -> None:
     if size == "phone":
         page.get_by_role("tab", name="Order", exact=True).click()
     steps.enable_trading(page)
+    steps.wait_for_funds(page, "8,000 USDC")
     steps.place(page, "Buy", price=None, size="0.25")
     expect(steps.toast(page, "Bought 0.25 ETH")).to_be_visible()
     best = Decimal(devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["bids"][0][0])

@@ -25,6 +25,7 @@ def trader(page: Page, injected: InjectedWallet, devnet: Devnet) -> Page:
     steps.open_market(page)
     steps.connect_injected(page)
     steps.enable_trading(page, steps.EXTENSION)
+    steps.wait_for_funds(page, "5,000 USDC")
     return page
 
 
@@ -34,7 +35,7 @@ def saver(page: Page, devnet: Devnet) -> Page:
     steps.open_market(page)
     steps.make_wallet_with_password(page)
     devnet.chain.deposit(steps.address(page), "USDC", 5_000)
-    expect(steps.order_form(page).get_by_text("5,000 USDC available")).to_be_visible(timeout=steps.CHAIN_MS)
+    steps.wait_for_funds(page, "5,000 USDC")
     return page
 
 
