@@ -1,7 +1,6 @@
 """Streams that begin with what the real ClickHouse has, while the projection follows and traffic goes on."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -11,7 +10,6 @@ from tests.projections.conftest import JournaledExchange
 from tests.projections.following import expected_candles, running
 from tests.projections.following import follower as projection_of
 
-from exchange.feeds import feeds as feeds_module
 from exchange.feeds import history as history_module
 from exchange.feeds.errors import FeedUnavailable
 from exchange.feeds.feeds import Feeds
@@ -26,19 +24,8 @@ from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.row import Committed
 from exchange.stores.clickhouse import MAX_WAITING, READERS, ClickHouse
 
-PATIENCE_S = 100.0
 CANDLES = [TopicKey(Channel.CANDLES, 1, interval) for interval in INTERVALS_S]
 TICKER, TRADES = TopicKey(Channel.TICKER, 1), TopicKey(Channel.TRADES, 1)
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> Iterator[None]:
-    """On a busy machine a stream takes longer to begin than subscribers are kept waiting for."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(history_module, "FOLLOW_TIMEOUT_S", PATIENCE_S)
-        for name in ("PAST_TIMEOUT_S", "RELEASE_TIMEOUT_S", "BEGIN_TIMEOUT_S"):
-            patched.setattr(feeds_module, name, PATIENCE_S)
-        yield
 
 
 class FedJournal:
@@ -87,7 +74,7 @@ async def test_streams_that_begin_with_clickhouse_go_on_as_clickhouse_does(
             for topic, updates in exchange.feeds.advance():
                 for update in updates:
                     followers[topic.key].offer(update)
-            assert await projection.reached(exchange.view.seq, PATIENCE_S)
+            assert await projection.reached(exchange.view.seq, 20)
             await check(exchange, clickhouse, followers)
 
 
@@ -130,7 +117,7 @@ async def test_a_clickhouse_that_is_behind_or_being_emptied_begins_no_stream(
             await exchange.feeds.open(key)
     assert (await exchange.feeds.open(TRADES)).snapshot().seq == exchange.view.seq
     async with running(projection):
-        assert await projection.reached(exchange.view.seq, PATIENCE_S)
+        assert await projection.reached(exchange.view.seq, 20)
         for key in (CANDLES[0], TICKER):
             assert await exchange.feeds.open(key)
 
@@ -147,7 +134,7 @@ async def test_trades_of_commits_whose_answer_is_late_are_in_no_snapshot_of_an_e
         await journaled.random_batches(3, batches=10)
         exchange = FedJournal(journaled, clickhouse, projection)
         await journaled.random_batches(3, batches=10)  # committed, but not released
-        assert await projection.reached(journaled.state.seq, PATIENCE_S)
+        assert await projection.reached(journaled.state.seq, 20)
         reached = exchange.view.reached
 
         async def answered(seq: int, timeout_s: float) -> bool:
@@ -189,7 +176,7 @@ async def test_what_was_read_while_clickhouse_was_emptied_begins_no_stream(
     await journaled.random_batches(3, batches=10)
     projection = projection_of(pool, journaled, clickhouse)
     async with running(projection):
-        assert await projection.reached(journaled.state.seq, PATIENCE_S)
+        assert await projection.reached(journaled.state.seq, 20)
     exchange = FedJournal(journaled, clickhouse, projection)
     query = clickhouse.query
 
@@ -198,7 +185,7 @@ async def test_what_was_read_while_clickhouse_was_emptied_begins_no_stream(
         monkeypatch.undo()
         await projection.reset()
         async with running(projection):
-            assert await projection.reached(journaled.state.seq, PATIENCE_S)
+            assert await projection.reached(journaled.state.seq, 20)
         return found
 
     monkeypatch.setattr(clickhouse, "query", late)
