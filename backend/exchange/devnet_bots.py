@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from eth_abi.abi import encode
 
 from exchange.chain import dev_keys
 from exchange.chain.deployment import Deployment
 from exchange.chain.errors import ChainError
 from exchange.chain.rpc import Rpc
-from exchange.chain.vault import selector
+from exchange.chain.token_calls import balance_of, mint
 
 WALLET_VARIABLE = "EXCHANGE_BOT_WALLET"
 """Where a bot finds the secret key of its wallet: not in its arguments, which everybody can list."""
@@ -178,10 +177,8 @@ async def give_coins(rpc_url: str, address: str, deployment: Deployment) -> None
             await rpc.call("anvil_setBalance", address, hex(needed_wei))
         for token in deployment.tokens:
             atoms = FUNDS[token.symbol] * 10**token.decimals
-            data = selector("balanceOf(address)") + encode(["address"], [address])
-            held = await rpc.call("eth_call", {"to": token.address, "data": "0x" + data.hex()}, "latest")
-            if int(held, 16) < atoms:
-                data = selector("mint(address,uint256)") + encode(["address", "uint256"], [address, atoms])
-                mint = {"from": address, "to": token.address, "data": "0x" + data.hex()}
-                await rpc.call("eth_sendTransaction", mint)
+            held_atoms = int.from_bytes(await rpc.view(token.address, balance_of(address)))
+            if held_atoms < atoms:
+                data = "0x" + mint(address, atoms).hex()
+                await rpc.call("eth_sendTransaction", {"from": address, "to": token.address, "data": data})
         await rpc.call("anvil_mine")  # rather than wait for the next block

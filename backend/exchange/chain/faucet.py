@@ -10,12 +10,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_abi.abi import encode
-
 from exchange.chain.dev_keys import DEV_CHAIN_ID, FAUCET_KEY, dev_address, refuse_dev_key
 from exchange.chain.errors import GiftFailed
 from exchange.chain.rpc import Rpc, together
-from exchange.chain.vault import selector
+from exchange.chain.token_calls import balance_of, mint
 from exchange.core.markets import NATIVE_TOKEN
 
 WAIT_S = 10.0
@@ -98,8 +96,7 @@ class Faucet:
     async def _held(self, owner: str, token: str) -> int:
         if token == NATIVE_TOKEN:
             return await self._rpc.balance(owner)
-        data = selector("balanceOf(address)") + encode(["address"], [owner])
-        return int.from_bytes(await self._rpc.view(token, data))
+        return int.from_bytes(await self._rpc.view(token, balance_of(owner)))
 
     async def _send(self, owner: str, gift: Gift) -> str:
         """Its hash. The node counts the nonces."""
@@ -110,9 +107,7 @@ class Faucet:
         if gift.token == NATIVE_TOKEN:
             transaction |= {"to": owner, "value": hex(gift.amount_atoms)}
         else:
-            mint = encode(["address", "uint256"], [owner, gift.amount_atoms])
-            data = selector("mint(address,uint256)") + mint
-            transaction |= {"to": gift.token, "data": "0x" + data.hex()}
+            transaction |= {"to": gift.token, "data": "0x" + mint(owner, gift.amount_atoms).hex()}
         tx_hash: str = await self._rpc.call("eth_sendTransaction", transaction)
         return tx_hash
 

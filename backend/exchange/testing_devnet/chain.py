@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from eth_abi.abi import encode
 
+from exchange.chain.token_calls import balance_of, mint
 from exchange.chain.vault import selector
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.testing_devnet.errors import RpcFailed
@@ -81,8 +82,7 @@ class DevChain:
         if asset.token == NATIVE_TOKEN:
             atoms = int(self.rpc("eth_getBalance", address, "latest"), 16)
         else:
-            data = selector("balanceOf(address)") + encode(["address"], [address])
-            call = {"to": asset.token, "data": "0x" + data.hex()}
+            call = {"to": asset.token, "data": "0x" + balance_of(address).hex()}
             atoms = int(self.rpc("eth_call", call, "latest"), 16)
         return Decimal(atoms).scaleb(-asset.decimals)
 
@@ -118,8 +118,7 @@ class DevChain:
         return sent[-1]
 
     def _mint(self, asset: Asset, address: str, atoms: int) -> str:
-        data = encode(["address", "uint256"], [address, atoms])
-        return self._send(asset.token, selector("mint(address,uint256)") + data)
+        return self._send(asset.token, mint(address, atoms))
 
     def _send(self, to: str, data: bytes, value: int = 0) -> str:
         transaction = {"from": FAUCET, "to": to, "value": hex(value), "gas": hex(_GAS)}
