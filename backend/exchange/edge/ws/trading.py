@@ -71,8 +71,8 @@ class Trading:
     ) -> Pending | Frames:
         """Gives the engine what a frame asks for, or says at once what there is to say.
 
-        `on_done` is called by the engine's task when it is done with it; then `take` is to be called, before
-        the loop turns again. Raises GatewayRefusal, Problem, SequencerError.
+        `on_done` is called by the engine's task when it is done with it; then `take` is to be called, in the
+        loop's next turn. Raises GatewayRefusal, Problem, SequencerError.
         """
         self._signers.require_live(caller)
         caller.require_scope(AgentScope.TRADE)
