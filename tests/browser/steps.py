@@ -74,6 +74,12 @@ def start(page: Page) -> Locator:
 
 def make_wallet_with_password(page: Page, password: str = PASSWORD) -> None:
     """A new wallet, and signed in with it."""
+    ask_for_wallet(page, password)
+    wait_until_signed_in(page)
+
+
+def ask_for_wallet(page: Page, password: str) -> Locator:
+    """Chooses a password for a new wallet and asks for it; the field of the password."""
     dialog = start(page)
     dialog.get_by_role("button", name="Make a wallet").click()
     other_way = dialog.get_by_role("button", name="Use a password instead")
@@ -83,7 +89,7 @@ def make_wallet_with_password(page: Page, password: str = PASSWORD) -> None:
         other_way.click()
     field.fill(password)
     dialog.get_by_role("button", name="Make wallet").click()
-    wait_until_signed_in(page)
+    return field
 
 
 def make_wallet_with_passkey(page: Page) -> None:

@@ -150,15 +150,7 @@ def test_a_keystore_file_is_one_that_others_can_read(page: Page) -> None:
 @pytest.mark.parametrize("word", ["password", "12345678"])
 def test_a_password_that_is_easily_guessed_is_not_taken(page: Page, word: str) -> None:
     steps.open_market(page)
-    dialog = steps.start(page)
-    dialog.get_by_role("button", name="Make a wallet").click()
-    other_way = dialog.get_by_role("button", name="Use a password instead")
-    field = dialog.get_by_label("Password", exact=True)
-    expect(other_way.or_(field).first).to_be_visible()
-    if other_way.is_visible():
-        other_way.click()
-    field.fill(word)
-    dialog.get_by_role("button", name="Make wallet").click()
+    field = steps.ask_for_wallet(page, word)
     expect(field).to_have_attribute("aria-invalid", "true")
 
 
