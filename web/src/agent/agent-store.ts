@@ -109,16 +109,6 @@ export class AgentStore {
     this.otherTabs?.postMessage("changed");
   }
 
-  /** Revokes the key of this browser, and deletes it here. */
-  async forget(): Promise<void> {
-    if (this.held === null) return;
-    if (this.held.state === "active") await api.delete(`/v1/agents/${this.held.key}`).catch(ignoreUnknown);
-    await deleteKey(this.held.slot);
-    this.held = null;
-    this.show({ ...NOTHING, supported: this.shown.supported, settled: true });
-    this.otherTabs?.postMessage("changed");
-  }
-
   /** A key was revoked, here or elsewhere; does nothing when it is not this browser's. */
   async revoked(key: string): Promise<void> {
     if (this.held?.key === key) await this.mark("revoked");
@@ -296,10 +286,6 @@ export class AgentStore {
 function stateOf(held: AgentKey, nowMs: number): AgentState {
   if (held.state !== "active") return held.state;
   return held.expiresMs <= nowMs ? "expired" : "ready";
-}
-
-function ignoreUnknown(error: unknown): void {
-  if (!(error instanceof ApiProblem && error.status === 404)) throw error;
 }
 
 export const agentStore = new AgentStore();

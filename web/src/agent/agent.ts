@@ -17,8 +17,6 @@ export const agent = {
 export interface Agent extends AgentSnapshot {
   /** Makes a key and has the wallet approve it. Throws SignatureRefused, OtherWallet, ApiProblem, NoAnswer. */
   approve(): Promise<void>;
-  /** Revokes the key and deletes it. */
-  forget(): Promise<void>;
 }
 
 export function useAgent(): Agent {
@@ -30,6 +28,5 @@ export function useAgent(): Agent {
     if (status !== "unknown") agentStore.setOwner(owner);
   }, [owner, status]);
   const approve = useCallback(async () => agentStore.approve(await request()), [request]);
-  const forget = useCallback(() => agentStore.forget(), []);
-  return { ...snapshot, approve, forget };
+  return { ...snapshot, approve };
 }
