@@ -42,6 +42,7 @@ _CODES: dict[int, tuple[str, ...]] = {
     ),
     404: (
         "no_deposit_addresses",
+        "no_faucet",
         "no_proof_yet",
         "not_found",
         "not_in_proof",
@@ -68,6 +69,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "deposit_out_of_order",
         "destination_not_allowed",
         "destination_waiting",
+        "faucet_not_needed",
         "fill_or_kill_unfillable",
         "group_too_wide",
         "insufficient_funds",
