@@ -69,12 +69,12 @@ class Engine:
 class Request(NamedTuple):
     """A command of the load, and what it was drawn as."""
 
-    command: Command
+    command: PlaceOrder | CancelOrder
     drawn: Drawn
 
 
 class Feed:
-    """The mixed load as commands of one trader with many accounts; each is told its outcome.
+    """The mixed load as commands of many traders with an account each; each is told its outcome.
 
     What is drawn at one time is sent in any order: the engine takes cancels before what came in earlier.
     """
@@ -82,21 +82,22 @@ class Feed:
     def __init__(self, state: State, seed: int) -> None:
         """Goes on from a state in which nothing is under way, with all its accounts."""
         self._account_ids = sorted({account.account_id for account in state.account_by_owner.values()})
-        numbers = {account_id: number for number, account_id in enumerate(self._account_ids)}
-        far: list[list[int]] = [[] for _ in numbers]
+        self._traders = {account_id: number for number, account_id in enumerate(self._account_ids)}
+        self._turn = 0
+        far: list[list[list[int]]] = [[[]] for _ in self._traders]
         near_lots = [0, 0]
         for order in state.orders.values():
             is_buy = order.side is Side.BUY
             if distance_of(is_buy, order.price_ticks) >= TOUCH_LEVELS:
-                far[numbers[order.account.account_id]].append(order.order_id)
+                far[self._traders[order.account.account_id]][0].append(order.order_id)
             else:
                 near_lots[not is_buy] += order.remaining_lots
-        self._orders = Orders([far], near_lots, seed)
+        self._orders = Orders(far, near_lots, seed)
 
     def mixed(self, count: int) -> list[Request]:
         """The next requests, to be sent while they live; cancels only of what was acknowledged before."""
         expires_ns = time.time_ns() + REQUEST_LIFE_NS
-        return [self._request(self._orders.next(0), expires_ns) for _ in range(count)]
+        return [self._next(expires_ns) for _ in range(count)]
 
     def done(self, request: Request, outcome: Outcome) -> None:
         """The request was acknowledged."""
@@ -105,10 +106,12 @@ class Feed:
             filled_lots = 0
             if drawn.crosses:
                 filled_lots = sum(event.size_lots for event in outcome.events if type(event) is Trade)
-            self._orders.taken(0, drawn, outcome.seq, filled_lots)
+            self._orders.taken(self._traders[request.command.account_id], drawn, outcome.seq, filled_lots)
 
-    def _request(self, drawn: Drawn, expires_ns: int) -> Request:
-        account_id = self._account_ids[drawn.sub_account]
+    def _next(self, expires_ns: int) -> Request:
+        """Of each trader in turn."""
+        trader = self._turn = (self._turn + 1) % len(self._account_ids)
+        drawn, account_id = self._orders.next(trader), self._account_ids[trader]
         if isinstance(drawn, Cancel):
             return Request(CancelOrder(account_id, drawn.order_id), drawn)
         return Request(place_command(account_id, drawn, f"feed-{drawn.number}", expires_ns), drawn)
@@ -142,7 +145,7 @@ async def fill_book(
     for start in range(0, count, MAX_GATHERED):
         expires_ns = time.time_ns() + REQUEST_LIFE_NS
         whose = [flat[index % len(flat)] for index in range(start, min(count, start + MAX_GATHERED))]
-        orders = [draw_resting(draw, evenly=True) for _ in whose]
+        orders = [draw_resting(draw, trader, evenly=True) for trader, _ in whose]
         outcomes = await engine.submit_all(
             [
                 place_command(accounts[trader][number], order, None, expires_ns)

@@ -48,7 +48,7 @@ async def load(engine: Engine, orders: int, seed: int) -> Feed:
     """Opens accounts and lets so many orders rest."""
     outcomes = await engine.submit_all(opening_commands(ACCOUNTS))
     account_ids = opened_accounts(outcome.events for outcome in outcomes)
-    await fill_book(engine, [account_ids], orders, seed)
+    await fill_book(engine, [[account_id] for account_id in account_ids], orders, seed)
     garbage.freeze_loaded()
     return Feed(engine.state, seed)
 

@@ -3,7 +3,9 @@
 It is the mix of all benchmarks (`scripts.bench.workload`), drawn while the load runs and without a model of
 the book. An order rests on one of a hundred levels a side, half of them anywhere, half among the ten next to
 the middle. Crossing orders take those near the middle away; cancels name one farther out, which no crossing
-order reaches. So hardly a cancel comes too late, and the number of open orders stays where it was loaded.
+order reaches. One half of the traders buys near the middle and sells farther out only, the other half the
+other way: a crossing order that meets its own owner's ends there, and the book would grow. So hardly a cancel
+comes too late, and the number of open orders stays where it was loaded.
 
 Whoever draws tells what became of it (`Orders.taken`), in whatever order that happens.
 """
@@ -74,10 +76,17 @@ def distance_of(is_buy: bool, ticks: int) -> int:
     return MIDDLE_TICKS - 1 - ticks if is_buy else ticks - MIDDLE_TICKS - 1
 
 
-def draw_resting(draw: random.Random, *, evenly: bool = False) -> Resting:
+def buys_near(trader: int) -> bool:
+    """Whether a trader's crossing orders, and those that rest near the middle, are to buy."""
+    return trader % 2 == 0
+
+
+def draw_resting(draw: random.Random, trader: int, *, evenly: bool = False) -> Resting:
     """One that is to rest; `evenly` over all levels, as the book is loaded."""
     levels = LEVELS_PER_SIDE if evenly or draw.random() < 0.5 else TOUCH_LEVELS
-    return Resting(draw.random() < 0.5, int(draw.random() * levels), 1 + int(draw.random() * MAX_ADD_LOTS))
+    distance = int(draw.random() * levels)
+    is_buy = buys_near(trader) if distance < TOUCH_LEVELS else draw.random() < 0.5
+    return Resting(is_buy, distance, 1 + int(draw.random() * MAX_ADD_LOTS))
 
 
 class Orders:
@@ -105,7 +114,7 @@ class Orders:
         accounts = self._far[trader]
         sub_account = self._turn[trader] = (self._turn[trader] + 1) % len(accounts)
         if draw() < CROSSING_SHARE:
-            return self._cross(sub_account)
+            return self._cross(buys_near(trader), sub_account)
         far = accounts[sub_account]
         if far and draw() < CANCEL_SHARE * (len(far) / self._far_aim) ** 2:
             place = int(draw() * len(far))
@@ -113,7 +122,7 @@ class Orders:
             del far[-1]
             self.cancels += 1
             return Cancel(order_id, sub_account)
-        is_buy, distance, lots = draw_resting(self._random)
+        is_buy, distance, lots = draw_resting(self._random, trader)
         is_far = distance >= TOUCH_LEVELS
         if not is_far:
             self._near_lots[not is_buy] += lots
@@ -126,9 +135,8 @@ class Orders:
         elif place.crosses:
             self._near_lots[place.is_buy] += place.lots - filled_lots
 
-    def _cross(self, sub_account: int) -> Place:
-        """Takes from the side that has more within its reach."""
-        is_buy = self._near_lots[1] > self._near_lots[0]
+    def _cross(self, is_buy: bool, sub_account: int) -> Place:
+        """Takes more from a side that has more within reach than it should have, less from one with less."""
         mean_lots, near_lots = MEAN_CROSSING_LOTS, self._near_lots[is_buy]
         if near_lots * 50 > self._near_aim_lots * 51:
             mean_lots *= 2

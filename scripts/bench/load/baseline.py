@@ -280,7 +280,7 @@ async def prepare(settings: Settings) -> dict[str, list[int]]:
     orders: list[tuple[Any, ...]] = []
     for index in range(settings.open_orders):
         account = index % (traders * subs)
-        resting = draw_resting(draw, evenly=True)
+        resting = draw_resting(draw, account // subs, evenly=True)
         holds = hold_atoms(resting.price_ticks, resting.lots, is_buy=resting.is_buy)
         held[account, QUOTE if resting.is_buy else BASE] += holds
         order_id = index + 1

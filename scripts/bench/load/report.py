@@ -181,7 +181,7 @@ def _checked(results: Results) -> list[str]:
         lines.append(
             f"{checked.placed:,} placements and {checked.cancelled:,} cancels were acknowledged, "
             f"{checked.refused:,} operations refused. The journal, of {checked.commands:,} commands, was "
-            "compared with each of them."
+            f"compared with each of them. {checked.open_orders:,} orders were left open."
         )
     faults = results.all_faults()
     return [*lines, "", *(f"- WRONG: {fault}" for fault in faults), *([""] if faults else [])]

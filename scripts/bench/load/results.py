@@ -74,6 +74,8 @@ class Checked(msgspec.Struct):
     refused: int
     commands: int
     """In the journal, the Ticks of the engine and the nonces of signed requests among them."""
+    open_orders: int
+    """At the end."""
     faults: list[str]
 
 

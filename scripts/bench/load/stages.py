@@ -45,6 +45,8 @@ NEARLY = 200
 CATCH_UP_TIMEOUT_S = 600.0
 LOOK_EVERY_S = 1.0
 ANSWER_S = 120.0
+MAX_DRIFT = 0.2
+"""Of the number of open orders, which the load is to leave where it was."""
 LOOK_AGAIN_S = 0.05
 CHECK_AGAIN = 20
 
@@ -176,7 +178,7 @@ async def measure_exchange(options: Options, url: str, results: Results) -> None
         seen = await readers.ask("finish", subscribers.Figures)
         results.streams = _streams(seen)
         results.faults += [*faults_of(seen), *book_faults(serving.port, MARKET, seen)]
-        results.checked = await _check(url, folder, await load.tell(), watch)
+        results.checked = await _check(options, url, folder, await load.tell(), watch)
         print(
             f"  compared with the journal and all books in {results.checked.commands:,} commands", flush=True
         )
@@ -313,15 +315,19 @@ def _streams(seen: subscribers.Figures) -> Streams:
     )
 
 
-async def _check(url: str, folder: Path, totals: Totals, watch: Watch) -> Checked:
+async def _check(options: Options, url: str, folder: Path, totals: Totals, watch: Watch) -> Checked:
     await watch.caught_up(0, CATCH_UP_TIMEOUT_S)
     found = await compare_with_journal(url, folder, totals)
     connection = await open_connection(url)
     try:
         commands = await connection.fetchval("SELECT max(seq_last) FROM journal")
+        left = await connection.fetchval("SELECT count(*) FROM orders WHERE status = 'open'")
     finally:
         await connection.close()
-    return Checked(totals.placed, totals.cancelled, totals.refused, commands, found.faults)
+    faults = found.faults
+    if abs(left - options.open_orders) > MAX_DRIFT * options.open_orders:
+        faults = [*faults, f"{left:,} orders are open, and {options.open_orders:,} should be"]
+    return Checked(totals.placed, totals.cancelled, totals.refused, commands, left, faults)
 
 
 def _print(name: str, measured: Measured) -> None:

@@ -12,7 +12,7 @@ from scripts.bench.load.stages import Options, measure_baseline, measure_engine,
 def options(folder: Path) -> Options:
     return Options(
         seconds=0.3,
-        open_orders=600,
+        open_orders=8_000,
         per_s=200,
         sustained_s=1.0,
         sustained_per_s=500,
@@ -26,7 +26,7 @@ async def test_every_way_is_measured_and_every_answer_is_in_the_journal(
     database_url: str, pool: asyncpg.Pool, tmp_path: Path
 ) -> None:
     chosen = options(tmp_path)
-    results = Results(Machine("now", "a processor", 2, "3.11", "compiled", 0.0), 0.3, 600, 200, {})
+    results = Results(Machine("now", "a processor", 2, "3.11", "compiled", 0.0), 0.3, 8_000, 200, {})
     results.connections = dict.fromkeys(("http_single", "http_batch", "ws"), "some")
     await measure_exchange(chosen, database_url, results)
     assert results.all_faults() == []

@@ -115,24 +115,26 @@ def test_answers_tell_the_order_or_why_not() -> None:
 
 # ---- the mix
 
+TRADERS = 6
+
 
 def played(operations: int, seed: int) -> tuple[list[Place | Cancel], Orders, set[int]]:
     """So many operations, each acknowledged at once, crossing ones filled; and what of far out is open."""
     draw = random.Random(seed)
-    far: list[list[list[int]]] = [[[] for _ in range(4)] for _ in range(3)]
+    far: list[list[list[int]]] = [[[] for _ in range(4)] for _ in range(TRADERS)]
     near_lots, order_id, still_open = [0, 0], 0, set()
     for index in range(4_000):
-        resting = draw_resting(draw, evenly=True)
+        resting = draw_resting(draw, index % TRADERS, evenly=True)
         order_id += 1
         if resting.distance >= TOUCH_LEVELS:
-            far[index % 3][index % 4].append(order_id)
+            far[index % TRADERS][index % 4].append(order_id)
             still_open.add(order_id)
         else:
             near_lots[not resting.is_buy] += resting.lots
     orders = Orders(far, near_lots, seed)
     drawn = []
     for index in range(operations):
-        trader = index % 3
+        trader = index % TRADERS
         each = orders.next(trader)
         drawn.append(each)
         if isinstance(each, Cancel):
@@ -163,6 +165,15 @@ def test_the_book_neither_grows_nor_shrinks() -> None:
     near = sum(each.lots for each in placed if not each.crosses and not each.is_far)
     taken = sum(each.lots for each in placed if each.crosses)
     assert abs(near - taken) < 0.05 * near
+
+
+def test_no_crossing_order_meets_one_of_its_own_owner() -> None:
+    drawn, _, _ = played(5_000, seed=6)
+    for trader in range(TRADERS):
+        placed = [each for each in drawn[trader::TRADERS] if isinstance(each, Place) and not each.is_far]
+        assert len({each.is_buy for each in placed}) == 1, "near the middle it only buys, or only sells"
+        assert any(each.crosses for each in placed)
+        assert any(not each.crosses for each in placed)
 
 
 def test_orders_that_cross_may_take_every_level_and_those_that_rest_never_cross() -> None:
