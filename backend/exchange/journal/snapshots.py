@@ -23,6 +23,8 @@ PROCESS_TIMEOUT_S = 3_600.0
 CHECK_S = 1.0
 FIRST_RETRY_S = 30.0
 LAST_RETRY_S = 1_800.0
+RESTS = 3
+"""Times as long as the last one took, in which none is made: most of the work is the whole state, not what is new."""
 
 logger = structlog.get_logger(__name__)
 
@@ -31,8 +33,8 @@ logger = structlog.get_logger(__name__)
 class SnapshotPolicy:
     """When a snapshot is made, and how many are kept.
 
-    After so many commands, or after so long if there were any at all; but never more than half of the time
-    is spent on making them.
+    After so many commands, or after so long if there were any at all; but never more than a quarter of the
+    time is spent on making them.
     """
 
     every_commands: int = 100_000
@@ -104,7 +106,7 @@ class Snapshotter:
         self._retry_s = FIRST_RETRY_S
         self.last_seq = max(self.last_seq, answer.seq)
         self._last_at_s = self._clock_s()
-        self._not_before_s = self._last_at_s + (self._last_at_s - started_at_s)
+        self._not_before_s = self._last_at_s + RESTS * (self._last_at_s - started_at_s)
         if isinstance(answer, SnapshotMade):
             logger.info(
                 "snapshot_made",
