@@ -14,10 +14,11 @@ from exchange.edge import web_app
 from exchange.edge.app import create_app
 from exchange.edge.page_policies import app_policy
 from exchange.edge.rate_limiting import cost
-from exchange.edge.web_app import NOT_BUILT, PAGES, takes_gzip
+from exchange.edge.web_app import NOT_BUILT, PAGES, takes
 
 INDEX = "<!doctype html><title>Exchange</title>" + "<p>words</p>" * 200
 SCRIPT = "export const words = 'many words';\n" * 200
+PACKED_SCRIPT = b"not brotli, but nobody here unpacks it"
 PAGE_PATHS = [*sorted(PAGES), "/trade/ETH-USDC"]
 RPC_URL = "http://localhost:8545/some/path"
 
@@ -28,7 +29,10 @@ def build(folder: Path) -> Path:
     (folder / "index.html").write_text(INDEX)
     (folder / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (folder / "assets" / "index-B1x2.js").write_text(SCRIPT)
+    (folder / "assets" / "index-B1x2.js.br").write_bytes(PACKED_SCRIPT)
     (folder / "assets" / "index-C3y4.css").write_text("a{}")
+    (folder / "assets" / "index-C3y4.css.br").write_bytes(b"longer than the style itself")
+    (folder / "index.html.br").write_bytes(b"of no index that is known")
     (folder / "assets" / "face.woff2").write_bytes(os.urandom(900))
     (folder / "assets" / "notes.md").write_text("not for everybody")
     (folder / ".ready").write_text("")
@@ -119,7 +123,7 @@ async def test_files_with_a_hash_in_their_names_are_kept_for_ever(client):
 
 async def test_files_are_sent_compressed_to_who_takes_that(client):
     for path, text in (("/", INDEX), ("/assets/index-B1x2.js", SCRIPT)):
-        async with client.stream("GET", path, headers={"Accept-Encoding": "br, gzip;q=0.8"}) as answer:
+        async with client.stream("GET", path, headers={"Accept-Encoding": "deflate, gzip;q=0.8"}) as answer:
             raw = b"".join([part async for part in answer.aiter_raw()])
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["vary"] == "Accept-Encoding"
@@ -133,11 +137,31 @@ async def test_files_are_sent_compressed_to_who_takes_that(client):
     assert len(face.content) == 900
 
 
-def test_which_clients_take_gzip():
+async def test_assets_are_sent_as_the_build_has_packed_them_to_who_takes_brotli(client):
+    path = "/assets/index-B1x2.js"
+    for accepted in ("br", "gzip, deflate, br, zstd", "gzip;q=1.0, br;q=0.1"):
+        async with client.stream("GET", path, headers={"Accept-Encoding": accepted}) as answer:
+            raw = b"".join([part async for part in answer.aiter_raw()])
+        assert (answer.headers["content-encoding"], raw) == ("br", PACKED_SCRIPT), accepted
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["content-length"] == str(len(PACKED_SCRIPT))
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["vary"] == "Accept-Encoding"
+    refused = await client.get(path, headers={"Accept-Encoding": "br;q=0, gzip"})
+    assert (refused.headers["content-encoding"], refused.text) == ("gzip", SCRIPT)
+    style = await client.get("/assets/index-C3y4.css", headers={"Accept-Encoding": "br"})
+    assert ("content-encoding" in style.headers, style.text) == (False, "a{}"), "it is smaller as it is"
+    index = await client.get("/", headers={"Accept-Encoding": "br, gzip"})
+    assert (index.headers["content-encoding"], index.text) == ("gzip", INDEX), "its name says nothing of it"
+
+
+def test_which_codings_clients_take():
     for lines in (["gzip"], ["br", "gzip"], ["deflate, GZIP;q=0.5"], ["gzip; q=1.0"], ["gzip;q=0.001"]):
-        assert takes_gzip(lines), lines
+        assert takes("gzip", lines), lines
     for lines in ([], [""], ["br"], ["identity"], ["gzip;q=0"], ["gzip; q=0.000"], ["x-gzipped"]):
-        assert not takes_gzip(lines), lines
+        assert not takes("gzip", lines), lines
+    assert takes("br", ["gzip, deflate, br"])
+    assert not takes("br", ["gzip", "brotli"])
 
 
 @pytest.mark.parametrize(
@@ -151,6 +175,7 @@ def test_which_clients_take_gzip():
         "/assets/",
         "/assets/index-XXXX.js",
         "/assets/notes.md",
+        "/assets/index-B1x2.js.br",
         "/assets/link.txt",
         "/assets/../index.html",
         "/assets/%2e%2e/%2e%2e/secret.txt",

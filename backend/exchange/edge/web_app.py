@@ -174,17 +174,19 @@ def _answer(request: Request, file: WebFile, cache_control: str, headers: Mappin
     if has_tag(request.headers.getlist("if-none-match"), file.tag):
         return Response(status_code=304, headers=headers)
     content = file.content
-    if file.gzipped is not None and takes_gzip(request.headers.getlist("accept-encoding")):
-        content = file.gzipped
-        headers["Content-Encoding"] = "gzip"
+    accepted = request.headers.getlist("accept-encoding")
+    coding = next((coding for coding in file.packed if takes(coding, accepted)), None)
+    if coding is not None:
+        content = file.packed[coding]
+        headers["Content-Encoding"] = coding
     return Response(content, media_type=file.media_type, headers=headers)
 
 
-def takes_gzip(header_lines: list[str]) -> bool:
-    """Whether `Accept-Encoding` names gzip, with a weight that is not nought. Source: RFC 9110 12.5.3."""
+def takes(coding: str, header_lines: list[str]) -> bool:
+    """Whether `Accept-Encoding` names a coding, with a weight that is not nought. Source: RFC 9110 12.5.3."""
     for item in ",".join(header_lines).split(","):
         name, _, weight = item.partition(";")
-        if name.strip().lower() == "gzip":
+        if name.strip().lower() == coding:
             weight = weight.replace(" ", "").lower().removeprefix("q=")
             return weight == "" or weight.strip("0.") != ""
     return False

@@ -1,7 +1,10 @@
-"""The files of a built web app, held in memory as they are sent: with type, tag and compressed form.
+"""The files of a built web app, held in memory as they are sent: with type, tag and compressed forms.
 
 Only what is in the folder and its `assets` when it is read can be asked for, by its exact name: no path is
 ever made of what a request says. Links are not followed, and unknown types are left out.
+
+Compressed by gzip here; by brotli, which takes seconds, when the app is built: `name.br` beside an asset. It
+is taken for assets only, for their names are made of their content: what has the name has the content.
 """
 
 import gzip
@@ -14,6 +17,7 @@ from pathlib import Path
 INDEX = "index.html"
 ASSETS = "/assets/"
 """Files whose names are made of their content, so that they never change."""
+BROTLI = ".br"
 
 PUBLIC_TYPES: Mapping[str, str] = {
     ".ico": "image/x-icon",
@@ -40,10 +44,10 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
-    """One file. `gzipped` is None where it would be no smaller."""
+    """One file. `packed` are its compressed forms, where smaller, by their codings, the best first."""
 
     content: bytes
-    gzipped: bytes | None
+    packed: Mapping[str, bytes]
     media_type: str
     tag: str
 
@@ -78,7 +82,12 @@ def read_web_files(folder: Path) -> WebFiles | None:
     if stamp is None:
         return None
     try:
-        files = {path: _web_file(Path(entry.path)) for path, entry in _entries(folder)}
+        entries = dict(_entries(folder))
+        files = {
+            path: _web_file(Path(entry.path), entries.get(path + BROTLI))
+            for path, entry in entries.items()
+            if not path.endswith(BROTLI)
+        }
     except OSError:
         return None
     index = files.pop(f"/{INDEX}", None)
@@ -92,15 +101,18 @@ def _entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         with os.scandir(inner) as entries:
             for entry in entries:
                 suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122 - the entry is no Path
-                if suffix in _TYPES and entry.is_file(follow_symlinks=False):
+                is_known = suffix in _TYPES or (suffix == BROTLI and prefix == ASSETS)
+                if is_known and entry.is_file(follow_symlinks=False):
                     yield prefix + entry.name, entry
 
 
-def _web_file(path: Path) -> WebFile:
+def _web_file(path: Path, brotli: os.DirEntry[str] | None) -> WebFile:
     content = path.read_bytes()
-    gzipped = None
+    packed: dict[str, bytes] = {}
     if path.suffix not in _PACKED_ALREADY:
-        packed = gzip.compress(content, 9, mtime=0)
-        gzipped = packed if len(packed) < len(content) else None
+        if brotli is not None:
+            packed["br"] = Path(brotli.path).read_bytes()
+        packed["gzip"] = gzip.compress(content, 9, mtime=0)
+    smaller = {coding: body for coding, body in packed.items() if len(body) < len(content)}
     tag = f'W/"{blake2b(content, digest_size=12).hexdigest()}"'
-    return WebFile(content, gzipped, _TYPES[path.suffix], tag)
+    return WebFile(content, smaller, _TYPES[path.suffix], tag)
