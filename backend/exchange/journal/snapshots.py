@@ -24,7 +24,7 @@ CHECK_S = 1.0
 FIRST_RETRY_S = 30.0
 LAST_RETRY_S = 1_800.0
 RESTS = 3
-"""Times as long as the last one took, in which none is made: most of the work is the whole state, not what is new."""
+"""Times as long as the last one took, in which none is made: most of that is the state as a whole."""
 
 logger = structlog.get_logger(__name__)
 
