@@ -86,3 +86,32 @@ def test_nothing_is_wider_than_a_narrow_phone(new_visitor: NewVisitor) -> None:
         steps.wait_until_shown(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST, name
         expect(page.get_by_role("main")).to_be_visible()
+
+
+def test_a_phone_has_a_button_for_the_commands(phone: Page) -> None:
+    phone.goto("/trade/ETH-USDC")
+    phone.get_by_role("banner").get_by_role("button", name="Search commands").click()
+    dialog = phone.get_by_role("dialog", name="Commands")
+    dialog.get_by_role("combobox").fill("settings")
+    dialog.get_by_role("option", name=re.compile("Go to settings")).click()
+    expect(phone).to_have_url(re.compile("/settings$"))
+
+
+TOASTS_STAY = """(() => {
+    const later = window.setTimeout;
+    window.setTimeout = (what, ms, ...rest) => later(what, ms === 5000 ? 120000 : ms, ...rest);
+})()"""
+"""However slow the machine is: what went well is shown for 5 s otherwise."""
+
+
+def test_a_message_can_be_dismissed_while_a_dialog_is_open(page: Page) -> None:
+    page.add_init_script(TOASTS_STAY)
+    page.goto("/")
+    steps.make_wallet_with_password(page)
+    steps.lock(page)
+    expect(steps.toast(page, "Wallet locked")).to_be_visible()
+    dialog = steps.start(page)
+    expect(dialog.get_by_text("Wallet locked")).to_be_visible()
+    dialog.get_by_role("button", name="Dismiss").last.click()
+    expect(dialog.get_by_text("Wallet locked")).to_have_count(0)
+    expect(dialog.get_by_label("Password", exact=True)).to_be_visible()

@@ -93,6 +93,47 @@ def test_an_order_stands_is_amended_and_cancelled(trader: Page) -> None:
     expect(row).to_have_count(0)
 
 
+def test_an_order_is_marked_in_the_book_and_changed_where_it_stands(trader: Page, devnet: Devnet) -> None:
+    bids = devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=5")["bids"]
+    price = Decimal(bids[-1][0])
+    steps.place(trader, "Buy", price=str(price), size="0.5")
+    marked = trader.get_by_role("button", name=re.compile(r"^Bid .* yours 0\.\d+ Use this price"))
+    expect(marked).to_have_accessible_name(re.compile(re.escape(f"{price:,}") + ".* yours 0.5 "))
+    row = open_orders(trader)
+    row.get_by_role("button", name="Change the size").click()
+    field = row.get_by_label("New size")
+    expect(field).to_be_focused()
+    field.fill("0.40001")
+    field.press("Enter")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("0.4")
+    field.press("Enter")
+    expect(row.get_by_role("button", name="Change the size")).to_be_focused()
+    expect(marked).to_have_accessible_name(re.compile("yours 0.4 "))
+    row.get_by_role("button", name="Change the price").click()
+    row.get_by_label("New price").fill("1")
+    row.get_by_label("New price").press("Escape")
+    expect(row).to_contain_text(f"{price:,}")
+    row.get_by_role("button", name=re.compile("^Cancel")).click()
+    expect(marked).to_have_count(0)
+
+
+def test_what_is_refused_of_a_market_order_is_told(trader: Page, watch: Watch) -> None:
+    """About its price, for which it has no field."""
+    watch.allow(r"^409 POST /v1/orders$")
+    problem = {
+        "type": "about:blank",
+        "title": "",
+        "status": 409,
+        "code": "price_outside_band",
+        "detail": "",
+        "field": "price",
+    }
+    trader.route("**/v1/orders", lambda route: route.fulfill(status=409, json=problem))
+    steps.place(trader, "Buy", price=None, size="0.05")
+    expect(steps.order_form(trader).get_by_text("Too far from the market")).to_be_visible()
+
+
 def test_all_orders_are_cancelled_at_once(trader: Page) -> None:
     for price in ("2000", "2001"):
         steps.place(trader, "Buy", price=price, size="0.1")

@@ -49,6 +49,19 @@ def test_a_passkey_that_says_no_unlocks_nothing(page: Page, passkeys: Passkeys) 
     expect(steps.account(page)).to_have_count(0)
 
 
+def test_a_passkey_has_a_name_to_find_it_by(page: Page, passkeys: Passkeys) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_passkey(page)
+    steps.open_page(page, "Wallet")
+    methods = page.get_by_role("region", name="What unlocks it")
+    methods.get_by_role("button", name=re.compile(r"^Rename \w+ on \w+")).click()
+    methods.get_by_label("Name of the passkey").fill("The blue one")
+    methods.get_by_label("Name of the passkey").press("Enter")
+    expect(methods.get_by_text("The blue one")).to_be_visible()
+    page.reload()
+    expect(methods.get_by_text("The blue one")).to_be_visible()
+
+
 def test_an_extension_is_connected(page: Page, injected: InjectedWallet) -> None:
     steps.open_market(page)
     steps.connect_injected(page)

@@ -75,6 +75,11 @@ export class AgentStore {
     return Date.now() + this.clockAheadMs;
   }
 
+  /** Whom requests are for now: who waits for an answer, or for a person's yes, has to find the same one after it. */
+  currentOwner(): string | null {
+    return this.owner;
+  }
+
   /** Whose key is wanted: the signed-in owner's, or nobody's. */
   setOwner(owner: string | null): void {
     if (owner === this.owner) return;

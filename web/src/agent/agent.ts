@@ -12,6 +12,7 @@ export type { AgentState } from "./agent-store";
 export const agent = {
   request: agentStore.request.bind(agentStore),
   nowMs: agentStore.nowMs.bind(agentStore),
+  owner: agentStore.currentOwner.bind(agentStore),
 };
 
 export interface Agent extends AgentSnapshot {

@@ -4,12 +4,13 @@ import "./market.css";
 
 import { memo, type KeyboardEvent, type ReactElement, type RefObject, useLayoutEffect, useMemo, useRef, useState } from "react";
 
-import { grouped } from "../numbers";
+import { grouped, toUnits } from "../numbers";
 import { useStreamStatus } from "../stream/stream";
 import { Select } from "../ui/select";
 import { useBook } from "./book-store";
 import { type BookRow, groupChoices, stepText } from "./grouping";
 import { assetsOf, type Market, useMarket } from "./markets";
+import { NO_OWN, type OwnLevels, ownLevels, type OwnOrder } from "./own-levels";
 
 /** The side of the order that a level is picked for: who picks an ask buys. */
 export type PickedSide = "buy" | "sell";
@@ -17,14 +18,17 @@ export type PickedSide = "buy" | "sell";
 export interface BookProps {
   market: string;
   onPick?: (price: string, side: PickedSide) => void;
+  /** One's own orders that stand in it: their rows are marked. */
+  own?: readonly OwnOrder[];
   className?: string;
 }
 
+const NOBODYS: readonly OwnOrder[] = [];
 const ROW_PX = 24;
 const FEWEST_ROWS = 4;
 const MOST_ROWS = 40;
 
-export function Book({ market, onPick, className = "" }: BookProps): ReactElement {
+export function Book({ market, onPick, own = NOBODYS, className = "" }: BookProps): ReactElement {
   const known = useMarket(market);
   const [chosen, setChosen] = useState<{ market: string; ticks: bigint }>({ market, ticks: 1n });
   const ticks = chosen.market === market ? chosen.ticks : 1n;
@@ -32,6 +36,7 @@ export function Book({ market, onPick, className = "" }: BookProps): ReactElemen
   const book = useBook(market, ticks, rows);
   const { state } = useStreamStatus();
   const [base, quote] = assetsOf(market);
+  const mine = useOwnLevels(own, known, ticks);
   const isStale = book.state === "stale" || (book.state === "live" && state !== "live");
 
   return (
@@ -54,12 +59,25 @@ export function Book({ market, onPick, className = "" }: BookProps): ReactElemen
         <span>Total</span>
       </div>
       <div ref={body} className="book-body" aria-busy={book.state === "loading"}>
-        <Levels side="ask" label="Asks, the best last" rows={book.asks} count={rows} onPick={onPick} isReversed />
+        <Levels side="ask" label="Asks, the best last" rows={book.asks} own={mine.asks} count={rows} onPick={onPick} isReversed />
         <Middle spread={book.spread} spreadBps={book.spreadBps} mid={book.mid} isLoading={book.state === "loading"} />
-        <Levels side="bid" label="Bids, the best first" rows={book.bids} count={rows} onPick={onPick} />
+        <Levels side="bid" label="Bids, the best first" rows={book.bids} own={mine.bids} count={rows} onPick={onPick} />
       </div>
     </section>
   );
+}
+
+/** Made anew when an order or the grouping changes, not when the book does. */
+function useOwnLevels(own: readonly OwnOrder[], market: Market | undefined, ticks: bigint): { bids: OwnLevels; asks: OwnLevels } {
+  const tick = market?.tick;
+  const price = market?.tickDecimals ?? 0;
+  const size = market?.lotDecimals ?? 0;
+  return useMemo(() => {
+    if (tick === undefined || own.length === 0) return { bids: NO_OWN, asks: NO_OWN };
+    const stepUnits = ticks * toUnits(tick, price);
+    const of = (side: "bid" | "ask"): OwnLevels => ownLevels(own, side, stepUnits, { price, size });
+    return { bids: of("bid"), asks: of("ask") };
+  }, [own, tick, price, size, ticks]);
 }
 
 /** As many rows a side as there is room for, known before anything is painted. */
@@ -118,12 +136,13 @@ interface LevelsProps {
   side: "bid" | "ask";
   label: string;
   rows: readonly BookRow[];
+  own: OwnLevels;
   count: number;
   onPick: BookProps["onPick"];
   isReversed?: boolean;
 }
 
-function Levels({ side, label, rows, count, onPick, isReversed = false }: LevelsProps): ReactElement {
+function Levels({ side, label, rows, own, count, onPick, isReversed = false }: LevelsProps): ReactElement {
   const slots = Array.from({ length: count }, (_, at) => (isReversed ? count - 1 - at : at));
   return (
     <ul className={`book-levels ${side}s`} aria-label={label} onKeyDown={moveFocus}>
@@ -132,23 +151,30 @@ function Levels({ side, label, rows, count, onPick, isReversed = false }: Levels
         return row === undefined ? (
           <li key={slot} className="book-row" aria-hidden="true" />
         ) : (
-          <LevelRow key={slot} side={side} isBest={slot === 0} onPick={onPick} {...row} />
+          <LevelRow key={slot} side={side} isBest={slot === 0} own={own.get(row.price)} onPick={onPick} {...row} />
         );
       })}
     </ul>
   );
 }
 
-type LevelRowProps = BookRow & { side: "bid" | "ask"; isBest: boolean; onPick: BookProps["onPick"] };
+type LevelRowProps = BookRow & {
+  side: "bid" | "ask";
+  isBest: boolean;
+  /** How much of it is one's own. */
+  own: string | undefined;
+  onPick: BookProps["onPick"];
+};
 
-const LevelRow = memo(function LevelRow({ side, isBest, price, size, total, share, onPick }: LevelRowProps) {
+const LevelRow = memo(function LevelRow({ side, isBest, own, price, size, total, share, onPick }: LevelRowProps) {
   return (
-    <li className="book-row">
+    <li className={own === undefined ? "book-row" : "book-row own"}>
       <span className="book-bar" style={{ transform: `scaleX(${share / 1_000})` }} />
       <button
         type="button"
         className="num"
         tabIndex={isBest ? 0 : -1}
+        title={own === undefined ? undefined : `Your orders here: ${grouped(own)}`}
         onClick={() => onPick?.(price, side === "ask" ? "buy" : "sell")}
       >
         <span className={side === "bid" ? "buy" : "sell"}>
@@ -162,6 +188,7 @@ const LevelRow = memo(function LevelRow({ side, isBest, price, size, total, shar
         <span className="muted">
           <Spoken>total </Spoken>
           {grouped(total)}
+          {own !== undefined && <Spoken>{` yours ${grouped(own)}`}</Spoken>}
           <Spoken> Use this price</Spoken>
         </span>
       </button>

@@ -26,6 +26,8 @@ export interface ChartOrder {
   readonly price: string;
   /** What is still open, as an exact decimal. */
   readonly remaining: string;
+  /** What it is while it waits for this price, in no book: "Stop". */
+  readonly waitsAs: string | null;
 }
 
 interface Colours {
@@ -136,18 +138,18 @@ export class ChartDrawing {
     const seen = new Set<string>();
     for (const order of orders) {
       seen.add(order.id);
-      const text = `${order.side} ${order.price} ${order.remaining} ${this.colours[order.side]}`;
+      const text = `${titleOf(order)} ${order.price} ${this.colours[order.side]}`;
       const shown = this.lines.get(order.id);
       if (shown?.text === text) continue;
       const colour = this.colours[order.side];
       const options = {
         price: Number(order.price),
-        title: `${order.side === "buy" ? "Buy" : "Sell"} ${order.remaining}`,
+        title: titleOf(order),
         color: colour,
         axisLabelColor: colour,
         axisLabelTextColor: this.colours.ground,
         lineWidth: 1,
-        lineStyle: LineStyle.LargeDashed,
+        lineStyle: order.waitsAs === null ? LineStyle.LargeDashed : LineStyle.Dotted,
         axisLabelVisible: true,
       } as const;
       if (shown === undefined) this.lines.set(order.id, { text, line: this.candles.createPriceLine(options) });
@@ -220,6 +222,11 @@ export class ChartDrawing {
     const colour = isDown ? this.colours.sell : this.colours.buy;
     return { time: timeOf(candle), value: Number(candle.volume), color: faded(colour) };
   }
+}
+
+function titleOf({ side, remaining, waitsAs }: ChartOrder): string {
+  const words = waitsAs === null ? (side === "buy" ? "Buy" : "Sell") : `${waitsAs} ${side}`;
+  return `${words} ${remaining}`;
 }
 
 function timeOf(candle: Candle): UTCTimestamp {

@@ -23,13 +23,18 @@ export interface Decimals {
   size: number;
 }
 
+/** The price of the group that a price is in. */
+export function groupOf(priceUnits: bigint, side: "bid" | "ask", stepUnits: bigint): bigint {
+  const steps = side === "bid" ? divFloor(priceUnits, stepUnits) : divCeil(priceUnits, stepUnits);
+  return steps * stepUnits;
+}
+
 /** The best `count` groups, the best first. `levels` come best first. */
 export function groupLevels(levels: Iterable<Level>, side: "bid" | "ask", stepUnits: bigint, count: number): Group[] {
   const groups: Group[] = [];
   let last: Group | undefined;
   for (const level of levels) {
-    const steps = side === "bid" ? divFloor(level.priceUnits, stepUnits) : divCeil(level.priceUnits, stepUnits);
-    const priceUnits = steps * stepUnits;
+    const priceUnits = groupOf(level.priceUnits, side, stepUnits);
     if (last !== undefined && last.priceUnits === priceUnits) {
       last.sizeUnits += level.sizeUnits;
       continue;

@@ -11,6 +11,7 @@ import { TextInput } from "../ui/text-input";
 import { PasskeyWithoutPrf } from "../vault/errors";
 import { passkeySupport, type PasskeySupport } from "../vault/passkey";
 import type { NewMethod } from "../vault/vault";
+import { newPasskeyName } from "../wallet/passkey-name";
 import { PasswordOwner } from "../wallet/password-field";
 import { Progress } from "../wallet/unlock";
 import { messageOf } from "../wallet/words";
@@ -54,7 +55,7 @@ export function ProtectForm({ verb, onProtect }: ProtectFormProps): ReactElement
   function submit(event: FormEvent): void {
     event.preventDefault();
     if (busy) return;
-    if (method === "passkey") return void protect({ kind: "passkey", label: "Passkey" });
+    if (method === "passkey") return void protect({ kind: "passkey", label: newPasskeyName([]) });
     setTried(true);
     if (isAcceptable(password)) void protect({ kind: "password", password, onProgress: setProgress });
   }

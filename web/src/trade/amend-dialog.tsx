@@ -7,12 +7,10 @@ import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Field } from "../ui/field";
 import { TextInput } from "../ui/text-input";
-import { toast } from "../ui/toast";
-import { type AmendDraft, checkAmend } from "./amend-draft";
+import { type AmendDraft, amendDraft, checkAmend } from "./amend-draft";
 import { FaultText } from "./nearest";
 import type { Order } from "./open-orders";
-import { amendOrder } from "./order-actions";
-import { isUnknown, type Refusal, refusalOf } from "./refusals";
+import { useAmend } from "./use-amend";
 import { sideText } from "./words";
 
 export interface AmendDialogProps {
@@ -22,32 +20,19 @@ export interface AmendDialogProps {
 }
 
 export function AmendDialog({ order, market, onClose }: AmendDialogProps): ReactElement {
-  const [draft, setDraft] = useState<AmendDraft>({ price: order.price ?? "", size: order.size });
-  const [refusal, setRefusal] = useState<Refusal | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [draft, setDraft] = useState<AmendDraft>(() => amendDraft(order));
+  const { busy, refusal, clear, send } = useAmend(order);
   const id = useId();
   const checked = checkAmend(draft, order, market);
 
   function change(patch: Partial<AmendDraft>): void {
     setDraft((before) => ({ ...before, ...patch }));
-    setRefusal(null);
+    clear();
   }
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
-    if (checked.change === null || busy) return;
-    setBusy(true);
-    try {
-      await amendOrder(order, checked.change);
-      onClose();
-    } catch (error) {
-      if (isUnknown(error)) {
-        toast("info", "No answer yet", "Whether the order has changed shows in the list as soon as it is known");
-        onClose();
-      } else setRefusal(refusalOf(error));
-    } finally {
-      setBusy(false);
-    }
+    if (checked.change !== null && !busy && (await send(checked.change))) onClose();
   }
 
   const faultOf = (field: "price" | "size") => {

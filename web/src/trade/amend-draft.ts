@@ -11,12 +11,24 @@ export interface AmendDraft {
   readonly size: string;
 }
 
+export type AmendField = "price" | "size";
+
+export interface AmendChange {
+  readonly price?: string;
+  readonly size?: string;
+}
+
 export interface CheckedAmend {
   readonly errors: readonly DraftError[];
   /** Null while there are errors, or when nothing differs. */
-  readonly change: { price?: string; size?: string } | null;
+  readonly change: AmendChange | null;
   /** Same price and not more than remained. */
   readonly keepsPlace: boolean;
+}
+
+/** What the order is now, as fields have it. */
+export function amendDraft(order: Order): AmendDraft {
+  return { price: order.price ?? "", size: order.size };
 }
 
 export type Steps = Pick<MarketRules, "tick" | "lot" | "base" | "quote">;
@@ -44,4 +56,19 @@ export function checkAmend(draft: AmendDraft, order: Order, market: Steps): Chec
       samePrice && sameSize ? null : { ...(samePrice ? {} : { price: newPrice }), ...(sameSize ? {} : { size: newSize }) },
     keepsPlace: samePrice && compare(newSize, order.size) <= 0,
   };
+}
+
+export interface CheckedField {
+  readonly fault: DraftError | null;
+  /** Null while it is wrong, or when it does not differ. */
+  readonly change: AmendChange | null;
+  readonly keepsPlace: boolean;
+}
+
+/** One field alone: nothing else of the order is sent, whatever it was when the field was opened. */
+export function checkAmendOf(field: AmendField, text: string, order: Order, market: Steps): CheckedField {
+  const { errors, change, keepsPlace } = checkAmend({ ...amendDraft(order), [field]: text }, order, market);
+  const fault = errors.find((error) => error.field === field) ?? null;
+  const value = change?.[field];
+  return { fault, change: fault !== null || value === undefined ? null : { [field]: value }, keepsPlace };
 }

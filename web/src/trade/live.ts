@@ -31,6 +31,10 @@ export class Live<S, T> {
     return this.owner === owner ? this.state : this.empty;
   }
 
+  isOf(owner: string | null): boolean {
+    return owner !== null && this.owner === owner;
+  }
+
   none(): S {
     return this.empty;
   }

@@ -2,11 +2,12 @@
 
 import { type ReactElement, useState } from "react";
 
-import { useMarkets } from "../market/markets";
+import { type Market, useMarkets } from "../market/markets";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
 import { shownAmount } from "../ui/money";
 import { AmendDialog } from "./amend-dialog";
+import { Editable } from "./editable";
 import { FilledCell, MarketCell, SideCell, TimeCell } from "./cells";
 import type { Order } from "./open-orders";
 import { cancelOrder } from "./order-actions";
@@ -22,12 +23,16 @@ export function OpenOrdersTable({ orders }: { orders: readonly Order[] | null })
     { id: "market", title: "Market", head: "start", cell: (order) => <MarketCell market={order.market} /> },
     { id: "side", title: "Side", head: "start", cell: (order) => <SideCell side={order.side} /> },
     { id: "kind", title: "Kind", head: "end", cell: (order) => <KindCell order={order} /> },
-    { id: "price", title: "Price", numeric: true, cell: (order) => <PriceCell order={order} /> },
+    { id: "price", title: "Price", numeric: true, cell: (order) => <PriceCell order={order} market={markets.get(order.market)} /> },
     {
       id: "filled",
       title: "Filled / size",
       numeric: true,
-      cell: (order) => <FilledCell filled={order.filled} size={order.size} />,
+      cell: (order) => (
+        <Editable order={order} market={markets.get(order.market)} field="size">
+          <FilledCell filled={order.filled} size={order.size} />
+        </Editable>
+      ),
     },
     {
       id: "actions",
@@ -85,9 +90,13 @@ function KindCell({ order }: { order: Order }): ReactElement {
 }
 
 /** Of an order that waits: what it waits for; then its limit. */
-function PriceCell({ order }: { order: Order }): ReactElement {
-  const price = order.type === "market" ? "market" : shownAmount(order.price ?? "");
-  if (order.trigger === null || order.trigger.met) return <span className="num">{price}</span>;
+function PriceCell({ order, market }: { order: Order; market: Market | undefined }): ReactElement {
+  const price = (
+    <Editable order={order} market={market} field="price">
+      <span className="num">{order.type === "market" ? "market" : shownAmount(order.price ?? "")}</span>
+    </Editable>
+  );
+  if (order.trigger === null || order.trigger.met) return price;
   return (
     <span className="num" title="What it waits for, then its price">
       <span className="faint">at </span>

@@ -46,8 +46,9 @@ export const liveOrders = new Live<OrdersState, Order>("orders", EMPTY, (state, 
     : withOrders(state, message.data, message.seq),
 );
 
-/** What the answer to a request has told of an order, sooner than the stream may. */
-export function learn(order: Order, seq: number): void {
+/** What the answer to a request of `owner` has told of an order, sooner than the stream may. Not another's business. */
+export function learn(order: Order, seq: number, owner: string | null): void {
+  if (!liveOrders.isOf(owner)) return;
   const state = liveOrders.snapshot();
   if (state.orders !== null) liveOrders.set(withOrders(state, [order], seq));
 }

@@ -5,6 +5,7 @@ import { ApiProblem, pathWith, type Schemas } from "../api/client";
 import { confirmDialog } from "../ui/confirm";
 import { shownAmount } from "../ui/money";
 import { toast } from "../ui/toast";
+import type { AmendChange } from "./amend-draft";
 import { learn, type Order } from "./open-orders";
 import { isUnknown, messageOf } from "./refusals";
 import { sideText } from "./words";
@@ -14,9 +15,10 @@ function describe(order: Order): string {
 }
 
 export async function cancelOrder(order: Order): Promise<void> {
+  const owner = agent.owner();
   try {
     const answer = await agent.request<Schemas["OrderAnswer"]>("DELETE", `/v1/orders/${order.order_id}`);
-    learn(answer.order, answer.seq);
+    learn(answer.order, answer.seq, owner);
     toast("ok", "Order cancelled", describe(order));
   } catch (error) {
     if (isUnknown(error)) {
@@ -31,6 +33,7 @@ export async function cancelOrder(order: Order): Promise<void> {
 
 /** Asks first. `market` bounds it to one market. */
 export async function cancelAll(count: number, market?: string): Promise<void> {
+  const owner = agent.owner();
   const where = market === undefined ? "in all markets" : `in ${market}`;
   const sure = await confirmDialog({
     title: count === 1 ? "Cancel your open order?" : `Cancel all ${count} open orders?`,
@@ -40,6 +43,10 @@ export async function cancelAll(count: number, market?: string): Promise<void> {
     kind: "danger",
   });
   if (!sure) return;
+  if (agent.owner() !== owner) {
+    toast("info", "Nothing was cancelled", "Another account is signed in now than when you were asked");
+    return;
+  }
   try {
     const path = pathWith("/v1/orders", { market });
     const answer = await agent.request<Schemas["CancelAllAnswer"]>("DELETE", path);
@@ -51,10 +58,11 @@ export async function cancelAll(count: number, market?: string): Promise<void> {
 }
 
 /** Throws what the exchange has refused, for the fields to show. */
-export async function amendOrder(order: Order, change: { price?: string; size?: string }): Promise<void> {
+export async function amendOrder(order: Order, change: AmendChange): Promise<void> {
+  const owner = agent.owner();
   const path = `/v1/orders/${order.order_id}`;
   const answer = await agent.request<Schemas["PlaceOrderAnswer"]>("PATCH", path, change);
-  learn(answer.order, answer.seq);
+  learn(answer.order, answer.seq, owner);
   const filled = answer.fills.length > 0 ? "It has traded" : undefined;
   toast("ok", `Order changed to ${shownAmount(answer.order.size)} at ${shownAmount(answer.order.price ?? "")}`, filled);
 }

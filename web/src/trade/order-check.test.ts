@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { check } from "./order-check";
-import { newDraft, type OrderDraft, type Surroundings, timesInForce, triggerType } from "./order-draft";
+import { hasField, newDraft, type OrderDraft, type Surroundings, timesInForce, triggerType } from "./order-draft";
 import { isByAmount, percentOf, withPercent } from "./order-size";
 import type { MarketRules } from "./market-rules";
 
@@ -172,6 +172,7 @@ describe("by total", () => {
       side: "buy",
       type: "market",
       time_in_force: "ioc",
+      price: "3144.75", // the worst that is shown
       amount: "301",
     });
     // the example of docs/api/trading.md: 0.1002 ETH, 300.6 and a fee of 0.3006
@@ -203,7 +204,14 @@ describe("by total", () => {
 describe("a market order", () => {
   it("is estimated through the levels of the book", () => {
     const { request, estimate } = check(draft({ kind: "market", size: "6" }), AROUND);
-    expect(request).toEqual({ market: "ETH-USDC", side: "buy", type: "market", time_in_force: "ioc", size: "6" });
+    expect(request).toEqual({
+      market: "ETH-USDC",
+      side: "buy",
+      type: "market",
+      time_in_force: "ioc",
+      price: "3144.75",
+      size: "6",
+    });
     expect(estimate).toMatchObject({
       notional: "18010",
       fee: "18.01",
@@ -239,6 +247,22 @@ describe("a market order", () => {
   it("is not possible where there is no price", () => {
     const empty = around({ bids: [], asks: [], lastPrice: null });
     expect(codes(draft({ kind: "market" }), empty)).toEqual(["order:no_reference_price"]);
+  });
+
+  it("is bound to the worst price that is shown, whatever the market does before it arrives", () => {
+    for (const side of ["buy", "sell"] as const) {
+      const { request, estimate } = check(draft({ kind: "market", side, size: "1" }), AROUND);
+      expect(request?.price).toBe(estimate?.limitPrice);
+    }
+  });
+
+  it("has no field for a price, so what is said of one is told elsewhere", () => {
+    expect(hasField(draft({ kind: "market" }), "price")).toBe(false);
+    expect(hasField(draft(), "price")).toBe(true);
+    expect(hasField(draft(), "trigger")).toBe(false);
+    expect(hasField(draft(), "goodTill")).toBe(false);
+    expect(hasField(draft({ timeInForce: "gtt" }), "goodTill")).toBe(true);
+    expect(hasField(draft({ kind: "stop", then: "market" }), "trigger")).toBe(true);
   });
 
   it("never stands", () => {

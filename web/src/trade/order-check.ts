@@ -64,13 +64,15 @@ export function check(draft: OrderDraft, around: Surroundings): Checked {
     warnings: warningsOf(draft, size, estimate, around),
     estimate,
     hold: hold === null ? null : fromUnits(hold, decimals),
-    request: errors.length > 0 || size === null ? null : requestOf(draft, size, around),
+    request: errors.length > 0 || size === null ? null : requestOf(draft, size, worst, around),
   };
 }
 
-function requestOf(draft: OrderDraft, size: Size, around: Surroundings): OrderRequest {
+function requestOf(draft: OrderDraft, size: Size, worst: bigint | null, around: Surroundings): OrderRequest {
   const { rules } = around;
-  const price = becomesMarket(draft) ? null : stepsOrNull(draft.price, rules.tick);
+  // A market order says the worst price that was shown: by the time it arrives, the exchange's own might be another.
+  // What waits for a trigger gets its worst price by that trigger, which is the one shown.
+  const price = draft.kind === "stop" && becomesMarket(draft) ? null : worst;
   const trigger = draft.kind === "stop" ? stepsOrNull(draft.trigger, rules.tick) : null;
   const triggerPrice = trigger === null ? null : priceOf(trigger, rules);
   const tif = effectiveTimeInForce(draft);

@@ -73,6 +73,21 @@ export function effectiveTimeInForce(draft: OrderDraft): TimeInForce {
   return possible.includes(draft.timeInForce) ? draft.timeInForce : (possible[0] ?? "gtc");
 }
 
+/** Whether the order has such a field at all: what is wrong with one that is not shown has to be told elsewhere. */
+export function hasField(draft: OrderDraft, field: DraftField): boolean {
+  switch (field) {
+    case "price":
+      return !becomesMarket(draft);
+    case "trigger":
+      return draft.kind === "stop";
+    case "goodTill":
+      return effectiveTimeInForce(draft) === "gtt";
+    case "size":
+    case "order":
+      return true;
+  }
+}
+
 export function becomesMarket(draft: OrderDraft): boolean {
   return draft.kind === "market" || (draft.kind === "stop" && draft.then === "market");
 }

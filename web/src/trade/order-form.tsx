@@ -12,7 +12,7 @@ import { Loading } from "../ui/loading";
 import { Tabs } from "../ui/tabs";
 import { EnableTrading, mayTrade } from "./enable-trading";
 import { check } from "./order-check";
-import { type DraftField, newDraft, type OrderDraft, type Side } from "./order-draft";
+import { type DraftField, hasField, newDraft, type OrderDraft, type Side } from "./order-draft";
 import { OrderFields } from "./order-fields";
 import { OrderSummary } from "./order-summary";
 import { isOfKey, type Refusal } from "./refusals";
@@ -41,10 +41,11 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
   const { around, market, watch } = useSurroundings(symbol);
   const [draft, setDraft] = useState<OrderDraft>(newDraft);
   const [seen, setSeen] = useState<ReadonlySet<DraftField>>(new Set());
-  const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const [refused, setRefusal] = useState<Refusal | null>(null);
   const [starting, setStarting] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const hasPrice = useRef(false);
+  const sentSize = useRef("");
 
   const change = useCallback((patch: Partial<OrderDraft>) => {
     setDraft((before) => ({ ...before, ...patch }));
@@ -80,7 +81,8 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
   const checked = around === null ? null : check(draft, around);
   const { state, send } = useSubmit({
     onPlaced() {
-      setDraft((before) => ({ ...before, size: "" }));
+      // What was typed meanwhile is another order's.
+      setDraft((before) => (before.size === sentSize.current ? { ...before, size: "" } : before));
       setSeen(new Set());
     },
     onRefused: setRefusal,
@@ -96,10 +98,13 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
       form.current?.querySelector<HTMLInputElement>(`input[name=${first.field}]`)?.focus();
       return;
     }
-    if (checked.request !== null) void send(checked.request, checked.estimate, around.rules);
+    if (checked.request === null) return;
+    sentSize.current = draft.size;
+    void send(checked.request, checked.estimate, around.rules);
   }
 
   const base = market?.base ?? "";
+  const refusal = refused !== null && !hasField(draft, refused.field) ? { ...refused, field: "order" as const } : refused;
   const keyFailed = refusal !== null && isOfKey(refusal.code);
   return (
     <form ref={form} className="order-form" aria-label="Place an order" noValidate onSubmit={submit}>

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { ApiProblem, NoAnswer, type Schemas } from "../api/client";
 
-const { request } = vi.hoisted(() => ({ request: vi.fn() }));
-vi.mock("../agent/agent", () => ({ agent: { request, nowMs: () => Date.now() } }));
+const { request, signedIn } = vi.hoisted(() => ({ request: vi.fn(), signedIn: { owner: "0xA" } }));
+vi.mock("../agent/agent", () => ({ agent: { request, nowMs: () => Date.now(), owner: () => signedIn.owner } }));
 vi.mock("../stream/stream", () => ({ stream: { subscribe: () => () => undefined } }));
 vi.mock("../session", () => ({ useSession: () => ({ status: "signed-out" }) }));
 vi.mock("../api/client", async (original) => ({
@@ -53,6 +53,7 @@ async function outcomeAfter(ms: number): Promise<() => unknown> {
 beforeEach(() => {
   vi.useFakeTimers();
   request.mockReset();
+  signedIn.owner = "0xA";
 });
 
 describe("an order that is sent", () => {
@@ -99,6 +100,14 @@ describe("an order that is sent", () => {
     await vi.advanceTimersByTimeAsync(6_000);
     expect(outcome()).toEqual({ kind: "lost" });
     expect(placements()).toHaveLength(1);
+  });
+
+  it("is not called lost because another account does not have it", async () => {
+    exchange(new NoAnswer("lost"), () => [["of somebody else"]]);
+    const outcome = await outcomeAfter(3_000);
+    signedIn.owner = "0xB";
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(outcome()).toEqual({ kind: "unseen" });
   });
 });
 

@@ -12,7 +12,9 @@ import { isUnknown } from "./refusals";
 export type Outcome =
   | { readonly kind: "placed"; readonly order: Order; readonly fills: readonly Schemas["FillItem"][] }
   /** It is certain that it never got there, and never will. */
-  | { readonly kind: "lost" };
+  | { readonly kind: "lost" }
+  /** Somebody else is signed in by now, or nobody: whose order it is can look in their history. */
+  | { readonly kind: "unseen" };
 
 /** The engine refuses an order that comes later; from then on a look-up is conclusive. */
 const LIFE_MS = 10_000;
@@ -31,30 +33,32 @@ export function newClientOrderId(): string {
  * Throws ApiProblem when it was refused.
  */
 export async function placeOrder(request: OrderRequest, onUnknown: () => void): Promise<Outcome> {
+  const owner = agent.owner();
   const clientOrderId = newClientOrderId();
   const expiresMs = agent.nowMs() + LIFE_MS;
   const body = { ...request, client_order_id: clientOrderId, expires_at_ms: expiresMs };
   try {
     const answer = await agent.request<Schemas["PlaceOrderAnswer"]>("POST", "/v1/orders", body);
-    learn(answer.order, answer.seq);
+    learn(answer.order, answer.seq, owner);
     return { kind: "placed", order: answer.order, fills: answer.fills };
   } catch (error) {
     if (!isUnknown(error)) throw error;
   }
   onUnknown();
-  return lookUp(clientOrderId, expiresMs);
+  return lookUp(clientOrderId, expiresMs, owner);
 }
 
 /** Looks until the order is found, or can not come any more. Goes on for as long as the exchange can not be reached. */
-async function lookUp(clientOrderId: string, expiresMs: number): Promise<Outcome> {
+async function lookUp(clientOrderId: string, expiresMs: number, owner: string | null): Promise<Outcome> {
   for (;;) {
+    if (agent.owner() !== owner) return { kind: "unseen" }; // another's orders say nothing of this one
     const streamed = inStream(clientOrderId);
     if (streamed !== null) return { kind: "placed", order: streamed, fills: [] };
     const afterEnd = agent.nowMs() > expiresMs + MARGIN_MS;
     try {
       const found = await inAnswers(clientOrderId, expiresMs - LIFE_MS - BEFORE_MS);
       if (found !== null) return { kind: "placed", order: found, fills: [] };
-      if (afterEnd) return { kind: "lost" };
+      if (afterEnd && agent.owner() === owner) return { kind: "lost" };
     } catch {
       // not reached, or not able to say: look again
     }

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react";
 
+import { agent } from "../agent/agent";
 import { useSettings } from "../shell/settings";
 import { confirmDialog } from "../ui/confirm";
 import { shownAmount } from "../ui/money";
@@ -12,7 +13,7 @@ import type { OrderRequest } from "./order-check";
 import type { Estimate } from "./order-estimate";
 import { placeOrder } from "./place-order";
 import { type Refusal, refusalOf } from "./refusals";
-import { sideText, statusText, TIME_IN_FORCE_WORDS } from "./words";
+import { dateTimeText, sideText, statusText, TIME_IN_FORCE_WORDS } from "./words";
 
 export type SubmitState = "idle" | "sending" | "unknown";
 
@@ -34,7 +35,12 @@ export function useSubmit({ onPlaced, onRefused }: Submitting) {
 
   const send = useCallback(
     async (request: OrderRequest, estimate: Estimate | null, rules: MarketRules) => {
+      const owner = agent.owner();
       if (confirmOrders && !(await confirmDialog(question(request, estimate, rules)))) return;
+      if (agent.owner() !== owner) {
+        toast("info", "Nothing was sent", "Another account is signed in now than when you were asked");
+        return;
+      }
       setState("sending");
       try {
         const outcome = await placeOrder(request, () => {
@@ -43,6 +49,8 @@ export function useSubmit({ onPlaced, onRefused }: Submitting) {
         });
         if (outcome.kind === "lost") {
           toast("info", "The order did not arrive", "Nothing was placed. You can send it again");
+        } else if (outcome.kind === "unseen") {
+          toast("info", "No answer came before you left the account", "Whether the order was placed stands in its history");
         } else {
           told(outcome.order, rules);
           if (alive.current) onPlaced();
@@ -84,12 +92,22 @@ function question(request: OrderRequest, estimate: Estimate | null, rules: Marke
   const amount = (text: string) => `${shownAmount(text)} ${rules.quote}`;
   const lines = [
     { label: "Market", value: request.market },
-    { label: "Size", value: `${shownAmount(size)} ${rules.base}` },
+    { label: request.amount ? "Size, about" : "Size", value: `${shownAmount(size)} ${rules.base}` },
   ];
-  if (request.trigger) lines.push({ label: "Trigger", value: amount(request.trigger.price) });
-  if (request.price) lines.push({ label: "Price", value: amount(request.price) });
-  else lines.push({ label: "Price", value: "Market" });
-  if (request.time_in_force) lines.push({ label: "How long", value: TIME_IN_FORCE_WORDS[request.time_in_force] });
+  if (request.amount) lines.push({ label: "Spends, at most", value: amount(request.amount) });
+  if (request.trigger) {
+    const rises = (request.trigger.type === "stop") === buys;
+    lines.push({ label: rises ? "Once it rises to" : "Once it falls to", value: amount(request.trigger.price) });
+  }
+  if (request.type === "market") {
+    lines.push({ label: "Price", value: "Market" });
+    const worst = request.price ?? estimate?.limitPrice;
+    if (worst) lines.push({ label: buys ? "Never above" : "Never below", value: amount(worst) });
+  } else if (request.price) {
+    lines.push({ label: "Price", value: amount(request.price) });
+  }
+  if (request.good_till_ms) lines.push({ label: "Until", value: dateTimeText(request.good_till_ms) });
+  else if (request.time_in_force) lines.push({ label: "How long", value: TIME_IN_FORCE_WORDS[request.time_in_force] });
   if (estimate !== null) {
     lines.push({ label: "Fee, about", value: amount(estimate.fee) });
     lines.push({ label: buys ? "You pay, about" : "You receive, about", value: amount(estimate.total) });

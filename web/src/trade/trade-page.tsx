@@ -5,7 +5,7 @@ import "./trade.css";
 import { type ReactElement, useCallback, useMemo, useState } from "react";
 
 import { Book } from "../market/book";
-import { Chart, type ChartOrder } from "../market/chart";
+import { Chart } from "../market/chart";
 import { useMarketsQuery } from "../market/markets";
 import { Tape } from "../market/tape";
 import { TickerBar } from "../market/ticker-bar";
@@ -13,7 +13,9 @@ import { Link } from "../router";
 import { useCommand } from "../shell/commands";
 import { Empty } from "../ui/empty";
 import { Tabs } from "../ui/tabs";
-import { type Order, useOpenOrders } from "./open-orders";
+import { lineOf, standing } from "./marks";
+import { useOpenOrders } from "./open-orders";
+import { useOrderNotices } from "./order-notices";
 import { OrderForm } from "./order-form";
 import { Positions } from "./positions";
 import { useNarrow } from "./use-narrow";
@@ -45,7 +47,9 @@ function Panes({ market }: { market: string }): ReactElement {
   const [pane, setPane] = useState<Pane>("chart");
   const [picked, setPicked] = useState<{ price: string } | null>(null);
   const orders = useOpenOrders(market);
+  useOrderNotices();
   const lines = useMemo(() => (orders ?? []).map(lineOf).filter((line) => line !== null), [orders]);
+  const own = useMemo(() => (orders ?? []).map(standing).filter((order) => order !== null), [orders]);
 
   const pick = useCallback((price: string) => {
     setPicked({ price });
@@ -68,7 +72,7 @@ function Panes({ market }: { market: string }): ReactElement {
         {narrow && <Tabs<Pane> label="What is shown" even tabs={tabs} value={pane} onChange={setPane} />}
       </div>
       <Chart market={market} orders={lines} className="area-chart" />
-      <Book market={market} onPick={pick} className="area-book" />
+      <Book market={market} onPick={pick} own={own} className="area-book" />
       <Tape market={market} className="area-tape" />
       <section className="panel area-form" aria-label="Order form" data-tour="form">
         <div className="panel-body scroll">
@@ -78,12 +82,4 @@ function Panes({ market }: { market: string }): ReactElement {
       <Positions market={market} className="area-positions" />
     </div>
   );
-}
-
-/** Where an order stands on the chart: at its price, or at what it waits for. */
-function lineOf(order: Order): ChartOrder | null {
-  const waits = order.trigger !== null && !order.trigger.met;
-  const price = waits ? order.trigger?.price : order.price;
-  if (price === undefined || price === null) return null;
-  return { id: order.order_id, side: order.side === "buy" ? "buy" : "sell", price, remaining: order.remaining };
 }

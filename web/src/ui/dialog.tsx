@@ -5,6 +5,7 @@ import "./feedback.css";
 import { type MouseEvent, type ReactElement, type ReactNode, type SyntheticEvent, useEffect, useId, useRef } from "react";
 
 import { IconButton } from "./button";
+import { dialogOpened } from "./open-dialogs";
 
 export interface DialogProps {
   title: ReactNode;
@@ -38,7 +39,9 @@ function OpenDialog(props: DialogProps): ReactElement {
     const before = document.activeElement;
     element.showModal();
     firstToFocus(element).focus();
+    const leave = dialogOpened(element);
     return () => {
+      leave();
       element.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };

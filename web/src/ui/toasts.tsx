@@ -2,16 +2,24 @@
 
 import "./feedback.css";
 
-import { type ReactElement, useEffect, useRef, useSyncExternalStore } from "react";
+import { type ReactElement, type ReactPortal, useEffect, useRef, useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
 
 import { IconButton } from "./button";
 import { Icon } from "./icon";
+import { onDialogs, uppermostDialog } from "./open-dialogs";
 import { dismissToast, holdToasts, type Toast, toastStore } from "./toast";
 
 const ICONS = { ok: "check", info: "info", error: "alert" } as const;
 const WORDS = { ok: "Done", info: "Note", error: "Error" } as const;
 
-export function Toasts(): ReactElement {
+/** In the uppermost dialog while one is open: outside of it they could be seen, but neither pressed nor heard. */
+export function Toasts(): ReactPortal {
+  const dialog = useSyncExternalStore(onDialogs, uppermostDialog);
+  return createPortal(<Region />, dialog ?? document.body);
+}
+
+function Region(): ReactElement {
   const toasts = useSyncExternalStore(toastStore.subscribe, toastStore.get);
   const region = useRef<HTMLElement>(null);
   const newest = toasts.at(-1)?.id;
@@ -42,7 +50,7 @@ export function Toasts(): ReactElement {
           <ToastCard key={toast.id} toast={toast} />
         ))}
       </div>
-      <div role="alert" aria-live="assertive">
+      <div aria-live="assertive">
         {errors.map((toast) => (
           <ToastCard key={toast.id} toast={toast} />
         ))}

@@ -55,7 +55,7 @@ export const browserPasskeys: Passkeys = {
     const credential = await prompted(() =>
       navigator.credentials.create({
         publicKey: {
-          rp: { name: document.title, id: location.hostname },
+          rp: { name: location.hostname, id: location.hostname }, // not the title, which has the price in it
           user: { id: randomBytes(16), name, displayName: name }, // a new id: none of this site's is overwritten
           challenge: randomBytes(32),
           pubKeyCredParams: [ES256, EDDSA, RS256].map((alg) => ({ type: "public-key", alg })),

@@ -11,6 +11,8 @@ import { WalletDamaged } from "./errors";
 import type { SecretKind } from "./secret";
 
 export const VERSION = 1;
+/** Of every text that is stored. */
+export const MAX_LABEL_CHARS = 200;
 
 export interface PasswordMethod {
   readonly kind: "password";
@@ -132,7 +134,7 @@ function object(stored: unknown, what: string): Record<string, unknown> {
 
 function text(from: Record<string, unknown>, name: string): string {
   const value = from[name];
-  if (typeof value !== "string" || value.length > 200) throw new WalletDamaged(name);
+  if (typeof value !== "string" || value.length > MAX_LABEL_CHARS) throw new WalletDamaged(name);
   return value;
 }
 

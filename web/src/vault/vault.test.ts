@@ -170,6 +170,20 @@ test("a method is neither added nor removed without an unlock", async () => {
   expect((await store.get(ADDRESS)).methods).toHaveLength(2);
 });
 
+test("a passkey is renamed and still unlocks; nothing else of the wallet changes", async () => {
+  await addWithPassword();
+  await vault.addMethod(ADDRESS, BY_PASSWORD, { kind: "passkey", label: "Chrome on Linux" });
+  const before = await store.get(ADDRESS);
+  const [password, passkey] = before.methods;
+  await vault.renamePasskey(ADDRESS, passkey?.id ?? "", "The blue one");
+  await vault.renamePasskey(ADDRESS, password?.id ?? "", "Not the password");
+  const after = await store.get(ADDRESS);
+  expect(after).toEqual({ ...before, methods: [password, { ...passkey, label: "The blue one" }] });
+  (await vault.unlock(ADDRESS, BY_PASSKEY)).wipe();
+  await expect(vault.renamePasskey(ADDRESS, passkey?.id ?? "", " ")).rejects.toThrow(RangeError);
+  await expect(vault.renamePasskey(ADDRESS, passkey?.id ?? "", "x".repeat(201))).rejects.toThrow(RangeError);
+});
+
 test("another password takes the place of the first one", async () => {
   await addWithPassword();
   await vault.addMethod(ADDRESS, BY_PASSWORD, { kind: "password", password: "a new and longer password" });

@@ -14,7 +14,7 @@ import { type Bytes, randomBytes, sameBytes, toHex, wipe } from "./bytes";
 import { aesKey, type OnProgress, passkeyKey, PASSWORD_COST, passwordKey, type ScryptCost, seal, unseal } from "./cipher";
 import { LastMethod, PasskeyRefused, VaultUnavailable, WalletDamaged, WrongPasskey, WrongPassword } from "./errors";
 import { browserPasskeys, type PasskeyAnswer, type Passkeys } from "./passkey";
-import { type Method, methodAssociated, secretAssociated, VERSION, type Wallet } from "./record";
+import { MAX_LABEL_CHARS, type Method, methodAssociated, secretAssociated, VERSION, type Wallet } from "./record";
 import { accountOf, Opened, packSecret, type Secret, unpackSecret } from "./secret";
 import type { WalletStore } from "./store";
 
@@ -130,6 +130,20 @@ export class Vault {
       if (kept.length === 0) throw new LastMethod();
       return { ...wallet, methods: kept };
     });
+  }
+
+  /**
+   * What a passkey is called is for the person alone: nothing is encrypted with it, and it unlocks nothing, so it
+   * changes without an unlock.
+   */
+  async renamePasskey(address: string, id: string, label: string): Promise<void> {
+    if (label.trim() === "" || label.length > MAX_LABEL_CHARS) throw new RangeError("not a name for a passkey");
+    await this.#store.change(address, (wallet) => ({
+      ...wallet,
+      methods: wallet.methods.map((method) =>
+        method.id === id && method.kind === "passkey" ? { ...method, label } : method,
+      ),
+    }));
   }
 
   /** The person has shown that the phrase is written down elsewhere. */

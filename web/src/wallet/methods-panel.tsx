@@ -5,12 +5,18 @@ import { type ReactElement, useEffect, useState } from "react";
 import { NewPassword } from "../onboarding/new-password";
 import { isAcceptable, strengthOf } from "../onboarding/password-strength";
 import { Button } from "../ui/button";
+import { Field } from "../ui/field";
 import { Icon } from "../ui/icon";
+import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { passkeySupport, type PasskeySupport } from "../vault/passkey";
 import type { Method, Wallet } from "../vault/record";
+import { MethodName } from "./method-name";
+import { cleanName, MAX_NAME_CHARS, newPasskeyName } from "./passkey-name";
 import { UnlockDialog } from "./unlock-dialog";
 import { openVault } from "./wallets";
+
+const SINCE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 type Doing = { what: "passkey" } | { what: "password" } | { what: "remove"; method: Method };
 
@@ -31,8 +37,10 @@ export function MethodsPanel({ wallet }: { wallet: Wallet }): ReactElement {
           <li key={method.id}>
             <Icon name={method.kind === "passkey" ? "passkey" : "key"} size={20} />
             <div className="grow">
-              <p className="strong">{method.label}</p>
-              <p className="muted small">Since {new Date(method.createdMs).toLocaleDateString()}</p>
+              <MethodName wallet={wallet} method={method} />
+              <p className="muted small">
+                {method.kind === "passkey" ? "Passkey, since" : "Since"} {SINCE.format(method.createdMs)}
+              </p>
             </div>
             {wallet.methods.length > 1 && (
               <Button size="s" onClick={() => setDoing({ what: "remove", method })}>
@@ -65,6 +73,8 @@ interface DoingProps {
 }
 
 function AddPasskey({ wallet, onClose }: DoingProps): ReactElement {
+  const [proposed] = useState(() => newPasskeyName(wallet.methods.map((method) => method.label)));
+  const [name, setName] = useState(proposed);
   return (
     <UnlockDialog
       title="Add a passkey"
@@ -72,11 +82,17 @@ function AddPasskey({ wallet, onClose }: DoingProps): ReactElement {
       verb="Unlock and add"
       onClose={onClose}
       onUnlock={async (by) => {
-        await (await openVault()).addMethod(wallet.address, by, { kind: "passkey", label: "Passkey" });
+        await (await openVault()).addMethod(wallet.address, by, {
+          kind: "passkey",
+          label: cleanName(name) ?? proposed,
+        });
         toast("ok", "Passkey added");
         onClose();
       }}
     >
+      <Field label="Name of the passkey" hint="Only you see it: where it is kept, so that you find it again.">
+        <TextInput value={name} onChange={setName} maxLength={MAX_NAME_CHARS} />
+      </Field>
       <p>First show that the wallet is yours. Then your device makes the passkey.</p>
     </UnlockDialog>
   );

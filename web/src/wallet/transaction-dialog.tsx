@@ -39,6 +39,7 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
     refetchInterval: (query) => (query.state.status === "error" ? false : REFRESH_MS),
   });
   const cost = quote.data?.cost ?? null;
+  const network = quote.data?.client.chain;
   const affordable = cost === null || isAffordable(transaction, cost);
   const unlock = useUnlock({
     wallet,
@@ -73,6 +74,10 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
         <section className="data">
           <h3>Transaction</h3>
           <dl>
+            <div>
+              <dt>Network</dt>
+              <dd>{network === undefined ? <Skeleton width="12ch" /> : `${network.name} (${network.id})`}</dd>
+            </div>
             <div>
               <dt>To</dt>
               <dd className="mono">{transaction.to}</dd>
