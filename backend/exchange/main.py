@@ -232,6 +232,7 @@ async def serve(
             sessions=sessions,
             rate_limits=rate_limits,
             clock_ns=time.time_ns,
+            horizon_ns=sequencer.horizon_ns,
             chain_head=lambda: custody.deposits.head_number,
             allow_list=AllowList(edge_pool, settings.address_delay_s),
             risk_policy=settings.risk,

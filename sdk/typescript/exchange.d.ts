@@ -3488,6 +3488,12 @@ export interface components {
              * @example 1763841600000
              */
             time_ms: number;
+            /**
+             * Decided Until Ms
+             * @description Requests whose `expires_at_ms` is before this are decided: what is not there as of `seq` never will be. A little behind `time_ms` while something is committed.
+             * @example 1763841600000
+             */
+            decided_until_ms: number;
         };
         /**
          * TimeInForce

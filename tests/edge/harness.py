@@ -323,6 +323,7 @@ async def running_exchange(
         sessions=Sessions(pool, clock_ns=clock_ns, lifetime_s=3600),
         rate_limits=RateLimits(rate_policy, view.rate_class, clock_ns=rate_clock_ns),
         clock_ns=clock_ns,
+        horizon_ns=sequencer.horizon_ns,
         chain_head=lambda: faults.chain_head,
         allow_list=AllowList(pool, address_delay_s),
         risk_policy=RISK_POLICY,

@@ -105,6 +105,24 @@ async def test_the_time_is_the_edges_clock(exchange):
     assert abs(content["time_ms"] - exchange.edge.clock_ns() // 10**6) < 5_000
 
 
+async def test_nothing_is_said_to_be_decided_that_is_still_being_committed(exchange):
+    trader = await exchange.trader(USDC=10_000 * USDC_ATOMS)
+
+    async def decided_until_ms() -> int:
+        return (await exchange.client.get("/v1/time")).json()["decided_until_ms"]
+
+    async with exchange.edge.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE journal IN EXCLUSIVE MODE")
+        placing = asyncio.create_task(trader.order())
+        held_ms = -1
+        while held_ms != (now_ms := await decided_until_ms()):  # it goes on until the order is taken up
+            held_ms = now_ms
+            await asyncio.sleep(0.05)
+        assert not placing.done()
+    created_ms = (await placing).json()["order"]["created_ms"]
+    assert held_ms <= created_ms < await decided_until_ms()
+
+
 async def test_the_book_is_cut_at_its_depth_and_is_best_first(exchange):
     trader = await exchange.trader(USDC=10_000 * USDC_ATOMS)
     for price in ("2990", "3000", "2980", "3000"):

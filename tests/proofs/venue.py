@@ -230,6 +230,7 @@ class Venue:
             sessions=Sessions(self.pool, clock_ns=time.time_ns),
             rate_limits=RateLimits(RateLimitPolicy(), committed.rate_class),
             clock_ns=time.time_ns,
+            horizon_ns=time.time_ns,
             chain_head=lambda: self.watcher.head_number,
             allow_list=AllowList(self.pool, 0),
             risk_policy=RiskPolicy(),

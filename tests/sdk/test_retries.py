@@ -250,3 +250,18 @@ def test_delays_double_up_to_the_longest_and_end() -> None:
     assert retries.delay_s(6, None) is None
     assert retries.delay_s(1, 4.0) == 4.0
     assert retries.delay_s(1, 5.1) is None
+
+
+async def test_an_order_of_another_account_is_looked_for_in_that_account(market: Market) -> None:
+    way, sleeps = FaultyWay(), Sleeps()
+    async with market.owner(http=way) as owner:
+        await owner.transfer("USDC", 10_000, to=1)
+        owner._http.sleep = sleeps
+        way.faults.extend(ALWAYS)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await owner.place("ETH-USDC", "buy", size=1, price=2900, sub_account=1)
+        way.faults.clear()
+        assert caught.value.sub_account == 1
+        found = await owner.outcome(caught.value)
+        assert found is not None
+        assert found.sub_account == 1

@@ -157,6 +157,41 @@ async def test_an_order_that_never_arrived_is_known_not_to_be_once_its_life_is_o
     assert await direct.open_orders() == []
 
 
+async def test_an_order_is_not_called_lost_while_the_exchange_may_still_be_at_committing_it(
+    client: Exchange, market: Market
+):
+    async with client.stream(order_life_s=0.3, timeout_s=0.5, **QUICK) as stream:
+        await stream.orders()
+        async with market.running.edge.pool.acquire() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE journal IN EXCLUSIVE MODE")
+            with pytest.raises(OutcomeUnknown) as unknown:
+                await stream.trading.place(MARKET, "buy", size=1, price=2000)
+            looking = asyncio.create_task(stream.trading.outcome(unknown.value))
+            done, _ = await asyncio.wait({looking}, timeout=4)
+            assert not done, "nobody can know yet"
+        found = await looking
+        assert found is not None
+        assert found.is_open
+
+
+async def test_the_account_of_an_order_is_known_where_its_outcome_is_not(
+    client: Exchange, stream: Stream, proxy: ChaosProxy, direct: Exchange
+):
+    await client.transfer("USDC", 10_000, to=1)
+    proxy.hold_answers()
+    placing = asyncio.create_task(stream.trading.place(MARKET, "buy", size=1, price=2000, sub_account=1))
+    async with asyncio.timeout(20):
+        while not await direct.open_orders(sub_account=1):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    proxy.cut()
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await placing
+    proxy.let_answers()
+    found = await stream.trading.outcome(unknown.value)
+    assert found is not None
+    assert found.sub_account == 1
+
+
 async def test_the_same_order_sent_again_after_an_unknown_outcome_is_one_order(
     stream: Stream, proxy: ChaosProxy, direct: Exchange
 ):

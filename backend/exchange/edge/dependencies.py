@@ -118,6 +118,8 @@ class Edge:
     sessions: Sessions
     rate_limits: RateLimits
     clock_ns: Callable[[], int]
+    horizon_ns: Callable[[], int]
+    """Nothing that the view does not have yet will be committed with an earlier time."""
     chain_head: Callable[[], int]
     """Number of the newest block seen; 0 before the first."""
     allow_list: AllowList

@@ -19,6 +19,10 @@ class TimeAnswer(SeqAnswer):
     """The server's clock, and how far the engine is."""
 
     time_ms: TimeMs
+    decided_until_ms: TimeMs = Field(
+        description="Requests whose `expires_at_ms` is before this are decided: what is not there as of "
+        "`seq` never will be. A little behind `time_ms` while something is committed."
+    )
 
 
 class DeploymentAnswer(SeqAnswer):
@@ -60,7 +64,11 @@ class DeploymentAnswer(SeqAnswer):
 async def get_time(request: Request) -> TimeAnswer:
     """The server's time; compare your clock with it, requests expire within 30 s."""
     edge = edge_of(request)
-    return TimeAnswer(seq=edge.view.seq, time_ms=time_ms(edge.clock_ns()))
+    return TimeAnswer(
+        seq=edge.view.seq,
+        time_ms=time_ms(edge.clock_ns()),
+        decided_until_ms=time_ms(edge.horizon_ns()),
+    )
 
 
 @router.get("/v1/deployment", response_model=DeploymentAnswer, responses=NOT_MODIFIED)

@@ -25,6 +25,8 @@ class Call:
     token: str | None = field(default=None, repr=False)
     """Of a session: to be sent as it is."""
     client_order_id: str | None = None
+    sub_account: int = 0
+    """Of the order with that id."""
     expires_at_ms: int | None = None
     """The exchange takes it no later than this, so neither is it sent again later."""
 

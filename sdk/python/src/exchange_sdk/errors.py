@@ -301,11 +301,14 @@ class OutcomeUnknown(ExchangeError):
         what: str,
         client_order_id: str | None = None,
         settled_at_ms: int | None = None,
+        sub_account: int = 0,
     ) -> None:
-        super().__init__(what, client_order_id, settled_at_ms)
+        super().__init__(what, client_order_id, settled_at_ms, sub_account)
         self.what = what
         self.client_order_id = client_order_id
         self.settled_at_ms = settled_at_ms
+        self.sub_account = sub_account
+        """Where the order is, if it is."""
         self.refusal: Refused | None = None
         """What it was refused for when it was sent again; that does not tell what became of it before."""
 

@@ -8,10 +8,14 @@ from exchange_sdk.words import Level, Model, Side, utc
 
 
 class ServerTime(Model, frozen=True):
-    """The exchange's clock."""
+    """The exchange's clock.
+
+    `decided_until_ms`: what could be taken until before then and is not there as of `seq` never will be.
+    """
 
     seq: int
     time_ms: int
+    decided_until_ms: int | None = None
 
 
 class Deployment(Model, frozen=True):

@@ -39,8 +39,10 @@ _REQUEST_LIFE_MS = 20_000
 order that is sent again in that time can not be placed twice."""
 
 _LONGEST_LIFE_MS = 30_000
-_COMMIT_MS = 2_000
-"""More than there is between the time of an order and when it can be read."""
+_CLOCKS_MS = 2_000
+"""More than the exchange's clock here is off."""
+_COMMIT_MS = 12_000
+"""More than an exchange takes to commit something, or to stop because it can not."""
 _LOOK_AGAIN_S = 0.5
 
 
@@ -107,6 +109,7 @@ class Trading(Account):
             body=dated.fields(),
             who="trader",
             client_order_id=order.client_order_id,
+            sub_account=order.sub_account,
             expires_at_ms=expires_at_ms,
         )
         return await self._http.send(call, Placed)
@@ -184,22 +187,23 @@ class Trading(Account):
         await self._http.note_refused(*codes_of(results))
         return list(results)
 
-    async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int = 0) -> Order | None:
+    async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int | None = None) -> Order | None:
         """What became of an order whose outcome is unknown: the order; None if it is not and never will be.
 
-        It may take until `unknown.settled_at_ms`: before that, what is not there may still come. A key needs
-        the scope `read` for it. Raises ValueError where there is no client_order_id to look for, Unreachable
-        while nobody can be asked.
+        It is looked for in the account that it was for, unless another `sub_account` is given. It may take
+        until `unknown.settled_at_ms`, and longer while the exchange is at committing something: before that,
+        what is not there may still come. A key needs the scope `read` for it. Raises ValueError where there
+        is no client_order_id to look for, Unreachable while nobody can be asked.
         """
         if unknown.client_order_id is None or unknown.settled_at_ms is None:
             raise ValueError("only an order that was placed has a client_order_id to look for")
-        settled_at_ms = unknown.settled_at_ms + _COMMIT_MS
-        since_ms = unknown.settled_at_ms - _LONGEST_LIFE_MS - _COMMIT_MS
+        account = unknown.sub_account if sub_account is None else sub_account
+        since_ms = unknown.settled_at_ms - _LONGEST_LIFE_MS - _CLOCKS_MS
         while True:
             now = await self._http.get("/v1/time", ServerTime)
             self._http.note_seq(now.seq)  # what is read next is at least as new as this
-            order = await self.find_order(unknown.client_order_id, since=since_ms, sub_account=sub_account)
-            if order is not None or now.time_ms > settled_at_ms:
+            order = await self.find_order(unknown.client_order_id, since=since_ms, sub_account=account)
+            if order is not None or _decided_ms(now) > unknown.settled_at_ms:
                 return order
             await self._http.sleep(_LOOK_AGAIN_S)
 
@@ -216,3 +220,8 @@ class Trading(Account):
     async def _expiry_ms(self) -> int:
         await self._http.ready()
         return self._http.clock.now_ms() + _REQUEST_LIFE_MS
+
+
+def _decided_ms(now: ServerTime) -> int:
+    """Until when everything is decided that could be taken: as told, or as an older exchange can not tell."""
+    return now.time_ms - _COMMIT_MS if now.decided_until_ms is None else now.decided_until_ms

@@ -134,7 +134,7 @@ class TradingStream:
         expires_at_ms = order.expires_at_ms or self._expiry_ms()
         dated = msgspec.structs.replace(order, expires_at_ms=expires_at_ms)
         body = {"op": "place"} | dated.fields()
-        unknown = OutcomeUnknown("place", order.client_order_id, expires_at_ms)
+        unknown = OutcomeUnknown("place", order.client_order_id, expires_at_ms, order.sub_account)
         return await self._ask(body, Placed, unknown)
 
     async def amend(
@@ -193,7 +193,7 @@ class TradingStream:
         await self._ask(body, _Switched, OutcomeUnknown("cancel_on_disconnect"))
         self.cancels_on_disconnect = enabled
 
-    async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int = 0) -> Order | None:
+    async def outcome(self, unknown: OutcomeUnknown, *, sub_account: int | None = None) -> Order | None:
         """What became of an order whose outcome is unknown: the order; None if it was not and never will be.
 
         It may take until the order's end of life, since only then what is not there can not come any more.

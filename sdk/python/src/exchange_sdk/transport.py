@@ -76,6 +76,10 @@ class _Failure(Exception):
         self.error = error
 
 
+class _ClosedMeanwhile(Exception):
+    """The client was closed by another task while one waited for an answer."""
+
+
 class Transport:
     """The way to one exchange, with at most one key and one wallet."""
 
@@ -105,6 +109,7 @@ class Transport:
         self._deployment: Deployment | None = None
         self._learning = asyncio.Lock()
         self._under_way: set[asyncio.Task[httpx.Response]] = set()
+        self._is_closed = False
         self._client = httpx.AsyncClient(
             timeout=timeout_s,
             transport=http,
@@ -114,7 +119,9 @@ class Transport:
         )
 
     async def aclose(self) -> None:
-        """Ends the connections, and what is still under way for callers that were cancelled."""
+        """Ends the connections, and what is still under way: whoever waits for it is told that no answer
+        came."""
+        self._is_closed = True
         for sending in self._under_way:
             sending.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -145,6 +152,8 @@ class Transport:
         attempt, repairs = 1, 0
         while True:
             token = None
+            if self._is_closed:
+                raise unknown or Unreachable(f"{call}: the client is closed, nothing was sent")
             try:
                 try:
                     token, headers = await self._credentials(call, url, content)
@@ -163,7 +172,9 @@ class Transport:
             if error.code == "nonce_used":
                 ending = "unclear"  # by another process with this key, or by this very request, sent on twice
             if ending == "unclear" and call.changes:
-                unknown = OutcomeUnknown(str(call), call.client_order_id, call.expires_at_ms)
+                unknown = OutcomeUnknown(
+                    str(call), call.client_order_id, call.expires_at_ms, call.sub_account
+                )
             if unknown is not None:
                 unknown.refusal = error if isinstance(error, Refused) else None
             delay_s = self._delay_s(call, ending, attempt, error)
@@ -250,6 +261,8 @@ class Transport:
             ) from None
         except (httpx.RequestError, TimeoutError) as cause:
             raise _Failure("unclear", _told(Unreachable(f"{call}: no answer: {cause!r}"), cause)) from None
+        except _ClosedMeanwhile:
+            raise _Failure("unclear", Unreachable(f"{call}: the client was closed meanwhile")) from None
         finally:
             self._client.cookies.clear()  # a browser's; here the token is what counts
         self._note_rate_limit(response.headers)
@@ -266,7 +279,13 @@ class Transport:
         sending = asyncio.create_task(send())
         self._under_way.add(sending)
         sending.add_done_callback(self._ended)
-        return await asyncio.shield(sending)
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if self._is_closed and sending.cancelled() and waiting is not None and not waiting.cancelling():
+                raise _ClosedMeanwhile from None
+            raise
 
     def _ended(self, sending: asyncio.Task[httpx.Response]) -> None:
         self._under_way.discard(sending)
@@ -319,7 +338,7 @@ class Transport:
 
     def _delay_s(self, call: Call, ending: Ending, attempt: int, error: ExchangeError) -> float | None:
         """After how long to send it again; None: not."""
-        if ending == "refused" or (ending != "not sent" and not call.repeatable):
+        if self._is_closed or ending == "refused" or (ending != "not sent" and not call.repeatable):
             return None
         asked_s = error.retry_after_s if isinstance(error, Refused) else None
         delay_s = self.retries.delay_s(attempt, asked_s)
