@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exchange_sdk.inbox import Inbox, InboxEnded
+from exchange_sdk.inbox import MOST_NOTICES, Inbox, InboxEnded
 from exchange_sdk.notices import Gap, Live, Notice, Stale
 
 
@@ -148,3 +148,26 @@ async def test_there_is_room_again_once_half_of_it_was_read():
     assert not waiting.done()
     await inbox.get()
     await waiting
+
+
+async def test_interruptions_between_states_that_nobody_reads_do_not_pile_up_either():
+    inbox: Inbox[int] = Inbox(1, key=lambda item: None)
+    for number in range(10_000):
+        inbox.note(stale(number))
+        inbox.note(live(number))
+        inbox.put(number)
+    found = await read(inbox)
+    assert len(found) <= MOST_NOTICES + 1
+    assert found[-3:] == [stale(9_999), live(9_999), 9_999]
+
+
+async def test_of_gaps_the_sum_is_kept_however_many_other_notices_come():
+    inbox: Inbox[int] = Inbox(2, key=lambda item: None)
+    for number in range(1_000):
+        inbox.note(stale(number))
+        inbox.note(Gap(missed=1, reason="away"))
+        inbox.note(live(number))
+        inbox.put(number)
+    found = await read(inbox)
+    assert len(found) <= MOST_NOTICES + 1
+    assert sum(notice.missed or 0 for notice in found if isinstance(notice, Gap)) == 1_000

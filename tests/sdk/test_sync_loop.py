@@ -4,6 +4,9 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -76,4 +79,42 @@ def test_over_a_fork_it_refuses_instead_of_waiting_for_a_thread_that_is_not_ther
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert loop.run(nothing()) == 1
+    loop.close()
+
+
+class Long:
+    """Work that does not end, and knows whether it was begun and cancelled."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.cancelled = threading.Event()
+
+    async def work(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            self.cancelled.set()
+
+
+@pytest.mark.parametrize("begins_before", [True, False], ids=["it has begun", "it has not begun"])
+def test_work_whose_caller_is_interrupted_right_after_handing_it_over_does_not_go_on(
+    begins_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, long, real = Loop(), Long(), asyncio.run_coroutine_threadsafe
+
+    def handed_over(work: Coroutine[Any, Any, Any], target: asyncio.AbstractEventLoop) -> Future[Any]:
+        real(work, target)
+        if begins_before:
+            assert long.begun.wait(20)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "run_coroutine_threadsafe", handed_over)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run(long.work())
+    assert loop.run(nothing()) == 1
+    if begins_before:
+        assert long.cancelled.wait(20)
+    assert long.begun.is_set() == long.cancelled.is_set(), "it was never begun, or it has ended"
     loop.close()

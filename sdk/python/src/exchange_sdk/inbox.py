@@ -9,6 +9,9 @@ from exchange_sdk.notices import Gap, Live, Notice, Stale
 
 T = TypeVar("T")
 
+MOST_NOTICES = 100
+"""So many may wait for a reader that does not read."""
+
 
 class InboxEnded(Exception):
     """Everything was read, and nothing more comes."""
@@ -19,7 +22,8 @@ class Inbox(Generic[T]):
 
     With a `key`, an item takes the place of the waiting one that has the same key: of states only the
     newest counts. Otherwise each item is kept. Beyond `limit` items the oldest are left out, which a Gap
-    tells; who must not leave anything out looks at `is_full` first.
+    tells; who must not leave anything out looks at `is_full` first. Beyond `MOST_NOTICES` notices the oldest
+    are left out, but for gaps, of which the sum is kept.
     """
 
     def __init__(self, limit: int, key: Callable[[T], Hashable] | None = None) -> None:
@@ -86,6 +90,8 @@ class Inbox(Generic[T]):
                 notice = _both(latest, notice)
         self._entries[self._number()] = notice
         self._notices += 1
+        if self._notices > MOST_NOTICES:
+            self._forget_oldest_notice()
         self._changed()
 
     async def get(self) -> T | Notice:
@@ -141,6 +147,20 @@ class Inbox(Generic[T]):
     def _forget(self, key: Hashable) -> None:
         del self._entries[key]
         self._notices -= 1
+
+    def _forget_oldest_notice(self) -> None:
+        """What it tells of is over, and newer notices tell how things stand. A gap is told with the next one,
+        or alone where there is none."""
+        notices = [(key, entry) for key, entry in self._entries.items() if isinstance(entry, Notice)]
+        key, oldest = notices[0]
+        if isinstance(oldest, Gap):
+            for other_key, other in notices[1:]:
+                if isinstance(other, Gap):
+                    self._entries[other_key] = _both(oldest, other)
+                    break
+            else:
+                key = notices[1][0]
+        self._forget(key)
 
 
 def _both(first: object, second: Gap) -> Gap:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -29,19 +29,19 @@ class Loop:
         return self._is_closed or self._is_of_another_process
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """The result of the work, awaited there. Interrupted here, it is cancelled there."""
-        future = self._hand_over(work)
+        """The result of the work, awaited there. Interrupted here, wherever, it is cancelled there."""
+        handed = _Handed(work)
         try:
-            return future.result()
+            return self._hand_over(handed).result()
         except CancelledError:
             if self._is_closed:
                 raise RuntimeError("this SyncExchange was closed meanwhile") from None
             raise
         except BaseException:
-            future.cancel()
+            self._take_back(handed)
             raise
 
-    def _hand_over(self, work: Coroutine[Any, Any, R]) -> "Future[R]":
+    def _hand_over(self, handed: "_Handed[R]") -> "Future[R]":
         why_not = None
         if threading.current_thread() is self._thread:
             why_not = "SyncExchange can not be called from its own event loop"
@@ -50,10 +50,18 @@ class Loop:
         else:
             with self._handing_over:
                 if not self._is_closed:
-                    return asyncio.run_coroutine_threadsafe(work, self._loop)
+                    return asyncio.run_coroutine_threadsafe(handed.done(), self._loop)
             why_not = "this SyncExchange is closed"
-        work.close()
+        handed.take_back()
         raise RuntimeError(why_not)
+
+    def _take_back(self, handed: "_Handed[Any]") -> None:
+        """Of what an interruption left there, or on the way there, nothing goes on."""
+        if self._is_of_another_process or threading.current_thread() is self._thread:
+            return
+        with self._handing_over:
+            if not self._is_closed:
+                self._loop.call_soon_threadsafe(handed.take_back)
 
     @property
     def _is_of_another_process(self) -> bool:
@@ -93,6 +101,31 @@ class Loop:
         finally:
             if not self.is_closed:
                 self.run(_end(items))
+
+
+class _Handed(Generic[R]):
+    """Work on its way to the loop. All but making it is done there, so it is begun or taken back, never both:
+    whoever hands it over may be interrupted between any two steps."""
+
+    def __init__(self, work: Coroutine[Any, Any, R]) -> None:
+        self._work = work
+        self._task: asyncio.Task[Any] | None = None
+        self._is_taken_back = False
+
+    async def done(self) -> R:
+        """The result of the work."""
+        if self._is_taken_back:
+            raise asyncio.CancelledError
+        self._task = asyncio.current_task()
+        return await self._work
+
+    def take_back(self) -> None:
+        """It is cancelled, or never begins."""
+        self._is_taken_back = True
+        if self._task is None:
+            self._work.close()
+        else:
+            self._task.cancel()
 
 
 async def _next(items: AsyncIterator[T]) -> T:
