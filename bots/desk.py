@@ -3,18 +3,26 @@
 The wallet is used for three things only: it signs in, it signs the approval, and it deposits what the account
 lacks. The key that it approves can trade and read, and never move anything out. The key is kept in a file, so
 the next start needs the wallet only if the key has ended, or if there is something to deposit.
+
+A deposit is noted beside the key before it is sent, until it is credited. So a bot that is killed meanwhile
+waits for it at its next start, and does not deposit once more.
 """
 
+import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exchange_sdk import AgentKey, Exchange, Wallet
 from exchange_sdk.errors import NotAuthenticated
+
+if TYPE_CHECKING:
+    from exchange_sdk.chain import DepositProgress
 
 KEY_LIFE = timedelta(days=90)
 RENEW_BEFORE_MS = 86_400_000
@@ -127,12 +135,81 @@ async def _fund(owner: Exchange, options: DeskOptions) -> None:
     lacking = await _lacking(owner, options.fund)
     if not lacking:
         return
+    unlisted = lacking.keys() - (await owner.assets()).keys()
+    if unlisted:
+        raise CannotTrade(f"--fund: there is no asset {min(unlisted)} at {owner.url}")
     if options.rpc_url is None:
-        raise CannotTrade(f"the account lacks {lacking}: give --rpc-url to deposit, or leave out --fund")
-    sent = []
+        said = ", ".join(f"{amount} {asset}" for asset, amount in lacking.items())
+        raise CannotTrade(f"the account lacks {said}: give --rpc-url to deposit, or leave out --fund")
+    noted = NotedDeposits(options.key_file.with_suffix(".deposits.json"))
+    under_way = await _still_under_way(owner, options.rpc_url, noted.hashes)
+    if under_way:
+        log.info("waiting for what was deposited before this start")
+        for tx_hash in under_way:
+            await owner.wait_for_deposit(tx_hash)
+        lacking = await _lacking(owner, options.fund)
+    noted.keep([])
+    sent: list[str] = []
+
+    def note(progress: "DepositProgress") -> None:
+        if progress.stage == "signed":  # and not sent yet
+            noted.keep([*sent, progress.tx_hash])
+
     for asset, amount in lacking.items():
         log.info("depositing %s %s", amount, asset)
-        sent.append(await owner.send_deposit(asset, amount, rpc_url=options.rpc_url))
-    for deposit in sent:  # their confirmations come together
-        await owner.wait_for_deposit(deposit)
+        deposit = await owner.send_deposit(asset, amount, rpc_url=options.rpc_url, on_progress=note)
+        sent.append(deposit.tx_hash)
+    for tx_hash in sent:  # their confirmations come together
+        await owner.wait_for_deposit(tx_hash)
+    noted.keep([])
     log.info("credited")
+
+
+class NotedDeposits:
+    """The hashes of transactions that were signed, and not credited yet when this was last written."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises CannotTrade for a file that is none of this kind."""
+        self._path = path
+        self.hashes: list[str] = []
+        try:
+            self.hashes = [str(tx_hash) for tx_hash in json.loads(path.read_text("utf-8"))["tx_hashes"]]
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CannotTrade(
+                f"{path} is not what it should be ({error!r}): see whether a deposit is on its way, then "
+                "remove it"
+            ) from error
+
+    def keep(self, hashes: Sequence[str]) -> None:
+        """These, and no others, also when this process is killed in the middle."""
+        self.hashes = list(hashes)
+        if not self.hashes:
+            self._path.unlink(missing_ok=True)
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps({"tx_hashes": self.hashes}) + "\n", "utf-8")
+        new.replace(self._path)
+
+
+async def _still_under_way(owner: Exchange, rpc_url: str, hashes: Sequence[str]) -> list[str]:
+    """Of noted deposits those that will count, as the chain's node says: in a block, or waiting for one.
+
+    One that the node does not know was never sent; what is signed next takes its nonce, so that at most one
+    of both happens.
+    """
+    if not hashes:
+        return []
+    from exchange_sdk.chain_wallet import ChainWallet  # noqa: PLC0415 - takes a second to import
+
+    assert owner.wallet is not None
+    found: list[str] = []
+    async with ChainWallet(rpc_url, owner.wallet.account, (await owner.deployment()).chain_id) as chain:
+        for tx_hash in hashes:
+            receipt = await chain.receipt(tx_hash)
+            counts = await chain.is_known(tx_hash) if receipt is None else receipt["status"] == 1
+            if counts:
+                found.append(tx_hash)
+    return found

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +82,10 @@ class FileFeed:
         self._next = 0
 
     async def __aenter__(self) -> Self:
-        lines = self._path.read_text("utf-8").splitlines()
+        try:
+            lines = self._path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise FeedInvalid(f"{self._path} is no text: {error}") from error
         self._books = [self._read(number, line) for number, line in enumerate(lines, 1) if line.strip()]
         if not self._books:
             raise FeedInvalid(f"{self._path} has no book in it")
@@ -108,7 +111,7 @@ class FileFeed:
         try:
             item = json.loads(line)
             return int(item["at_ms"]), OtherBook(_levels(item, "bids"), _levels(item, "asks"))
-        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise FeedInvalid(f"{self._path}, line {number}: {error!r}") from error
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from bots.flow import Flow
 from bots.mirroring import Margin
 from bots.quoting import Layers
+from exchange_sdk.origin import origin_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,15 +42,34 @@ def amount(text: str) -> Decimal:
     return value
 
 
+def url(text: str) -> str:
+    """`https://exchange.example`, with a port perhaps."""
+    try:
+        return origin_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def count(text: str) -> int:
+    """A whole number above zero."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"not a whole number above zero: {text}")
+    return int(text)
+
+
 def priced_market(text: str) -> tuple[str, Decimal | None]:
     """`ETH-USDC=3000`, or only the market."""
     symbol, _, price = text.partition("=")
+    if not symbol:
+        raise argparse.ArgumentTypeError(f"no market: {text}")
     return symbol, amount(price) if price else None
 
 
 def funding(text: str) -> tuple[str, Decimal]:
     """`USDC=1000`."""
     asset, _, wanted = text.partition("=")
+    if not asset:
+        raise argparse.ArgumentTypeError(f"no asset: {text}")
     return asset, amount(wanted)
 
 
@@ -62,7 +82,9 @@ def seconds(text: str) -> float:
 
 
 def _common(program: argparse.ArgumentParser) -> None:
-    program.add_argument("--url", default="http://localhost:8000", help="of the exchange (%(default)s)")
+    program.add_argument(
+        "--url", type=url, default="http://localhost:8000", help="of the exchange (%(default)s)"
+    )
     program.add_argument("--verbose", action="store_true", help="tell everything")
 
 
@@ -110,7 +132,7 @@ def _maker(program: argparse.ArgumentParser) -> None:
         help="with the price where its walk begins; one without is crossed from two that have one",
     )
     program.add_argument("--recorded", type=Path, metavar="FILE", help="prices of the first market, instead")
-    program.add_argument("--recorded-speed", type=int, default=1, help="how much faster (%(default)s)")
+    program.add_argument("--recorded-speed", type=count, default=1, help="how much faster (%(default)s)")
     program.add_argument(
         "--stale", type=seconds, default=120.0, metavar="SECONDS", help="older prices are none (%(default)s)"
     )
@@ -140,7 +162,7 @@ def _mirror(program: argparse.ArgumentParser) -> None:
     margin = Margin()
     program.add_argument("--market", required=True, metavar="SYMBOL")
     feed = program.add_mutually_exclusive_group(required=True)
-    feed.add_argument("--from-url", help="another exchange of this software")
+    feed.add_argument("--from-url", type=url, help="another exchange of this software")
     feed.add_argument("--from-file", type=Path, help="books, one in a line")
     program.add_argument("--from-market", metavar="SYMBOL", help="its market there, if called otherwise")
     program.add_argument("--stale", type=seconds, default=5.0, metavar="SECONDS", help="of a file's book")
@@ -159,7 +181,7 @@ def _lmsr(program: argparse.ArgumentParser) -> None:
         "--depth", type=amount, required=True, help="in base; bounds the loss, with the range"
     )
     program.add_argument("--size", type=amount, required=True, help="of a quote, in base")
-    program.add_argument("--layers", type=int, default=5)
+    program.add_argument("--layers", type=count, default=5)
     program.add_argument(
         "--base-at-first", type=amount, help="what the account had; unless given, kept beside the key file"
     )
@@ -169,4 +191,4 @@ def _record(program: argparse.ArgumentParser) -> None:
     _common(program)
     program.add_argument("--market", required=True, metavar="SYMBOL")
     program.add_argument("--interval", default="1s", choices=["1s", "1m", "5m"])
-    program.add_argument("--count", type=int, default=600, help="of candles, the newest (%(default)s)")
+    program.add_argument("--count", type=count, default=600, help="of candles, the newest (%(default)s)")

@@ -2,10 +2,10 @@
 
 Each round it looks at what stands and at what shall stand, and sends the difference as one batch of
 amendments, placements and cancels. It acts on what it knows for certain only: its view of its own orders must
-be live, and must have heard of everything that its last batch did. When the view is lost it pulls its quotes
-by an ordinary request, and relies on the view again only when that has come as far as this request; when that
-does not get through either, or this process is dead, the dead man's switch does. The stream connects again by
-itself, and then the quotes are put back."""
+be live, and must have heard of everything that its last batch did. When the view is lost, or a batch is not
+answered, it pulls its quotes by an ordinary request, and relies on the view again only when that has come as
+far as this request; when that does not get through either, or this process is dead, the dead man's switch
+does. The stream connects again by itself, and then the quotes are put back."""
 
 import asyncio
 import contextlib
@@ -74,6 +74,8 @@ class Quoter:
         self._troubles = Repeated(log)
         self._switch_s = max(SWITCH_S, math.ceil(SWITCH_ROUNDS * round_s))
         self._has_quotes = False
+        self._is_unsure = False
+        """A batch was sent and not answered: it may be done still, after whatever the views say."""
         self._renewed_s = -RENEW_S
         self._connects = stream.connects
         self._known_from = 0
@@ -130,10 +132,10 @@ class Quoter:
         Pulls the quotes when not. Raises ExchangeError when they never will be.
         """
         connects = self._stream.connects
-        if connects != self._connects:  # it was lost, and may be back already
+        if connects != self._connects or self._is_unsure:  # it was lost, and may be back already
             self._has_quotes = True
-            await self._pull()
-            self._connects = connects
+            await self._pull()  # the engine does it after all that it has of this account
+            self._connects, self._is_unsure = connects, False
         try:
             async with asyncio.timeout(CATCH_UP_S):
                 # Looked at again and again, for it is the state of things that change by themselves.
@@ -180,7 +182,11 @@ class Quoter:
 
     async def _send(self, operations: list[Operation]) -> None:
         self._has_quotes = True
-        results = await self._stream.trading.batch(operations)
+        try:
+            results = await self._stream.trading.batch(operations)
+        except OutcomeUnknown:
+            self._is_unsure = True
+            raise
         for operation, result in zip(operations, results, strict=True):
             if result.order is not None:
                 self._standing.expect(result.order)

@@ -100,13 +100,16 @@ class Recording:
     def read(cls, path: Path, *, stale_ms: int, speed: int = 1) -> "Recording":
         """From a CSV file with the columns time_ms and price; lines that begin with # say what it is."""
         points: list[tuple[int, Decimal]] = []
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(line for line in file if not line.startswith("#"))
-            for number, row in enumerate(rows, 1):
-                try:
-                    points.append((int(row["time_ms"]), Decimal(row["price"])))
-                except (KeyError, TypeError, ValueError, InvalidOperation) as error:
-                    raise RecordingInvalid(f"{path}, price {number}: {row}") from error
+        try:
+            lines = path.read_text("utf-8").splitlines(keepends=True)
+            rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise RecordingInvalid(f"{path} is no CSV file: {error}") from error
+        for number, row in enumerate(rows, 1):
+            try:
+                points.append((int(row["time_ms"]), Decimal(row["price"])))
+            except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+                raise RecordingInvalid(f"{path}, price {number}: {row}") from error
         return cls(points, stale_ms=stale_ms, speed=speed)
 
     def price(self, elapsed_ms: int) -> Decimal | None:

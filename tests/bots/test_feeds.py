@@ -21,12 +21,21 @@ GOOD = '{"at_ms": 0, "bids": [["10", "1"]], "asks": [["11", "1"]]}\n'
     [
         '{"at_ms": 1, "bids": [["NaN", "1"]], "asks": [["11", "1"]]}',
         '{"at_ms": 1, "bids": [["10", "1"]], "asks": [["Infinity", "1"]]}',
+        '{"at_ms": Infinity, "bids": [["10", "1"]], "asks": [["11", "1"]]}',
         '{"at_ms": 1, "bids": [["10", "-1"]], "asks": [["11", "1"]]}',
         '{"at_ms": 1, "bids": [["9", "1"], ["10", "1"]], "asks": [["11", "1"]]}',
         '{"at_ms": 1, "bids": [["10", "1"]], "asks": [["12", "1"], ["11", "1"]]}',
         GOOD,
     ],
-    ids=["no number", "no end", "no size", "bids upside down", "asks upside down", "time stands still"],
+    ids=[
+        "no number",
+        "no end",
+        "no time",
+        "no size",
+        "bids upside down",
+        "asks upside down",
+        "time stands still",
+    ],
 )
 async def test_books_that_can_not_be_are_refused(line: str, tmp_path: Path) -> None:
     path = tmp_path / "books.jsonl"
@@ -62,3 +71,10 @@ async def test_a_book_of_which_nothing_is_heard_is_none(
         await until(lambda: is_known(feed), "the book is known")
         proxy.freeze()
         await until(lambda: not is_known(feed), "it is not known any more", timeout_s=5)
+
+
+async def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "books.jsonl"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FeedInvalid, match="no text"):
+        await FileFeed(path, stale_ms=1).__aenter__()

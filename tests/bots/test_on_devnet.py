@@ -1,5 +1,6 @@
 """Each bot as people start it, a process of its own, against a real exchange."""
 
+import json
 import os
 import signal
 import subprocess
@@ -239,3 +240,53 @@ def test_an_lmsr_maker_raises_its_price_as_it_sells_and_remembers_what_it_has_so
 def _best(devnet: Devnet, side: str) -> Decimal:
     levels = book(devnet, "ETH-USDC")[side]
     return Decimal(levels[0][0]) if levels else Decimal(0)
+
+
+def is_mined_into_the_vault(devnet: Devnet, wallet: FundedWallet, left: int) -> bool:
+    """Whether the wallet has so much left on the chain, where a block is mined each time."""
+    devnet.chain.mine()
+    return devnet.chain.balance(wallet.address, "USDC") == left
+
+
+def test_a_bot_that_was_killed_while_it_deposited_waits_for_that_and_does_not_deposit_again(
+    exchange_devnet: Devnet, exchange_wallet: WalletMaker, start: Start
+) -> None:
+    devnet, wallet = exchange_devnet, exchange_wallet(on_chain={"ETH": 1, "USDC": 5_000})
+    options = ("--market=ETH-USDC", f"--rpc-url={devnet.rpc_url}", "--fund=USDC=1000")
+    devnet.chain.rpc("evm_setIntervalMining", 0)  # so that it can not be credited before the kill
+    try:
+        taker = start("taker", devnet, wallet, *options)
+        taker.wait_for("the deposit", lambda: is_mined_into_the_vault(devnet, wallet, 4_000))
+        taker.process.kill()
+        taker.process.wait()
+        assert wallet.balances()["USDC"] == 0
+    finally:
+        devnet.chain.rpc("evm_setIntervalMining", 1)
+    again = start("taker", devnet, wallet, *options)
+    again.wait_for("work", lambda: "taker takes in" in again.log)
+    assert wallet.balances()["USDC"] == 1_000
+    assert devnet.chain.balance(wallet.address, "USDC") == 4_000
+    assert again.stop() == 0
+    assert not again.key_file.with_suffix(".deposits.json").exists()
+
+
+def test_a_deposit_that_was_noted_and_never_sent_is_made(
+    exchange_devnet: Devnet, exchange_wallet: WalletMaker, start: Start, tmp_path: Path
+) -> None:
+    devnet, wallet = exchange_devnet, exchange_wallet(on_chain={"ETH": 1, "USDC": 5_000})
+    (tmp_path / "taker.deposits.json").write_text(json.dumps({"tx_hashes": ["0x" + "ab" * 32]}))
+    options = ("--market=ETH-USDC", f"--rpc-url={devnet.rpc_url}", "--fund=USDC=1000")
+    taker = start("taker", devnet, wallet, *options)
+    taker.wait_for("work", lambda: "taker takes in" in taker.log)
+    assert wallet.balances()["USDC"] == 1_000
+    assert taker.stop() == 0
+
+
+def test_an_asset_that_there_is_not_is_told_in_a_line(
+    exchange_devnet: Devnet, exchange_wallet: WalletMaker, start: Start
+) -> None:
+    rpc = f"--rpc-url={exchange_devnet.rpc_url}"
+    taker = start("taker", exchange_devnet, exchange_wallet(), "--market=ETH-USDC", rpc, "--fund=DOGE=5")
+    assert taker.process.wait(PATIENCE_S) == 1
+    assert "there is no asset DOGE" in taker.log
+    assert "Traceback" not in taker.log

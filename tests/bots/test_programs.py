@@ -4,7 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from bots.desk import WALLET_VARIABLE, CannotTrade, DeskOptions, wallet_of
+from bots.desk import WALLET_VARIABLE, CannotTrade, DeskOptions, NotedDeposits, wallet_of
 from bots.feeds import FeedInvalid, FileFeed
 from bots.options import parser
 from bots.programs import base_at_first, maker_references
@@ -71,6 +71,31 @@ def test_a_wallet_is_in_the_environment_in_a_keystore_or_nowhere(tmp_path: Path)
     assert "12345" not in str(refused.value)
     with pytest.raises(CannotTrade, match="--password-file"):
         wallet_of(desk(tmp_path, keystore=tmp_path / "none"), {})
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"crypto": {}}', '{"crypto": 1}', '"text"', "null"])
+def test_a_keystore_that_is_none_is_told_in_a_line(tmp_path: Path, content: str) -> None:
+    keystore, password = tmp_path / "wallet.json", tmp_path / "password"
+    keystore.write_text(content)
+    password.write_text("secret")
+    with pytest.raises(CannotTrade, match="can not be opened") as refused:
+        wallet_of(desk(tmp_path, keystore=keystore, password_file=password), {})
+    assert "secret" not in str(refused.value)
+
+
+def test_deposits_are_noted_until_they_are_credited(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "bot.deposits.json"
+    noted = NotedDeposits(path)
+    assert noted.hashes == []
+    noted.keep(["0x01"])
+    noted.keep(["0x01", "0x02"])
+    assert NotedDeposits(path).hashes == ["0x01", "0x02"]
+    noted.keep([])
+    assert NotedDeposits(path).hashes == []
+    assert list(path.parent.iterdir()) == []
+    path.write_text("[]")
+    with pytest.raises(CannotTrade, match="a deposit is on its way"):
+        NotedDeposits(path)
 
 
 async def test_books_of_a_file_follow_each_other_and_grow_stale(tmp_path: Path) -> None:
@@ -140,6 +165,23 @@ def test_a_trouble_is_told_once_a_minute_and_its_end_once() -> None:
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--round=0"],
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--skew-bps=a"],
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--stale=NaN"],
+        ["maker", "--market==3000", "--key-file=k"],
+        ["maker", "--market=ETH-USDC=1", "--key-file=k", "--fund==5"],
+        ["maker", "--market=ETH-USDC=1", "--key-file=k", "--recorded-speed=0"],
+        ["taker", "--market=ETH-USDC", "--key-file=k", "--url=localhost:8000"],
+        ["taker", "--market=ETH-USDC", "--key-file=k", "--url=http://localhost:nowhere"],
+        ["record", "--market=ETH-USDC", "--count=0"],
+        [
+            "lmsr",
+            "--market=A-B",
+            "--floor=0",
+            "--cap=2",
+            "--first-price=1",
+            "--depth=1",
+            "--size=1",
+            "--layers=0",
+        ],
+        ["mirror", "--market=ETH-USDC", "--key-file=k", "--from-url=exchange.example"],
         ["mirror", "--market=ETH-USDC", "--key-file=k"],
         ["mirror", "--market=ETH-USDC", "--key-file=k", "--from-url=u", "--from-file=f"],
         ["lmsr", "--market=ETH-USDC", "--key-file=k"],

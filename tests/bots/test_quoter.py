@@ -187,3 +187,29 @@ async def test_what_is_always_refused_is_told(
         running(Quoter(client, stream, {SYMBOL: OffTick()}, round_s=ROUND_S)),
     ):
         await until(lambda: "price_off_tick" in caplog.text, "the refusal is in the log")
+
+
+async def test_after_a_batch_without_an_answer_it_pulls_before_it_quotes_again(
+    market: Served, proxy: ChaosProxy
+) -> None:
+    key, strategy = AgentKey.generate(), DearerOnceSold()
+    strategy.may_begin = False
+    async with market.owner() as owner, Exchange(proxy.url, key=key) as client:
+        await owner.approve(key, "bot")
+        async with (
+            client.stream(timeout_s=0.5) as stream,
+            running(Quoter(client, stream, {SYMBOL: strategy}, round_s=ROUND_S)) as task,
+        ):
+            await until(lambda: strategy.asked > 0, "it has begun, and the switch is set")
+            proxy.hold_answers()
+            strategy.may_begin = True
+            await stands(owner, 3000)
+            asked = strategy.asked
+            await asyncio.sleep(2)
+            assert strategy.asked == asked, "what stands is not known, so nothing is to be quoted"
+            assert len(await owner.open_orders()) <= 1
+            proxy.let_answers()
+            await stands(owner, 3000)
+            await until(lambda: strategy.asked > asked + 2, "it goes on")
+            assert len(await owner.open_orders()) == 1
+            assert not task.done()

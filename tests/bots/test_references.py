@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -106,3 +107,11 @@ def test_the_recording_that_comes_with_the_bots_can_be_played_and_tells_where_it
     prices = [recording.price(second * 1_000) for second in range(1_800)]
     assert all(price is not None and 2_900 < price < 3_100 for price in prices)
     assert len(set(prices)) > 100
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"time_ms,price\n0,1\x00,\n1,2"])
+def test_a_recording_that_is_no_text_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(content)
+    with pytest.raises(RecordingInvalid, match=re.escape(str(path))):
+        Recording.read(path, stale_ms=1)

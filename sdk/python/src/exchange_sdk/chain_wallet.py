@@ -159,6 +159,14 @@ class ChainWallet:
         except TransactionNotFound:
             return None
 
+    async def is_known(self, tx_hash: str) -> bool:
+        """Whether the node has a transaction, in a block or waiting for one. Raises Unreachable."""
+        try:
+            await self.ask(lambda: self._web3.eth.get_transaction(tx_hash))  # type: ignore[arg-type]
+        except TransactionNotFound:
+            return False
+        return True
+
     async def send_again(self, signed: Signed) -> None:
         """Sends the same bytes once more. What the node says to that does not matter."""
         try:
@@ -217,19 +225,15 @@ class ChainWallet:
             if any(known in text for known in _KNOWN):
                 return True
             if any(taken in text for taken in _TAKEN_NONCE):
-                return await self._is_known(signed)  # sent on twice, it takes the nonce from itself
+                return await self._may_be_known(signed)  # sent on twice, it takes the nonce from itself
             raise ChainError(f"{what}: the node refuses it: {error}") from error
         return True
 
-    async def _is_known(self, signed: Signed) -> bool:
-        """Whether the node has it, in a block or waiting. Without an answer: it may be."""
+    async def _may_be_known(self, signed: Signed) -> bool:
         try:
-            await self.ask(lambda: self._web3.eth.get_transaction(signed.tx_hash))  # type: ignore[arg-type]
-        except TransactionNotFound:
-            return False
+            return await self.is_known(signed.tx_hash)
         except Unreachable:
             return True
-        return True
 
     async def _require_in_play(self, signed: Signed, what: str) -> None:
         """Sends it again. Raises ChainError when its nonce was used by another transaction."""

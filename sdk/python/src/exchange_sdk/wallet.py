@@ -45,7 +45,11 @@ class Wallet:
     @classmethod
     def from_keystore(cls, path: str | Path, password: str) -> Self:
         """From an encrypted keystore file, as geth writes them. Raises OSError, ValueError."""
-        return cls(Account.from_key(Account.decrypt(Path(path).read_text("utf-8"), password)))
+        text = Path(path).read_text("utf-8")
+        try:
+            return cls(Account.from_key(Account.decrypt(text, password)))
+        except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
+            raise ValueError(f"{path} is no keystore: {error!r}") from error
 
     @property
     def address(self) -> str:
