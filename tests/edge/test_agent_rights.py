@@ -244,7 +244,14 @@ async def test_an_agent_of_one_sub_account_reads_that_one_only(exchange, trader)
     assert [item["sub_account"] for item in me["sub_accounts"]] == [1]
 
 
-@pytest.mark.parametrize("path", ["/v1/agents", "/v1/withdrawal-addresses"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/agents",
+        "/v1/withdrawal-addresses",
+        "/v1/withdrawals/quote?asset=USDC&amount=10&sub_account=1&destination=0x" + "ab" * 20,
+    ],
+)
 async def test_an_agent_of_one_sub_account_does_not_see_what_is_of_the_owner_as_a_whole(trader, path):
     """Who manages one account for somebody has no business with the other managers, or the cold wallets."""
     everywhere, elsewhere = await approved(trader), await approved(trader, sub_accounts=[1])

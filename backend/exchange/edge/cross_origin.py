@@ -13,22 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from exchange.gateway.rate_limits import RATE_LIMIT_HEADERS
+
 _PUBLIC_READ = "exchange.public_read"
 
 SEQ_HEADER = "X-Seq"
 """The `seq` as of which an answer is true, where its body has no place for it."""
 
-RATE_LIMIT_HEADERS = (
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "RateLimit-Policy",
-    "Retry-After",
-)
-
 PUBLIC_READ_HEADERS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": ", ".join(("ETag", SEQ_HEADER, *RATE_LIMIT_HEADERS)),
+    "Access-Control-Expose-Headers": ", ".join(("ETag", SEQ_HEADER, *RATE_LIMIT_HEADERS, "Retry-After")),
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 

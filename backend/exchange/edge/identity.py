@@ -19,7 +19,7 @@ from exchange.edge.rate_limiting import charge_of
 from exchange.gateway.callers import Caller
 from exchange.gateway.origins import SAFE_METHODS, check_origin
 from exchange.gateway.refusals import AgentRefused, CredentialsRefused, GatewayCode, SessionRefused
-from exchange.gateway.sessions import Session
+from exchange.gateway.sessions import Session, hash_of
 from exchange.gateway.signed_requests import (
     EXPIRES_HEADER,
     KEY_HEADER,
@@ -28,7 +28,6 @@ from exchange.gateway.signed_requests import (
     SignedHeaders,
     signed_headers,
 )
-from exchange.gateway.tokens import sha256
 
 SESSION_COOKIE = "__Host-session"
 PRE_LOGIN_COOKIE = "__Host-pre-login"
@@ -113,6 +112,15 @@ async def authenticate(request: Request) -> Session:
 
     Raises SessionRefused, OriginRefused, CredentialsRefused, AgentRefused (agent_not_allowed), RateLimited.
     """
+    return (await _session_of(request))[0]
+
+
+async def authenticate_owner(request: Request) -> Caller:
+    """The same as a caller, who is no agent."""
+    return Caller.of_session(*await _session_of(request))
+
+
+async def _session_of(request: Request) -> tuple[Session, bytes]:
     headers = _signed_headers(request)
     if headers is not None:
         raise AgentRefused(
@@ -121,25 +129,19 @@ async def authenticate(request: Request) -> Session:
             field=KEY_HEADER,
             value=headers.key,
         )
-    token = presented_token(request)
-    session = await edge_of(request).sessions.find(token)
-    charge_of(request).take_credential(sha256(token))
-    return session
-
-
-async def authenticate_owner(request: Request) -> Caller:
-    """The same as a caller, who is no agent."""
-    session = await authenticate(request)
-    return Caller.of_session(session, sha256(presented_token(request)))
+    token_hash = hash_of(presented_token(request))
+    session = await edge_of(request).sessions.find_hashed(token_hash)
+    charge_of(request).take_credential(token_hash)
+    return session, token_hash
 
 
 async def authenticate_caller(request: Request) -> Identified:
     """Whoever a request is from; it is charged to them. Raises GatewayRefusal."""
     headers = _signed_headers(request)
     if headers is None:
-        token = presented_token(request)
-        session = await edge_of(request).sessions.find(token)
-        identified = Identified(Caller.of_session(session, sha256(token)), None)
+        token_hash = hash_of(presented_token(request))
+        session = await edge_of(request).sessions.find_hashed(token_hash)
+        identified = Identified(Caller.of_session(session, token_hash), None)
     else:
         identified = _agent_of(request, headers)
     charge_of(request).take_credential(identified.caller.credential)

@@ -26,6 +26,9 @@ from exchange.gateway.rate_policy import Rate, RateLimitPolicy
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
 
 MAX_KEYS = 20_000
+RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
+"""What every answer to a request that costs something says, see `Charge.headers`."""
+_LIMIT, _REMAINING, _RESET, _POLICY = (name.lower().encode() for name in RATE_LIMIT_HEADERS)
 _MS_NS = 10**6
 _SECOND_NS = 10**9
 
@@ -265,10 +268,10 @@ class Charge:
             names = {budget.bit: budget.policy for budget, _ in self._taken_from}
             policy = limits.policies[bits] = ", ".join(names.values()).encode()
         return [
-            (b"ratelimit-limit", b"%d" % tightest.burst),
-            (b"ratelimit-remaining", b"%d" % tightest.tokens(full_in_ns)),
-            (b"ratelimit-reset", b"%d" % -(-full_in_ns // _SECOND_NS)),
-            (b"ratelimit-policy", policy),
+            (_LIMIT, b"%d" % tightest.burst),
+            (_REMAINING, b"%d" % tightest.tokens(full_in_ns)),
+            (_RESET, b"%d" % -(-full_in_ns // _SECOND_NS)),
+            (_POLICY, policy),
         ]
 
     def _take(self, level: Level, key: Key) -> None:

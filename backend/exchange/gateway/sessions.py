@@ -83,9 +83,10 @@ class Sessions:
 
     async def find(self, token: str) -> Session:
         """The session of a token. Raises SessionRefused (session_invalid, session_expired)."""
-        if not is_token(token):
-            raise _invalid()
-        token_hash = sha256(token)
+        return await self.find_hashed(hash_of(token))
+
+    async def find_hashed(self, token_hash: bytes) -> Session:
+        """The same, for who needs the hash (`hash_of`) as well."""
         if token_hash in self._cache:
             self._cache.move_to_end(token_hash)
         else:
@@ -155,6 +156,13 @@ class Sessions:
         self._cache.move_to_end(token_hash)
         while len(self._cache) > self._max_cached:
             self._cache.popitem(last=False)
+
+
+def hash_of(token: str) -> bytes:
+    """What a session is known by. Raises SessionRefused for what can be no token."""
+    if not is_token(token):
+        raise _invalid()
+    return sha256(token)
 
 
 def _invalid() -> SessionRefused:

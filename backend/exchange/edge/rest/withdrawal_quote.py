@@ -108,6 +108,7 @@ async def get_withdrawal_quote(
     amount_atoms = parse_amount_atoms(query.amount, asset.decimals, "amount")
     destination, decision = None, None
     if query.destination is not None:
+        caller.require_every_sub_account()  # the list of addresses is the owner's as a whole
         destination = parse_destination(query.destination, asset, edge.withdrawal_domain)
         decision = await edge.allow_list.check(caller.owner, destination, time_ms(edge.clock_ns()))
     # From here on nothing is awaited: all of it is true as of one seq.

@@ -13,7 +13,7 @@ from exchange.edge.ws.upgrade import Upgrade
 from exchange.gateway.callers import Caller
 from exchange.gateway.rate_limit import TokenBuckets, client_key
 from exchange.gateway.refusals import GatewayCode
-from exchange.gateway.tokens import sha256
+from exchange.gateway.sessions import hash_of
 
 
 class Authentication:
@@ -37,7 +37,8 @@ class Authentication:
         wait_s = self._buckets.take(client_key(self._address))
         if wait_s:
             raise Problem(GatewayCode.RATE_LIMITED, f"too many attempts from here; wait {wait_s} s")
-        return Caller.of_session(await self._edge.sessions.find(token), sha256(token))
+        token_hash = hash_of(token)
+        return Caller.of_session(await self._edge.sessions.find_hashed(token_hash), token_hash)
 
     def by_key(self, request: AuthenticateByKey) -> Caller:
         """Raises GatewayRefusal, Problem (challenge_used)."""
