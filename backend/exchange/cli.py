@@ -104,10 +104,22 @@ def devnet(
     web_app: Annotated[
         Path, typer.Option(envvar="EXCHANGE_WEB_APP", show_default=False, help="Folder of the built web app.")
     ] = WEB_APP,
+    review_above: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ASSET=AMOUNT", help="Withdrawals of more wait for a person; none do without."),
+    ] = None,
 ) -> None:
     """Everything on this machine, a local chain included, with markets open and two bots that trade."""
     options = DevnetOptions(
-        port, rpc_port, data_dir, fresh, block_time, metrics_port, has_bots=bots, web_app=web_app
+        port,
+        rpc_port,
+        data_dir,
+        fresh,
+        block_time,
+        metrics_port,
+        has_bots=bots,
+        web_app=web_app,
+        review_above=tuple(review_above or ()),
     )
     _run(run_devnet(options))
 

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from exchange.config import (
     MarketTable,
     Settings,
     listing_commands,
+    risk_policy,
 )
 from exchange.core.markets import NATIVE_TOKEN
 from exchange.devnet_bots import BotProcesses, devnet_bots
@@ -75,6 +76,8 @@ class DevnetOptions:
     has_bots: bool = False
     """Whether a maker and a taker trade on the markets."""
     web_app: Path = WEB_APP
+    review_above: tuple[str, ...] = ()
+    """ASSET=AMOUNT: withdrawals of more wait for a person."""
 
 
 async def run_devnet(options: DevnetOptions) -> None:
@@ -124,6 +127,7 @@ async def run_devnet(options: DevnetOptions) -> None:
 def _settings(
     options: DevnetOptions, postgres: EmbeddedPostgres, anvil: Anvil, deployment: Deployment, data_dir: Path
 ) -> Settings:
+    listing = devnet_listing(deployment, review_limits(options.review_above))
     return Settings(
         database_url=postgres.url,
         clickhouse=str(data_dir / "clickhouse"),
@@ -144,7 +148,8 @@ def _settings(
         host="127.0.0.1",
         port=options.port,
         metrics=("127.0.0.1", options.metrics_port),
-        listing=listing_commands(devnet_listing(deployment), deployment.chain_id, deployment.vault),
+        listing=listing_commands(listing, deployment.chain_id, deployment.vault),
+        risk=risk_policy(listing),
         web_app=options.web_app,
         wallet_rpc_url=f"http://{HOST}:{options.rpc_port}",
         has_faucet=True,
@@ -160,15 +165,30 @@ def _bots(options: DevnetOptions, settings: Settings, data_dir: Path) -> BotProc
     return bots if options.has_bots and bots.are_there else None
 
 
-def devnet_listing(deployment: Deployment) -> ListingFile:
-    """The chain's coin, the deployed tokens, and the devnet's markets."""
+def devnet_listing(deployment: Deployment, review_above: Mapping[str, str] | None = None) -> ListingFile:
+    """The chain's coin, the deployed tokens, and the devnet's markets. Raises DevnetError."""
+    assets = [
+        AssetTable("ETH", 18, NATIVE_TOKEN),
+        *(AssetTable(token.symbol, token.decimals, token.address) for token in deployment.tokens),
+    ]
+    limits = review_above or {}
+    if unknown := limits.keys() - {asset.symbol for asset in assets}:
+        raise DevnetError(f"--review-above: there is no asset {', '.join(sorted(unknown))}")
     return ListingFile(
-        asset=[
-            AssetTable("ETH", 18, NATIVE_TOKEN),
-            *(AssetTable(token.symbol, token.decimals, token.address) for token in deployment.tokens),
-        ],
+        asset=[msgspec.structs.replace(asset, review_above=limits.get(asset.symbol, "")) for asset in assets],
         market=list(MARKETS),
     )
+
+
+def review_limits(texts: Sequence[str]) -> dict[str, str]:
+    """By asset, of texts like `USDC=1000`. Raises DevnetError."""
+    limits = {}
+    for text in texts:
+        symbol, equals, amount = text.partition("=")
+        if not (symbol and equals and amount):
+            raise DevnetError(f"--review-above {text}: write it as USDC=1000")
+        limits[symbol] = amount
+    return limits
 
 
 async def _deployment(anvil: Anvil, path: Path) -> Deployment:

@@ -8,6 +8,7 @@
 | `exchange_wallet` | function | makes `FundedWallet`s there; their orders are cancelled after the test |
 | `exchange_devnet_fresh` | function | a `Devnet` of the test's own, on which nothing has happened |
 | `exchange_devnet_options` | session | override it to start devnets differently |
+| `exchange_devnet_of` | session | starts another devnet, for as many tests as you like |
 
 All of it is synchronous, so that it goes with every style of test. Explained in docs/testing-your-bot.md.
 """
@@ -15,7 +16,7 @@ All of it is synchronous, so that it goes with every style of test. Explained in
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,9 @@ class DevnetOptions:
     arguments: tuple[str, ...] = ()
     """More arguments for `exchange devnet`."""
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+DevnetStarter = Callable[[DevnetOptions], contextlib.AbstractContextManager[Devnet]]
 
 
 class _Running:
@@ -79,15 +83,27 @@ def exchange_devnet_options() -> DevnetOptions:
 
 
 @pytest.fixture(scope="session")
+def exchange_devnet_of(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> DevnetStarter:
+    """`with exchange_devnet_of(DevnetOptions(...)) as devnet:` is one more, which ends with the block."""
+
+    @contextlib.contextmanager
+    def start(options: DevnetOptions) -> Iterator[Devnet]:
+        process = _process(options, tmp_path_factory)
+        with _running(process, request.config):
+            yield Devnet(process)
+
+    return start
+
+
+@pytest.fixture(scope="session")
 def exchange_devnet(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    exchange_devnet_options: DevnetOptions,
+    exchange_devnet_of: DevnetStarter, exchange_devnet_options: DevnetOptions
 ) -> Iterator[Devnet]:
     """The devnet that all tests share; it ends with them, also when they are killed."""
-    process = _process(exchange_devnet_options, tmp_path_factory)
-    with _running(process, request.config):
-        yield Devnet(process)
+    with exchange_devnet_of(exchange_devnet_options) as devnet:
+        yield devnet
 
 
 @pytest.fixture

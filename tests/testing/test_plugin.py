@@ -43,9 +43,11 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
 
 SHARED_SCENES = """
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
+from exchange.testing import DevnetOptions
 from exchange.testing_devnet.errors import ApiRefused, RpcFailed
 
 BID = {"market": "ETH-USDC", "side": "buy", "price": "100", "size": "1"}
@@ -90,6 +92,31 @@ async def test_an_asynchronous_test_has_the_same_fixtures(exchange_devnet, excha
 
 def test_the_next_does_not_see_them(exchange_devnet):
     assert bids(exchange_devnet) == []
+
+
+def test_the_chain_stands_still_for_a_while(exchange_devnet):
+    chain = exchange_devnet.chain
+    with chain.standing_still():
+        number = chain.rpc("eth_blockNumber")
+        time.sleep(2.5)
+        assert chain.rpc("eth_blockNumber") == number
+        chain.mine()
+        number = chain.rpc("eth_blockNumber")
+    until = time.monotonic() + 60
+    while chain.rpc("eth_blockNumber") == number:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_another_devnet_with_a_person_who_looks(exchange_devnet, exchange_devnet_of):
+    with exchange_devnet_of(DevnetOptions(arguments=("--review-above", "ETH=1"))) as other:
+        assert other.url != exchange_devnet.url
+        wallet = other.wallet({"ETH": 3})
+        for amount, is_reviewed in (("1", False), ("1.1", True)):
+            query = f"asset=ETH&amount={amount}&destination={wallet.address}"
+            assert wallet.call("GET", f"/v1/withdrawals/quote?{query}")["reviewed"] is is_reviewed
+    assert not other.process.running
+    assert exchange_devnet.process.running
 
 
 def test_a_shared_devnet_that_was_killed_is_there_again_for_the_next(exchange_devnet, exchange_wallet):

@@ -4,7 +4,8 @@ Everything is sent by an address that nobody has the key of: the node lets it se
 use any key, a development key included, and its transactions are counted as if we were not there.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -70,6 +71,16 @@ class DevChain:
         """
         self.rpc("evm_increaseTime", seconds)
         self.rpc("evm_mine")
+
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No blocks come by themselves meanwhile: what is sent waits. `mine` still makes some."""
+        every_s = self.rpc("anvil_getIntervalMining")
+        self.rpc("evm_setIntervalMining", 0)
+        try:
+            yield
+        finally:
+            self.rpc("evm_setIntervalMining", every_s)
 
     @property
     def time_s(self) -> int:
