@@ -3,6 +3,8 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { agent } from "../agent/agent";
+import type { Schemas } from "../api/client";
+import { plus } from "../numbers";
 import { useSettings } from "../shell/settings";
 import { confirmDialog } from "../ui/confirm";
 import { shownAmount } from "../ui/money";
@@ -52,7 +54,7 @@ export function useSubmit({ onPlaced, onRefused }: Submitting) {
         } else if (outcome.kind === "unseen") {
           toast("info", "No answer came before you left the account", "Whether the order was placed stands in its history");
         } else {
-          told(outcome.order, rules);
+          told(outcome.order, outcome.fills, rules);
           if (alive.current) onPlaced();
         }
       } catch (error) {
@@ -68,10 +70,11 @@ export function useSubmit({ onPlaced, onRefused }: Submitting) {
   return { state, send };
 }
 
-function told(order: Order, rules: MarketRules): void {
+function told(order: Order, fills: readonly Traded[], rules: MarketRules): void {
+  const paid = paidText(fills, rules.quote);
   const what = `${sideText(order.side)} ${shownAmount(order.size)} ${rules.base}`;
   if (order.status === "filled") {
-    toast("ok", `${order.side === "buy" ? "Bought" : "Sold"} ${shownAmount(order.filled)} ${rules.base}`);
+    toast("ok", `${order.side === "buy" ? "Bought" : "Sold"} ${shownAmount(order.filled)} ${rules.base}`, paid);
   } else if (order.status === "open") {
     const waits = order.trigger !== null && !order.trigger.met;
     const at = waits ? order.trigger?.price : order.price;
@@ -79,10 +82,21 @@ function told(order: Order, rules: MarketRules): void {
     toast("ok", `${what} ${waits ? "waits for" : "stands at"} ${shownAmount(at ?? "")}`, some);
   } else if (/[1-9]/.test(order.filled)) {
     const done = order.side === "buy" ? "Bought" : "Sold";
-    toast("ok", `${done} ${shownAmount(order.filled)} ${rules.base}`, `${statusText(order)}: ${shownAmount(order.remaining)}`);
+    const rest = `${statusText(order)}: ${shownAmount(order.remaining)}`;
+    toast("ok", `${done} ${shownAmount(order.filled)} ${rules.base}`, paid === undefined ? rest : `${paid}. ${rest}`);
   } else {
     toast("info", "Nothing was traded", `${what}: ${statusText(order).toLowerCase()}`);
   }
+}
+
+type Traded = Pick<Schemas["FillItem"], "amount" | "fee">;
+
+/** What all of it came to; undefined when that was not told, as when the answer was lost. */
+export function paidText(fills: readonly Traded[], quote: string): string | undefined {
+  if (fills.length === 0) return undefined;
+  const fee = plus(...fills.map((fill) => fill.fee));
+  const words = fee.startsWith("-") ? `rebate ${shownAmount(fee.slice(1))}` : `fee ${shownAmount(fee)}`;
+  return `For ${shownAmount(plus(...fills.map((fill) => fill.amount)))} ${quote}, ${words}`;
 }
 
 function question(request: OrderRequest, estimate: Estimate | null, rules: MarketRules) {
