@@ -2,13 +2,13 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { ApiProblem, NoAnswer, type Schemas } from "../api/client";
 
-const { request, signedIn } = vi.hoisted(() => ({ request: vi.fn(), signedIn: { owner: "0xA" } }));
-vi.mock("../agent/agent", () => ({ agent: { request, nowMs: () => Date.now(), owner: () => signedIn.owner } }));
+const { request, world } = vi.hoisted(() => ({ request: vi.fn(), world: { owner: "0xA", behindMs: 0 } }));
+vi.mock("../agent/agent", () => ({ agent: { request, nowMs: () => Date.now(), owner: () => world.owner } }));
 vi.mock("../stream/stream", () => ({ stream: { subscribe: () => () => undefined } }));
 vi.mock("../session", () => ({ useSession: () => ({ status: "signed-out" }) }));
 vi.mock("../api/client", async (original) => ({
   ...(await original<object>()),
-  api: { get: () => Promise.resolve({ seq: 5 }) },
+  api: { get: () => Promise.resolve({ seq: 5, decided_until_ms: Date.now() - world.behindMs }) },
 }));
 
 import { newClientOrderId, placeOrder } from "./place-order";
@@ -53,7 +53,8 @@ async function outcomeAfter(ms: number): Promise<() => unknown> {
 beforeEach(() => {
   vi.useFakeTimers();
   request.mockReset();
-  signedIn.owner = "0xA";
+  world.owner = "0xA";
+  world.behindMs = 0;
 });
 
 describe("an order that is sent", () => {
@@ -102,10 +103,19 @@ describe("an order that is sent", () => {
     expect(placements()).toHaveLength(1);
   });
 
+  it("is not called lost while the exchange may still be keeping it", async () => {
+    world.behindMs = 8_000;
+    exchange(new NoAnswer("lost"), () => [[]]);
+    const outcome = await outcomeAfter(17_000);
+    expect(outcome()).toBeNull();
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(outcome()).toEqual({ kind: "lost" });
+  });
+
   it("is not called lost because another account does not have it", async () => {
     exchange(new NoAnswer("lost"), () => [["of somebody else"]]);
     const outcome = await outcomeAfter(3_000);
-    signedIn.owner = "0xB";
+    world.owner = "0xB";
     await vi.advanceTimersByTimeAsync(60_000);
     expect(outcome()).toEqual({ kind: "unseen" });
   });

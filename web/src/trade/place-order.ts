@@ -19,8 +19,6 @@ export type Outcome =
 /** The engine refuses an order that comes later; from then on a look-up is conclusive. */
 const LIFE_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
-/** How far the read tables may be behind. */
-const MARGIN_MS = 2_000;
 /** No order that was placed so long before it was sent can be the one. */
 const BEFORE_MS = 60_000;
 
@@ -54,11 +52,12 @@ async function lookUp(clientOrderId: string, expiresMs: number, owner: string | 
     if (agent.owner() !== owner) return { kind: "unseen" }; // another's orders say nothing of this one
     const streamed = inStream(clientOrderId);
     if (streamed !== null) return { kind: "placed", order: streamed, fills: [] };
-    const afterEnd = agent.nowMs() > expiresMs + MARGIN_MS;
     try {
-      const found = await inAnswers(clientOrderId, expiresMs - LIFE_MS - BEFORE_MS);
+      // Whether it can still come is the exchange's to say, not the clock's: what it has taken may take long to be kept.
+      const { seq, decided_until_ms } = await api.get<Schemas["TimeAnswer"]>("/v1/time");
+      const found = await inAnswers(clientOrderId, expiresMs - LIFE_MS - BEFORE_MS, seq);
       if (found !== null) return { kind: "placed", order: found, fills: [] };
-      if (afterEnd && agent.owner() === owner) return { kind: "lost" };
+      if (decided_until_ms > expiresMs && agent.owner() === owner) return { kind: "lost" };
     } catch {
       // not reached, or not able to say: look again
     }
@@ -72,9 +71,8 @@ function inStream(clientOrderId: string): Order | null {
   return [...open, ...ended].find((order) => order.client_order_id === clientOrderId) ?? null;
 }
 
-/** Through all orders since `sinceMs`, newest first. */
-async function inAnswers(clientOrderId: string, sinceMs: number): Promise<Order | null> {
-  const { seq } = await api.get<Schemas["TimeAnswer"]>("/v1/time");
+/** Through all orders since `sinceMs` as of `seq` or later, newest first. */
+async function inAnswers(clientOrderId: string, sinceMs: number, seq: number): Promise<Order | null> {
   let cursor: string | null = null;
   do {
     const path = pathWith("/v1/orders", { status: "all", limit: 100, min_seq: seq, from: sinceMs, cursor });
