@@ -112,11 +112,12 @@ async def _kept_key(options: DeskOptions, wallet: Wallet | None) -> AgentKey | N
 
 async def _approved(owner: Exchange, options: DeskOptions) -> AgentKey:
     """A new key that the owner has approved, kept in the file in place of the one before."""
-    key = AgentKey.generate()
+    key, new = AgentKey.generate(), options.key_file.with_name(options.key_file.name + ".new")
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.unlink(missing_ok=True)
+    key.save(new)  # first: no key is approved that can not be kept
     agent = await owner.approve(key, f"{options.name} bot", expires=KEY_LIFE)
-    options.key_file.parent.mkdir(parents=True, exist_ok=True)
-    options.key_file.unlink(missing_ok=True)
-    key.save(options.key_file)
+    new.replace(options.key_file)
     log.info("approved %s for %s", key.id, ", ".join(agent.scopes))
     return key
 
@@ -157,7 +158,10 @@ async def _fund(owner: Exchange, options: DeskOptions) -> None:
 
     for asset, amount in lacking.items():
         log.info("depositing %s %s", amount, asset)
-        deposit = await owner.send_deposit(asset, amount, rpc_url=options.rpc_url, on_progress=note)
+        try:
+            deposit = await owner.send_deposit(asset, amount, rpc_url=options.rpc_url, on_progress=note)
+        except ValueError as error:  # finer than the asset is
+            raise CannotTrade(f"--fund {asset}: {error}") from error
         sent.append(deposit.tx_hash)
     for tx_hash in sent:  # their confirmations come together
         await owner.wait_for_deposit(tx_hash)
