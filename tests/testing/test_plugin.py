@@ -119,6 +119,13 @@ def test_another_devnet_with_a_person_who_looks(exchange_devnet, exchange_devnet
     assert exchange_devnet.process.running
 
 
+def test_the_shared_one_is_put_back_to_before_its_wallet_was_made(exchange_devnet, exchange_wallet):
+    snapshot = exchange_devnet.snapshot()
+    exchange_wallet(at_exchange={"USDC": 1_000}).call("POST", "/v1/orders", BID)
+    exchange_devnet.restore(snapshot)
+    assert bids(exchange_devnet) == []
+
+
 def test_a_shared_devnet_that_was_killed_is_there_again_for_the_next(exchange_devnet, exchange_wallet):
     exchange_wallet(at_exchange={"USDC": 1_000}).call("POST", "/v1/orders", BID)
     exchange_devnet.crash()

@@ -22,6 +22,7 @@ class ApiRefused(DevnetError):
 
     def __init__(self, request: str, status: int, body: str) -> None:
         self.status = status
+        self.body = body
         super().__init__(f"{request} was answered with {status}: {body}")
 
 

@@ -10,7 +10,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 
 from exchange.testing_devnet.chain import Amount, DevChain
-from exchange.testing_devnet.errors import NotCredited
+from exchange.testing_devnet.errors import ApiRefused, NotCredited
 from exchange.testing_devnet.json_http import call
 
 CREDIT_S = 60.0
@@ -47,7 +47,19 @@ class FundedWallet:
         return self._token
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """A request of the API in this wallet's session, `path` beginning with /v1. Raises ApiRefused."""
+        """A request of the API in this wallet's session, `path` beginning with /v1. Raises ApiRefused.
+
+        Where the session is not known any more, because the devnet was put back to before it, in another.
+        """
+        try:
+            return self._call(method, path, body)
+        except ApiRefused as refused:
+            if "session_invalid" not in refused.body:
+                raise
+        self._token = None
+        return self._call(method, path, body)
+
+    def _call(self, method: str, path: str, body: object) -> Any:
         return call(method, self.url + path, body, {"Authorization": f"Bearer {self.token}"})
 
     def balances(self) -> dict[str, Decimal]:
