@@ -1,6 +1,5 @@
 """How a bot gets to trade, against a served exchange: nothing is done by halves."""
 
-import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +16,10 @@ SECRET = "0x" + "5e" * 32
 def wallet(monkeypatch: pytest.MonkeyPatch) -> Wallet:
     monkeypatch.setenv(WALLET_VARIABLE, SECRET)
     return Wallet.from_key(SECRET)
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
 
 
 async def test_no_key_is_approved_that_can_not_be_kept(
@@ -36,8 +39,7 @@ async def test_the_approved_key_is_kept_and_nothing_beside_it(market: Market, tm
     options = DeskOptions(market.url, "maker", tmp_path / "bot.key")
     key = await trading_key(options)
     assert (await trading_key(options)).id == key.id
-    assert os.listdir(tmp_path) == ["bot.key"]
-    assert options.key_file.stat().st_mode & 0o777 == 0o600
+    assert modes_in(tmp_path) == {"bot.key": 0o600}
 
 
 async def test_what_is_finer_than_an_asset_is_told_in_a_line(market: Market, tmp_path: Path) -> None:
