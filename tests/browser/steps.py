@@ -232,14 +232,23 @@ def withdraw(page: Page, asset: str, amount: str, password: str | None = PASSWOR
 
 def ask_withdrawal(page: Page, asset: str, amount: str) -> Locator:
     """Fills in a withdrawal and sends it off; the wallet asks next."""
+    dialog = fill_withdrawal(page, asset, amount)
+    dialog.get_by_role("button", name=f"Withdraw {amount} {asset}").click()
+    return dialog
+
+
+def fill_withdrawal(page: Page, asset: str, amount: str, to: str | None = None) -> Locator:
+    """A withdrawal to the own wallet, or `to` another address, up to what it would come to."""
     open_page(page, "Funds")
     page.get_by_role("button", name="Withdraw", exact=True).first.click()
     dialog = page.get_by_role("dialog", name="Withdraw")
     dialog.get_by_label("Asset").select_option(asset)
     dialog.get_by_label("Amount", exact=True).fill(amount)
+    if to is not None:
+        dialog.get_by_label("To", exact=True).select_option(label="Another address")
+        dialog.get_by_label("Address", exact=True).fill(to)
     receives = dialog.get_by_role("definition").filter(has_text=re.compile(rf"^{amount} {asset}$"))
     expect(receives.first).to_be_visible()
-    dialog.get_by_role("button", name=f"Withdraw {amount} {asset}").click()
     return dialog
 
 

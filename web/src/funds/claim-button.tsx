@@ -13,21 +13,26 @@ import { SignatureRefused } from "../wallet/signer";
 import { useAssets, useChain } from "./assets";
 import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
-import { VAULT_ABI } from "./vault-abi";
+import { NATIVE, VAULT_ABI } from "./vault-abi";
 
-export function ClaimButton({ asset: symbol }: { asset: string }): ReactElement | null {
+export interface Claimable {
+  /** All that waits of the asset, in atoms; null until the chain has said it. */
+  atoms: bigint | null;
+  refetch(): Promise<unknown>;
+}
+
+/** What waits in the vault for whoever is signed in. `symbol` is null where nothing can. */
+export function useClaimable(symbol: string | null): Claimable {
   const asset = useAssets().data?.find((each) => each.symbol === symbol) ?? null;
   const deployment = useDeployment().data;
   const chain = useChain().data;
   const { me } = useSession();
-  const request = useOwnSigner();
-  const [busy, setBusy] = useState(false);
-  const claimable = useQuery({
+  const { data, refetch } = useQuery({
     queryKey: ["private", "claimable", me?.address, symbol],
     enabled: chain != null && deployment !== undefined && asset !== null && me !== null,
     queryFn: () =>
       chain == null || deployment === undefined || asset === null || me === null
-        ? 0n
+        ? null
         : chain.readContract({
             address: deployment.vault as Address,
             abi: VAULT_ABI,
@@ -35,9 +40,20 @@ export function ClaimButton({ asset: symbol }: { asset: string }): ReactElement 
             args: [me.address as Address, asset.token as Address],
           }),
   });
-  if (asset === null || deployment === undefined || me === null) return null;
-  const atoms = claimable.data ?? null;
-  if (atoms === 0n) return <p className="muted small">It has been claimed.</p>;
+  return { atoms: data ?? null, refetch };
+}
+
+export function ClaimButton({ asset: symbol, claimable }: { asset: string; claimable: Claimable }): ReactElement | null {
+  const assets = useAssets().data;
+  const asset = assets?.find((each) => each.symbol === symbol) ?? null;
+  const coin = assets?.find((each) => each.token === NATIVE)?.symbol ?? "the chain's coin";
+  const deployment = useDeployment().data;
+  const chain = useChain().data;
+  const { me } = useSession();
+  const request = useOwnSigner();
+  const [busy, setBusy] = useState(false);
+  const { atoms } = claimable;
+  if (asset === null || deployment === undefined || me === null || atoms === 0n) return null;
   const amount = atoms === null ? symbol : `${fromUnits(atoms, asset.decimals)} ${symbol}`;
 
   async function claim(): Promise<void> {
@@ -60,8 +76,10 @@ export function ClaimButton({ asset: symbol }: { asset: string }): ReactElement 
           ],
         },
       );
-      await chain?.waitForTransactionReceipt({ hash });
-      toast("ok", "Claimed", `${amount} went to your wallet.`);
+      const receipt = await chain?.waitForTransactionReceipt({ hash });
+      if (receipt?.status === "reverted") toast("error", "It was not claimed", "The transaction failed on the chain.");
+      else if (receipt === undefined) toast("info", "Sent", "The amount comes to your wallet once it is in a block.");
+      else toast("ok", "Claimed", `${amount} went to your wallet.`);
       await claimable.refetch();
     } catch (error) {
       if (!(error instanceof SignatureRefused)) toast("error", "It was not claimed", inWords(error).text);
@@ -71,10 +89,11 @@ export function ClaimButton({ asset: symbol }: { asset: string }): ReactElement 
   }
 
   return (
-    <div>
+    <div className="row wrap">
       <Button kind="primary" busy={busy} onClick={() => void claim()}>
         Claim {amount}
       </Button>
+      <span className="muted small">Your wallet pays the network fee in {coin}.</span>
     </div>
   );
 }

@@ -1,27 +1,42 @@
-/** Deposits that were begun in this page, kept while the page lives: closing the dialog stops nothing. */
+/**
+ * Deposits that were begun in this page: closing the dialog stops nothing. Of what was sent, the tab keeps what it
+ * knows until the exchange shows it, so that a reload does not hide money on its way.
+ */
 
-import { useMemo, useSyncExternalStore } from "react";
-
-import { useSession } from "../session";
 import { SignatureRefused } from "../wallet/signer";
 import { DepositFailed, type DepositOrder, makeDeposit } from "./make-deposit";
 import { inWords } from "./problem-text";
-import type { DepositRun } from "./steps";
+import { Runs, texts, useRuns } from "./runs";
+import type { Deposit, DepositRun } from "./steps";
 
-let runs: readonly DepositRun[] = [];
-let nextId = 1;
-const listeners = new Set<() => void>();
+const TX_HASH = /^0x[0-9a-f]{64}$/i;
 
-function change(id: number, part: Partial<DepositRun>): void {
-  runs = runs.map((run) => (run.id === id ? { ...run, ...part } : run));
-  listeners.forEach((listener) => listener());
+/** What is known after a reload: that it was sent, no more. */
+export function recallDeposit(kept: Record<string, unknown>): Omit<DepositRun, "id"> | null {
+  const known = texts(kept, "owner", "asset", "amount", "txHash");
+  const { startedMs, allowance, allowanceHash } = kept;
+  if (known === null || !TX_HASH.test(known.txHash) || typeof startedMs !== "number") return null;
+  return {
+    ...known,
+    startedMs,
+    allowance: allowance === "permit" || allowance === "approve" ? allowance : null,
+    allowanceHash: typeof allowanceHash === "string" ? allowanceHash : null,
+    stage: "recalled",
+    failure: null,
+    endedIn: null,
+    isListed: false,
+  };
 }
+
+const runs = new Runs<DepositRun>({
+  name: "deposits",
+  isKept: (run) => run.txHash !== null && !run.isListed,
+  recall: recallDeposit,
+});
 
 /** Begins a deposit; what becomes of it is in the list. */
 export function startDeposit(order: DepositOrder): number {
-  const id = nextId++;
-  const run: DepositRun = {
-    id,
+  const id = runs.add({
     owner: order.account,
     asset: order.asset.symbol,
     amount: order.amount,
@@ -32,33 +47,29 @@ export function startDeposit(order: DepositOrder): number {
     txHash: null,
     failure: null,
     endedIn: null,
-  };
-  runs = [run, ...runs];
-  listeners.forEach((listener) => listener());
-  makeDeposit(order, (part) => change(id, part)).catch((error: unknown) => {
-    const now = runs.find((each) => each.id === id);
+    isListed: false,
+  });
+  makeDeposit(order, (part) => runs.change(id, part)).catch((error: unknown) => {
+    const now = runs.get(id);
     const endedIn = now?.stage ?? null;
-    if (error instanceof SignatureRefused) change(id, { stage: "cancelled", endedIn });
-    else if (error instanceof DepositFailed) change(id, { stage: "failed", failure: error.message, endedIn });
+    if (error instanceof SignatureRefused) runs.change(id, { stage: "cancelled", endedIn });
+    else if (error instanceof DepositFailed) runs.change(id, { stage: "failed", failure: error.message, endedIn });
     // Once it is sent it may well be mined, whatever the node answers: only the chain calls it failed.
-    else if (now?.txHash == null) change(id, { stage: "failed", failure: inWords(error).text, endedIn });
+    else if (now?.txHash == null) runs.change(id, { stage: "failed", failure: inWords(error).text, endedIn });
   });
   return id;
 }
 
-export function forgetRun(id: number): void {
-  runs = runs.filter((run) => run.id !== id);
-  listeners.forEach((listener) => listener());
+/** The exchange shows these. From then on they are in its list after a reload. */
+export function noteListed(deposits: readonly Deposit[]): void {
+  const listed = new Set(deposits.map((each) => each.tx_hash.toLowerCase()));
+  for (const run of runs.list()) {
+    if (run.txHash !== null && !run.isListed && listed.has(run.txHash.toLowerCase())) runs.change(run.id, { isListed: true });
+  }
 }
 
-/** Those of whoever is signed in. */
+export const forgetRun = runs.forget;
+
 export function useDepositRuns(): readonly DepositRun[] {
-  const owner = useSession().me?.address;
-  const all = useSyncExternalStore(listen, () => runs);
-  return useMemo(() => all.filter((run) => run.owner === owner), [all, owner]);
-}
-
-function listen(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  return useRuns(runs);
 }

@@ -1,22 +1,24 @@
 /** Deposits: those on their way first, each with its steps as they happen. */
 
-import type { ReactElement } from "react";
+import { type ReactElement, useEffect } from "react";
 
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
 import { Loading } from "../ui/loading";
 import { useBackup } from "../wallet/backup";
 import { Arrivals, useDepositAddress } from "./deposit-address";
-import { forgetRun, useDepositRuns } from "./deposit-runs";
+import { forgetRun, noteListed, useDepositRuns } from "./deposit-runs";
 import { FaucetButton } from "./faucet-button";
 import { type LiveList, useDeposits } from "./live-list";
 import { inWords } from "./problem-text";
+import { useChainsWord } from "./sent-deposit";
 import { type Deposit, depositSteps, type DepositRun } from "./steps";
 import { TransferEntry, type TransferEntryProps } from "./transfer-entry";
 
 export function DepositsPanel({ onDeposit }: { onDeposit(): void }): ReactElement {
   const deposits = useDeposits();
   const runs = useDepositRuns();
+  useEffect(() => noteListed(deposits.items ?? []), [deposits.items, runs]);
   const known = new Set(deposits.items?.map((each) => each.tx_hash.toLowerCase()));
   const unseen = runs.filter((run) => run.txHash === null || !known.has(run.txHash.toLowerCase()));
   return (
@@ -76,24 +78,32 @@ function AddressArrivals(): ReactElement | null {
   );
 }
 
-function RunEntry({ run }: { run: DepositRun }): ReactElement {
+function runStatus(run: DepositRun): TransferEntryProps["status"] {
+  switch (run.stage) {
+    case "failed":
+      return { text: "Failed", tone: "bad" };
+    case "cancelled":
+      return { text: "Not confirmed", tone: "" };
+    case "unheard":
+      return { text: "Not found", tone: "warn" };
+    default:
+      return { text: run.txHash === null ? "In your wallet" : "Sent", tone: "accent" };
+  }
+}
+
+function RunEntry(props: { run: DepositRun }): ReactElement {
+  const run = useChainsWord(props.run);
   const isOver = run.stage === "failed" || run.stage === "cancelled";
-  const status: TransferEntryProps["status"] =
-    run.stage === "failed"
-      ? { text: "Failed", tone: "bad" }
-      : run.stage === "cancelled"
-        ? { text: "Not confirmed", tone: "" }
-        : { text: run.txHash === null ? "In your wallet" : "Sent", tone: "accent" };
   return (
     <TransferEntry
       amount={run.amount}
       asset={run.asset}
       timeMs={run.startedMs}
-      status={status}
+      status={runStatus(run)}
       steps={depositSteps(run, null)}
       isOver={isOver}
     >
-      {isOver && (
+      {(isOver || run.stage === "unheard") && (
         <div>
           <Button size="s" onClick={() => forgetRun(run.id)}>
             Remove from this list

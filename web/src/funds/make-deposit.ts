@@ -29,6 +29,8 @@ export interface DepositOrder {
   account: Address;
 }
 
+export const REVERTED = "The transaction failed on the chain. Nothing was deposited; it has cost its network fee.";
+
 /** Nothing was deposited; the message says why. */
 export class DepositFailed extends Error {}
 
@@ -41,7 +43,7 @@ export async function makeDeposit(order: DepositOrder, tell: Tell): Promise<void
   tell({ stage: "sent", txHash });
   const receipt = await order.client.waitForTransactionReceipt({ hash: txHash, timeout: 0 });
   if (receipt.status !== "success") {
-    throw new DepositFailed("The transaction failed on the chain. Nothing was deposited; it has cost its network fee.");
+    throw new DepositFailed(REVERTED);
   }
   tell({ stage: "mined", txHash: receipt.transactionHash }); // another hash when the wallet has sped it up
 }

@@ -22,7 +22,7 @@ function deposit(part: Partial<Deposit> = {}): Deposit {
 }
 
 function run(part: Partial<DepositRun> = {}): DepositRun {
-  return { id: 1, owner: "0x1", asset: "USDC", amount: "2500", startedMs: 0, allowance: null, stage: "checking", allowanceHash: null, txHash: null, failure: null, endedIn: null, ...part };
+  return { id: 1, owner: "0x1", asset: "USDC", amount: "2500", startedMs: 0, allowance: null, stage: "checking", allowanceHash: null, txHash: null, failure: null, endedIn: null, isListed: false, ...part };
 }
 
 function withdrawal(part: Partial<Withdrawal> = {}): Withdrawal {
@@ -97,6 +97,14 @@ describe("the steps of a deposit", () => {
     expect(early[0]).toMatchObject({ id: "wallet", state: "failed", detail: "Too little." });
   });
 
+  it("say after a reload no more than is known", () => {
+    const seen = (stage: DepositRun["stage"]) => depositSteps(run({ stage, txHash: HASH }), null)[1];
+    expect(seen("recalled")).toMatchObject({ state: "now", txHash: HASH });
+    expect(seen("recalled")?.detail).toMatch(/not known here yet/);
+    expect(seen("unheard")?.detail).toMatch(/does not know of it now/);
+    expect(seen("sent")?.detail).toBe("Sent. It waits for a block.");
+  });
+
   it("say on the chain what failed on the chain", () => {
     const steps = depositSteps(run({ stage: "failed", txHash: HASH, failure: "It failed." }), null);
     expect(steps[1]).toMatchObject({ id: "seen", state: "failed", detail: "It failed.", txHash: HASH });
@@ -141,7 +149,10 @@ describe("the steps of a withdrawal", () => {
   });
 
   it("tell what could not be delivered, and waits to be claimed", () => {
-    expect(of({ status: "settled", outcome: "claimable" }).at(-1)?.detail).toMatch(/claim it/);
+    const undelivered = withdrawal({ status: "settled", outcome: "claimable" });
+    const last = (isClaimed: boolean) => withdrawalSteps(undelivered, { have: null, required: 3 }, false, isClaimed).at(-1);
+    expect(last(false)).toMatchObject({ title: "Kept for you in the vault", state: "now" });
+    expect(last(true)).toMatchObject({ title: "Claimed from the vault", state: "done" });
   });
 });
 

@@ -27,14 +27,19 @@ export interface DepositRun {
   startedMs: number;
   /** How the vault is allowed to take a token; null where it needs no leave, or nobody has looked yet. */
   allowance: "permit" | "approve" | null;
-  stage: "checking" | "allowing" | "allowance-block" | "wallet" | "sent" | "mined" | "failed" | "cancelled";
+  stage: "checking" | "allowing" | "allowance-block" | "wallet" | "sent" | "mined" | "failed" | "cancelled" | Reloaded;
   allowanceHash: string | null;
   txHash: string | null;
   /** Why it failed, in words. */
   failure: string | null;
   /** The stage in which it failed or was cancelled. */
   endedIn: DepositRun["stage"] | null;
+  /** Whether the exchange has shown it. */
+  isListed: boolean;
 }
+
+/** "recalled": sent before the page was loaded again. "unheard": and the chain's node does not know of it now. */
+type Reloaded = "recalled" | "unheard";
 
 const BEFORE_WALLET = new Set<DepositRun["stage"]>(["checking", "allowing", "allowance-block"]);
 
@@ -96,7 +101,7 @@ function chainSteps(run: DepositRun | null, item: Deposit | null): Step[] {
     if (txHash !== null) {
       if (run?.stage === "failed") return [{ ...seen, state: "failed", ...told(run.failure) }, confirmed, credited];
       seen.state = "now";
-      seen.detail = run?.stage === "mined" ? "In a block. The exchange reads it now." : "Sent. It waits for a block.";
+      seen.detail = SENT[run?.stage ?? "sent"] ?? SENT.sent;
     }
     return [seen, confirmed, credited];
   }
@@ -109,6 +114,14 @@ function chainSteps(run: DepositRun | null, item: Deposit | null): Step[] {
   credited.state = isCredited ? "done" : "later";
   return [seen, confirmed, credited];
 }
+
+const SENT: Partial<Record<DepositRun["stage"], string>> & { sent: string } = {
+  sent: "Sent. It waits for a block.",
+  mined: "In a block. The exchange reads it now.",
+  recalled: "Sent before this page was loaded again. What became of it is not known here yet.",
+  unheard:
+    "Sent before this page was loaded again, but the chain's node does not know of it now. It was dropped, or replaced by your wallet: look there before you send it again.",
+};
 
 function confirmationsTitle(item: Deposit): string {
   const required = item.required_confirmations;
@@ -144,7 +157,8 @@ export function isFinal(item: Withdrawal): boolean {
   return item.status === "settled" || item.status === "refunded";
 }
 
-export function withdrawalSteps(item: Withdrawal, confirmations: Confirmations, halted: boolean): Step[] {
+/** `isClaimed`: what could not be delivered is known to have been fetched from the vault. */
+export function withdrawalSteps(item: Withdrawal, confirmations: Confirmations, halted: boolean, isClaimed = false): Step[] {
   if (item.status === "refunded") return refundedSteps();
   if (item.status === "rejected") return rejectedSteps(item);
   const inReview = item.status === "review";
@@ -163,12 +177,16 @@ export function withdrawalSteps(item: Withdrawal, confirmations: Confirmations, 
   if (sent !== undefined && item.tx_hash !== null) sent.txHash = item.tx_hash;
   const settled = steps.at(-1);
   if (settled !== undefined && item.status === "settled") {
-    settled.detail =
-      item.outcome === "claimable"
-        ? "The transfer failed on the chain. The amount waits for you in the vault: claim it."
-        : "The destination has it.";
+    if (item.outcome === "claimable") Object.assign(settled, undelivered(isClaimed));
+    else settled.detail = "The destination has it.";
   }
   return steps;
+}
+
+function undelivered(isClaimed: boolean): Omit<Step, "id"> {
+  const failed = "The destination did not take it.";
+  if (isClaimed) return { title: "Claimed from the vault", state: "done", detail: `${failed} You have fetched the amount.` };
+  return { title: "Kept for you in the vault", state: "now", detail: `${failed} Claim the amount: it goes to your own wallet.` };
 }
 
 function waitsFor(item: Withdrawal, confirmations: Confirmations, halted: boolean): string {

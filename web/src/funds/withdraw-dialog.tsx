@@ -15,7 +15,7 @@ import { useConfirmations } from "./confirmations";
 import type { FundsDialogProps } from "./deposit-dialog";
 import { useWithdrawals } from "./live-list";
 import { StepList } from "./step-list";
-import { type Step, withdrawalSteps } from "./steps";
+import { isFinal, type Step, type Withdrawal, withdrawalSteps } from "./steps";
 import { type Draft, WithdrawForm } from "./withdraw-form";
 import { lookAgain, useWithdrawalRuns, type WithdrawalRun } from "./withdrawal-runs";
 
@@ -79,7 +79,7 @@ function WithdrawSteps({ run, halted, onClose, onAgain }: StepsProps): ReactElem
   const item = listed ?? run.taken;
   const confirmations = useConfirmations(item);
   const steps = item === null ? beforeItIsTaken(run) : withdrawalSteps(item, confirmations, halted);
-  const isOver = item !== null && (item.status === "settled" || item.status === "refunded");
+  const isOver = item !== null && isFinal(item);
   return (
     <div className="stack funds-form">
       <p className="large num">
@@ -88,7 +88,7 @@ function WithdrawSteps({ run, halted, onClose, onAgain }: StepsProps): ReactElem
       <StepList label="Steps of the withdrawal" steps={steps} />
       {item === null && run.stage === "unknown" && <NotKnown run={run} />}
       <p className="muted small" role="status">
-        {isOver ? said(item.status, item.outcome) : item === null ? "" : "You can close this. The withdrawal goes on, and the Funds page shows it."}
+        {item === null ? "" : said(item)}
       </p>
       <div className="row end wrap funds-end">
         {isOver && <Button onClick={onAgain}>Withdraw more</Button>}
@@ -100,9 +100,17 @@ function WithdrawSteps({ run, halted, onClose, onAgain }: StepsProps): ReactElem
   );
 }
 
-function said(status: string, outcome: string | null): string {
-  if (status === "refunded") return "It was not paid. The whole amount is back in your balance.";
-  return outcome === "claimable" ? "Claim the amount from the vault on the Funds page." : "Your withdrawal has been paid.";
+function said({ status, outcome }: Withdrawal): string {
+  switch (status) {
+    case "refunded":
+      return "It was not paid. The whole amount is back in your balance.";
+    case "settled":
+      return outcome === "claimable" ? "Claim the amount from the vault on the Funds page." : "Your withdrawal has been paid.";
+    case "rejected":
+      return "You can close this. The Funds page shows when the amount is back.";
+    default:
+      return "You can close this. The withdrawal goes on, and the Funds page shows it.";
+  }
 }
 
 function beforeItIsTaken(run: WithdrawalRun): Step[] {
@@ -132,7 +140,7 @@ export function NotKnown({ run }: { run: WithdrawalRun }): ReactElement {
         {run.asset}. Do not sign another one. What you signed counts once at most, however often it is handed in.
       </p>
       <div>
-        <Button size="s" onClick={() => lookAgain(run.id)}>
+        <Button size="s" busy={run.isLooking} onClick={() => void lookAgain(run.id)}>
           Look again
         </Button>
       </div>

@@ -1,46 +1,51 @@
-/** A withdrawal from the signature until the exchange has taken it; kept while the page lives. */
-
-import { useMemo, useSyncExternalStore } from "react";
+/**
+ * A withdrawal from the signature until the exchange has taken it. What was signed is kept in this tab until then: it
+ * can be handed in again after a reload, rather than signed a second time.
+ */
 
 import { api, NoAnswer, type Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
 import { compare } from "../numbers";
-import { useSession } from "../session";
+import { toast } from "../ui/toast";
 import { type Purpose, SignatureRefused, type Signer } from "../wallet/signer";
-import { type Exchange, handIn, NotKnownYet } from "./hand-in";
+import { type Exchange, handIn, lookUp, NotKnownYet } from "./hand-in";
 import { type FundsField, inWords, refusal } from "./problem-text";
+import { isRecord, type Run, Runs, texts, useRuns } from "./runs";
 import { timeOf, type Withdrawal } from "./steps";
 import { signableWithdrawal, type WantedWithdrawal } from "./withdrawal-message";
 
 type Quote = Schemas["WithdrawalQuoteAnswer"];
 
-export interface WithdrawalRun {
-  id: number;
-  /** Whose it is: somebody else may sign in on the same page. */
-  owner: string;
+export interface WithdrawalRun extends Run {
   asset: string;
   amount: string;
   stage: "signing" | "handing-in" | "taken" | "refused" | "cancelled" | "unknown";
   /** The digest of what was signed, once it is. */
   withdrawalId: string | null;
+  /** The signed request. */
+  request: Record<string, unknown> | null;
+  /** "unknown", and handed in once more now. */
+  isLooking: boolean;
   /** As it was when it was taken. */
   taken: Withdrawal | null;
   problem: { field: FundsField; text: string } | null;
 }
 
-let runs: readonly WithdrawalRun[] = [];
-const requests = new Map<number, Record<string, unknown>>();
-let nextId = 1;
-const listeners = new Set<() => void>();
+const WITHDRAWAL_ID = /^0x[0-9a-f]{64}$/i;
 
-function publish(next: readonly WithdrawalRun[]): void {
-  runs = next;
-  listeners.forEach((listener) => listener());
+/** What is known after a reload: that it was signed, not whether the exchange has it. */
+export function recallWithdrawal(kept: Record<string, unknown>): Omit<WithdrawalRun, "id"> | null {
+  const known = texts(kept, "owner", "asset", "amount", "withdrawalId");
+  const { request } = kept;
+  if (known === null || !WITHDRAWAL_ID.test(known.withdrawalId) || !isRecord(request)) return null;
+  return { ...known, request, stage: "unknown", isLooking: false, taken: null, problem: null };
 }
 
-function change(id: number, part: Partial<WithdrawalRun>): void {
-  publish(runs.map((run) => (run.id === id ? { ...run, ...part } : run)));
-}
+const runs = new Runs<WithdrawalRun>({
+  name: "withdrawals",
+  isKept: (run) => run.request !== null && (run.stage === "handing-in" || run.stage === "unknown"),
+  recall: recallWithdrawal,
+});
 
 const exchange: Exchange = {
   post: async (request) => (await api.post<Schemas["WithdrawalAnswer"]>("/v1/withdrawals", request)).withdrawal,
@@ -55,57 +60,68 @@ export interface WithdrawalOrder extends WantedWithdrawal {
 }
 
 export function startWithdrawal(order: WithdrawalOrder): number {
-  const id = nextId++;
-  const run: WithdrawalRun = {
-    id,
+  const id = runs.add({
     owner: order.account,
     asset: order.asset.symbol,
     amount: order.amount,
     stage: "signing",
     withdrawalId: null,
+    request: null,
+    isLooking: false,
     taken: null,
     problem: null,
-  };
-  publish([run, ...runs]);
+  });
   void sign(id, order);
   return id;
 }
 
 /** Hands in once more what was signed before: the same signature is the same withdrawal. */
-export function lookAgain(id: number): void {
-  void submit(id);
+export async function lookAgain(id: number): Promise<void> {
+  runs.change(id, { isLooking: true });
+  await submit(id);
+  runs.change(id, { isLooking: false });
+  const run = runs.get(id);
+  if (run?.stage !== "refused" || run.withdrawalId === null) return;
+  const taken = await lookUp(exchange, run.withdrawalId); // what it has already it may refuse to take again
+  if (taken !== null) runs.change(id, { stage: "taken", taken });
+  else toast("error", `${run.amount} ${run.asset} were not withdrawn`, run.problem?.text); // nothing else shows it now
+}
+
+/** The exchange shows these: so it has taken them, whatever its answer was. */
+export function noteTaken(withdrawals: readonly Withdrawal[]): void {
+  for (const run of runs.list()) {
+    const taken = run.stage === "unknown" ? withdrawals.find((each) => each.withdrawal_id === run.withdrawalId) : undefined;
+    if (taken !== undefined) runs.change(run.id, { stage: "taken", taken });
+  }
 }
 
 async function sign(id: number, order: WithdrawalOrder): Promise<void> {
   try {
     const quote = await freshQuote(order);
     if (typeof quote === "string") {
-      change(id, { stage: "refused", problem: refusal(quote) });
+      runs.change(id, { stage: "refused", problem: refusal(quote) });
       return;
     }
     const nowS = Math.floor(Date.now() / 1_000);
     const signable = signableWithdrawal(order.deployment, order, quote.toSign, nowS);
     const signature = await order.signer.signTypedData(signable.data, purposeOf(order, quote.quote, signable.deadlineS));
-    requests.set(id, { ...signable.request, signature });
-    change(id, { withdrawalId: signable.id });
+    runs.change(id, { withdrawalId: signable.id, request: { ...signable.request, signature }, stage: "handing-in" });
   } catch (error) {
-    if (error instanceof SignatureRefused) change(id, { stage: "cancelled" });
-    else change(id, { stage: "refused", problem: inWords(error) });
+    if (error instanceof SignatureRefused) runs.change(id, { stage: "cancelled" });
+    else runs.change(id, { stage: "refused", problem: inWords(error) });
     return;
   }
   await submit(id);
 }
 
 async function submit(id: number): Promise<void> {
-  const request = requests.get(id);
-  const withdrawalId = runs.find((run) => run.id === id)?.withdrawalId;
-  if (request === undefined || withdrawalId == null) return;
-  change(id, { stage: "handing-in" });
+  const { request, withdrawalId } = runs.get(id) ?? {};
+  if (request == null || withdrawalId == null) return;
   try {
-    change(id, { stage: "taken", taken: await handIn(exchange, request, withdrawalId) });
+    runs.change(id, { stage: "taken", taken: await handIn(exchange, request, withdrawalId) });
   } catch (error) {
-    if (error instanceof NotKnownYet || error instanceof NoAnswer) change(id, { stage: "unknown" });
-    else change(id, { stage: "refused", problem: inWords(error) });
+    if (error instanceof NotKnownYet || error instanceof NoAnswer) runs.change(id, { stage: "unknown" });
+    else runs.change(id, { stage: "refused", problem: inWords(error) });
   }
 }
 
@@ -141,19 +157,6 @@ export function purposeOf(order: WithdrawalOrder, quote: Quote, deadlineS: numbe
   return purpose;
 }
 
-export function forgetWithdrawalRun(id: number): void {
-  requests.delete(id);
-  publish(runs.filter((run) => run.id !== id));
-}
-
-/** Those of whoever is signed in. */
 export function useWithdrawalRuns(): readonly WithdrawalRun[] {
-  const owner = useSession().me?.address;
-  const all = useSyncExternalStore(listen, () => runs);
-  return useMemo(() => all.filter((run) => run.owner === owner), [all, owner]);
-}
-
-function listen(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  return useRuns(runs);
 }

@@ -1,25 +1,27 @@
 /** Withdrawals with their steps as they happen; what could not be delivered is claimed here. */
 
-import type { ReactElement } from "react";
+import { type ReactElement, useEffect } from "react";
 
 import { useDeployment } from "../api/deployment";
 import { minus } from "../numbers";
 import { Empty } from "../ui/empty";
 import { Hash } from "../ui/hash";
 import { Money } from "../ui/money";
-import { ClaimButton } from "./claim-button";
+import { ClaimButton, useClaimable } from "./claim-button";
 import { useConfirmations } from "./confirmations";
 import { ListState, MoreButton } from "./deposits-panel";
 import { useWithdrawals } from "./live-list";
 import { isFinal, type Withdrawal, withdrawalSteps } from "./steps";
 import { TransferEntry, type TransferEntryProps } from "./transfer-entry";
 import { NotKnown } from "./withdraw-dialog";
-import { useWithdrawalRuns } from "./withdrawal-runs";
+import { noteTaken, useWithdrawalRuns } from "./withdrawal-runs";
 
 export function WithdrawalsPanel({ halted }: { halted: boolean }): ReactElement {
   const withdrawals = useWithdrawals();
+  const runs = useWithdrawalRuns();
+  useEffect(() => noteTaken(withdrawals.items ?? []), [withdrawals.items, runs]);
   const known = new Set(withdrawals.items?.map((each) => each.withdrawal_id));
-  const unknown = useWithdrawalRuns().filter((run) => run.stage === "unknown" && !known.has(run.withdrawalId ?? ""));
+  const unknown = runs.filter((run) => run.stage === "unknown" && !known.has(run.withdrawalId ?? ""));
   return (
     <section className="panel" aria-labelledby="funds-withdrawals">
       <header className="panel-head">
@@ -54,14 +56,17 @@ export function WithdrawalsPanel({ halted }: { halted: boolean }): ReactElement 
 function WithdrawalEntry({ item, halted }: { item: Withdrawal; halted: boolean }): ReactElement {
   const confirmations = useConfirmations(item);
   const chainId = useDeployment().data?.chain_id;
+  const isUndelivered = item.outcome === "claimable";
+  const claimable = useClaimable(isUndelivered ? item.asset : null);
+  const isClaimed = isUndelivered && claimable.atoms === 0n;
   return (
     <TransferEntry
       amount={item.amount}
       asset={item.asset}
       timeMs={item.requested_ms}
-      status={statusOf(item)}
-      steps={withdrawalSteps(item, confirmations, halted)}
-      isOver={isFinal(item) && item.outcome !== "claimable"}
+      status={statusOf(item, isClaimed)}
+      steps={withdrawalSteps(item, confirmations, halted, isClaimed)}
+      isOver={isFinal(item) && isUndelivered === isClaimed}
     >
       <dl className="facts small">
         <div>
@@ -81,14 +86,15 @@ function WithdrawalEntry({ item, halted }: { item: Withdrawal; halted: boolean }
           <dd><Hash value={item.withdrawal_id} label="withdrawal id" /></dd>
         </div>
       </dl>
-      {item.outcome === "claimable" && <ClaimButton asset={item.asset} />}
+      {isUndelivered && <ClaimButton asset={item.asset} claimable={claimable} />}
     </TransferEntry>
   );
 }
 
-function statusOf(item: Withdrawal): TransferEntryProps["status"] {
+function statusOf(item: Withdrawal, isClaimed: boolean): TransferEntryProps["status"] {
   switch (item.status) {
     case "settled":
+      if (isClaimed) return { text: "Claimed", tone: "good" };
       return item.outcome === "claimable" ? { text: "To be claimed", tone: "warn" } : { text: "Settled", tone: "good" };
     case "refunded":
       return { text: "Refunded", tone: "" };

@@ -7,8 +7,7 @@ import { type ReactElement, useState } from "react";
 import { type Address, isAddress } from "viem";
 
 import { api, ApiProblem, type Schemas } from "../api/client";
-import { useDeployment } from "../api/deployment";
-import { useChain } from "../funds/assets";
+import { fetchDeployment } from "../api/deployment";
 import { inWords } from "../funds/problem-text";
 import { SignedOut } from "../funds/signed-out";
 import { timeOf } from "../funds/steps";
@@ -19,6 +18,7 @@ import { Field } from "../ui/field";
 import { Loading } from "../ui/loading";
 import { Select } from "../ui/select";
 import { TextInput } from "../ui/text-input";
+import { chainClient } from "../wallet/chain";
 import { checkProof, fetchProof, type Verdict } from "./proof/check-proof";
 import { Roots } from "./proof/roots-panel";
 import { Solvency } from "./proof/solvency-panel";
@@ -87,8 +87,6 @@ const NEWEST = "newest";
 
 function Check({ roots }: { roots: Root[] }): ReactElement {
   const { me } = useSession();
-  const deployment = useDeployment().data;
-  const chain = useChain().data;
   const [number, setNumber] = useState(NEWEST);
   const [contract, setContract] = useState("");
   const [busy, setBusy] = useState(false);
@@ -97,16 +95,16 @@ function Check({ roots }: { roots: Root[] }): ReactElement {
   const contractProblem = contract.trim() === "" || isAddress(contract.trim()) ? null : "An address is 0x and 40 hex digits.";
 
   async function check(): Promise<void> {
-    if (me === null || deployment === undefined || chain === undefined || contractProblem !== null) return;
+    if (me === null || contractProblem !== null) return;
     setBusy(true);
     setProblem(null);
     setVerdict(null);
     try {
       const wanted = number === NEWEST ? null : Number(number);
       const trusted = contract.trim() === "" ? null : (contract.trim() as Address);
-      const proof = await fetchProof(wanted);
+      const [proof, { vault }, client] = await Promise.all([fetchProof(wanted), fetchDeployment(), chainClient()]);
       const nowS = Math.floor(Date.now() / 1_000);
-      setVerdict(await checkProof(proof, { owner: me.address, vault: deployment.vault, contract: trusted, number: wanted, client: chain, nowS }));
+      setVerdict(await checkProof(proof, { owner: me.address, vault, contract: trusted, number: wanted, client, nowS }));
     } catch (error) {
       setProblem(wordsFor(error));
     } finally {

@@ -26,7 +26,7 @@ type Say = (text: string, careful?: boolean) => void;
 export async function checkChain(proof: unknown, assets: ProofAsset[], client: PublicClient, contract: Address | null, nowS: number): Promise<Finding[]> {
   const findings: Finding[] = [];
   const say: Say = (text, careful = false) => findings.push({ text, careful });
-  const chainId = await asked("chain id", client.getChainId());
+  const chainId = await asked("the id of its chain", client.getChainId());
   if (chainId !== whole(proof, "chain_id")) {
     throw new Unchecked(`the proof is of chain ${whole(proof, "chain_id")}, but the node of chain ${chainId}`);
   }

@@ -5,6 +5,7 @@ import type { ReactElement } from "react";
 import { Icon, type IconName } from "../../ui/icon";
 import { Hash } from "../../ui/hash";
 import { Money } from "../../ui/money";
+import { sentence } from "../../funds/steps";
 import { fromUnits } from "../../numbers";
 import type { Verdict } from "./check-proof";
 import { percent } from "./proof-chain";
@@ -38,7 +39,7 @@ export function VerdictPanel({ verdict }: { verdict: Verdict }): ReactElement {
       <p className={`row proof-word ${look.tone}`}>
         <Icon name={look.icon} size={28} /> {verdict.word}
       </p>
-      {verdict.why !== null && <p className={`note ${look.tone}`}>{sentenceOf(verdict.why)}</p>}
+      {verdict.why !== null && <p className={`note ${look.tone}`}>{sentence(verdict.why)}</p>}
       <p>{look.text}</p>
       {verdict.short.map((asset) => (
         <p key={asset.token} className="note bad">
@@ -106,7 +107,7 @@ function Leaf({ leaf, account }: { leaf: CheckedLeaf; account: string }): ReactE
         <span className="muted">of {shown(asset, asset.total)} owed to all, in {leaf.path.length === 1 ? "1 step" : `${leaf.path.length} steps`}</span>
       </summary>
       <div className="stack proof-path">
-        <p className="muted small">{tokenName(asset)}</p>
+        <p className="muted small">{sentence(tokenName(asset))}</p>
         <dl className="facts small">
           <div>
             <dt>Account</dt>
@@ -140,8 +141,4 @@ function Leaf({ leaf, account }: { leaf: CheckedLeaf; account: string }): ReactE
       </div>
     </details>
   );
-}
-
-function sentenceOf(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
