@@ -1,7 +1,8 @@
 """`make measure-web`: how heavy the built app is, how quick, and how smooth while a market is very busy.
 
 Starts a devnet with bots, loads the app in Chromium, and prints one line `web: ...`: what the first page's
-scripts weigh (gzip), Lighthouse's figures where it is installed, and frames a second at 1,500 messages.
+scripts weigh, Lighthouse's figures where it is installed, what a slow phone shows when, and frames a second
+at 1,500 messages.
 
     python -m scripts.measure_web [--messages-per-s N] [--seconds S] [--url URL]
 """
@@ -13,6 +14,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,12 @@ LIGHTHOUSE = REPOSITORY / "web" / "node_modules" / "lighthouse" / "cli" / "index
 WARM_UP_S = 40.0
 """Until the bots have made a market and a chart."""
 DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+SLOW_NETWORK = {"offline": False, "latency": 150, "downloadThroughput": 204_800, "uploadThroughput": 93_750}
+"""Slow 4G: 150 ms there and back, 1.6 Mbit/s (bytes a second), as Lighthouse's phone has it."""
+SLOW_CPU = 4
+VISITS = 5
+SHOWN_WITHIN_MS = 30_000
 
 _NO_TOUR = "localStorage.setItem('tour', 'done');"
 _COUNT_MESSAGES = """
@@ -44,6 +52,22 @@ window.WebSocket = class extends WebSocket {
     this.addEventListener("message", () => { window.messages += 1; });
   }
 };
+"""
+_NOTE_WHAT_IS_SHOWN = """
+window.shownMs = {};
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.shownMs.largest = entry.startTime;
+}).observe({ type: "largest-contentful-paint", buffered: true });
+function look() {
+  const shown = {
+    frame: document.querySelector(".header") !== null,
+    price: /[0-9]/.test(document.querySelector(".last-price")?.textContent ?? ""),
+    chart: document.querySelector(".chart-stage[aria-busy=false]") !== null,
+  };
+  for (const name in shown) if (shown[name]) window.shownMs[name] ??= performance.now();
+  requestAnimationFrame(look);
+}
+requestAnimationFrame(look);
 """
 _COUNT_FRAMES = """
 (seconds) => new Promise((done) => {
@@ -79,6 +103,7 @@ def main() -> int:
     with _exchange(arguments.url) as url, sync_playwright() as playwright:
         told = [f"first page {_script_bytes(playwright, url) / 1000:.0f} kB of script (gzip)"]
         told += [_lighthouse(playwright, url, preset) for preset in ("desktop", "mobile")]
+        told.append(_slow_phone(playwright, url))
         idle = _frames(playwright, url, arguments.seconds)
         with _busy(url, arguments.messages_per_s) as busy_url:
             busy = _frames(playwright, busy_url, arguments.seconds)
@@ -175,6 +200,34 @@ def _lighthouse(playwright: Playwright, url: str, preset: str) -> str:
         f"lighthouse ({preset}) performance {scores['performance']}, accessibility {scores['accessibility']},"
         f" LCP {lcp_s:.2f} s, layout shift {shift:.3f}"
     )
+
+
+def _slow_phone(playwright: Playwright, url: str) -> str:
+    """Clocked and not simulated: the medians of some first visits."""
+    visits = [_slow_visit(playwright, url) for _ in range(VISITS)]
+    middle = {name: statistics.median(visit[name] for visit in visits) / 1000 for name in visits[0]}
+    return (
+        f"slow phone: frame at {middle['frame']:.2f} s, price {middle['price']:.2f} s,"
+        f" chart {middle['chart']:.2f} s (LCP {middle['largest']:.2f} s)"
+    )
+
+
+def _slow_visit(playwright: Playwright, url: str) -> dict[str, float]:
+    """When what is shown, in ms from the beginning."""
+    with _browser(playwright) as browser:
+        page = browser.new_context(viewport=PHONE, is_mobile=True, has_touch=True).new_page()
+        page.add_init_script(_NO_TOUR)
+        page.add_init_script(_NOTE_WHAT_IS_SHOWN)
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Network.emulateNetworkConditions", SLOW_NETWORK)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": SLOW_CPU})
+        page.goto(url)
+        shown: dict[str, float] = {}
+        while not shown.keys() >= {"frame", "price", "chart", "largest"}:
+            assert shown.get("now", 0) < SHOWN_WITHIN_MS, shown
+            page.wait_for_timeout(250)
+            shown = page.evaluate("({ ...window.shownMs, now: performance.now() })")
+        return shown
 
 
 def _frames(playwright: Playwright, url: str, seconds: float) -> Frames:

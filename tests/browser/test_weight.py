@@ -42,4 +42,4 @@ def test_scripts_are_sent_compressed_and_may_be_kept(page: Page) -> None:
     for answer in assets:
         assert "immutable" in answer.headers.get("cache-control", ""), answer.url
         if len(answer.body()) > 2_000:
-            assert answer.headers.get("content-encoding") == "gzip", answer.url
+            assert answer.headers.get("content-encoding") == "br", answer.url

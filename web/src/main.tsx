@@ -1,7 +1,3 @@
-import "./styles/tokens.css";
-import "./styles/base.css";
-import "./styles/layout.css";
-
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
