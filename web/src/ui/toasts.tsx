@@ -28,6 +28,7 @@ function Region(): ReactElement {
   useEffect(() => {
     const element = region.current;
     if (element === null || typeof element.showPopover !== "function") return;
+    if (!element.isConnected) return; // its dialog has just gone: it is about to stand elsewhere
     if (element.matches(":popover-open")) element.hidePopover();
     if (newest !== undefined) element.showPopover();
   }, [newest]);
