@@ -39,9 +39,9 @@ describe("an order that stood", () => {
   });
 });
 
-it("a notice says what was traded at which price", () => {
+it("a notice says what was traded, and within which limit", () => {
   const filled = noticeOf(order("1", { status: "filled", filled: "1", side: "sell" }));
-  expect(filled).toEqual({ kind: "ok", title: "Your order is filled", detail: "Sold 1 ETH at 2,990" });
+  expect(filled).toEqual({ kind: "ok", title: "Your order is filled", detail: "Sold 1 ETH, limit 2,990" });
   const expired = noticeOf(order("1", { status: "expired", filled: "0.4" }));
-  expect(expired.detail).toBe("Buy 1 ETH at 2,990: expired, 0.4 filled");
+  expect(expired.detail).toBe("Buy 1 ETH, limit 2,990: expired, 0.4 filled");
 });

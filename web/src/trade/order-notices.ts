@@ -16,7 +16,8 @@ export function endedByThemselves(before: OrdersState, after: OrdersState): read
 
 export function noticeOf(order: Order): { kind: "ok" | "info"; title: string; detail: string } {
   const base = order.market.split("-")[0] ?? "";
-  const at = order.type === "limit" && order.price !== null ? ` at ${shownAmount(order.price)}` : "";
+  // Its limit, not what it traded at: a part of it may have met something better.
+  const at = order.type === "limit" && order.price !== null ? `, limit ${shownAmount(order.price)}` : "";
   if (order.status === "filled") {
     const done = order.side === "buy" ? "Bought" : "Sold";
     return { kind: "ok", title: "Your order is filled", detail: `${done} ${shownAmount(order.filled)} ${base}${at}` };
