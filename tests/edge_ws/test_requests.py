@@ -120,6 +120,10 @@ async def test_a_message_over_4_kib_is_refused_and_one_of_just_4_kib_is_read(str
         answer = await client.say(fits[:-1] + " }")
         assert answer["code"] == "message_too_large"
         assert (await client.say(" " * 16_384))["code"] == "message_too_large"
+        for identifier, told in (("7", "7"), ("no id!", None)):
+            large = json.dumps({"op": "ping", "id": identifier, "other": " " * 5_000})
+            answer = await client.say(large)
+            assert (answer["code"], answer.get("id")) == ("message_too_large", told)
         await is_alive(client)
 
 

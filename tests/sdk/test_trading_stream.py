@@ -104,6 +104,17 @@ async def test_a_refusal_is_raised_with_what_is_wrong(stream: Stream):
     assert refused.value.nearest == ("2000", "2000.01")
 
 
+async def test_a_batch_that_is_too_large_for_who_may_not_trade_is_refused_and_not_unknown(market: Market):
+    orders = [Place(market=MARKET, side="buy", size=1, price=2000 + number) for number in range(30)]
+    async with market.agent(scopes=["read"]) as reader, reader.stream() as stream:
+        with pytest.raises(Refused) as refused:
+            await stream.trading.batch(orders)
+        assert refused.value.code == "message_too_large"
+        with pytest.raises(Refused) as refused:
+            await stream.trading.batch(orders[:2])
+        assert refused.value.code == "scope_missing"
+
+
 async def test_many_at_once_are_done_in_the_order_of_the_calls_and_each_gets_its_own_answer(stream: Stream):
     orders = [Place(market=MARKET, side="buy", size="0.001", price=1000 + number) for number in range(300)]
     answers = await asyncio.gather(*[stream.trading.submit(order) for order in orders])

@@ -138,6 +138,8 @@ def parse_request(raw: bytes, most_bytes: int = MAX_REQUEST_BYTES) -> Request:
             return _stream_request(fields, identifier)
         return _trade_request(fields, trading_op, identifier, len(raw))
     except Problem as problem:
+        if problem.code is EdgeCode.MESSAGE_TOO_LARGE:
+            identifier = _identifier_of_large(raw)
         raise RequestRefused(problem, identifier) from problem
     except FieldRefused as refusal:
         raise RequestRefused(Problem.of_refusal(refusal), identifier) from refusal
@@ -228,6 +230,15 @@ def _identifier(fields: Mapping[str, object]) -> str | None:
     if not isinstance(identifier, str) or _ID.fullmatch(identifier) is None:
         raise _invalid("id", identifier, "1 to 36 of A-Z a-z 0-9 _ -")
     return identifier
+
+
+def _identifier_of_large(raw: bytes) -> str | None:
+    """Of a message of which nothing else is looked at: whoever waits for its reply is to know of it."""
+    try:
+        value = decode_json(raw)
+        return _identifier(value) if isinstance(value, dict) else None
+    except (Problem, FieldRefused):
+        return None
 
 
 def _refuse_others(fields: Mapping[str, object], known: Collection[str]) -> None:
