@@ -253,16 +253,14 @@ def test_a_bot_that_was_killed_while_it_deposited_waits_for_that_and_does_not_de
 ) -> None:
     devnet, wallet = exchange_devnet, exchange_wallet(on_chain={"ETH": 1, "USDC": 5_000})
     options = ("--market=ETH-USDC", f"--rpc-url={devnet.rpc_url}", "--fund=USDC=1000")
-    devnet.chain.rpc("evm_setIntervalMining", 0)  # so that it can not be credited before the kill
-    try:
+    with devnet.chain.standing_still():  # so that it can not be credited yet
         taker = start("taker", devnet, wallet, *options)
         taker.wait_for("the deposit", lambda: is_mined_into_the_vault(devnet, wallet, 4_000))
         taker.process.kill()
         taker.process.wait()
         assert wallet.balances()["USDC"] == 0
-    finally:
-        devnet.chain.rpc("evm_setIntervalMining", 1)
-    again = start("taker", devnet, wallet, *options)
+        again = start("taker", devnet, wallet, *options)
+        again.wait_for("it", lambda: "waiting for what was deposited before this start" in again.log)
     again.wait_for("work", lambda: "taker takes in" in again.log)
     assert wallet.balances()["USDC"] == 1_000
     assert devnet.chain.balance(wallet.address, "USDC") == 4_000
