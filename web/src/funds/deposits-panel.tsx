@@ -4,16 +4,15 @@ import { type ReactElement, useEffect } from "react";
 
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
-import { Loading } from "../ui/loading";
 import { useBackup } from "../wallet/backup";
 import { Arrivals, useDepositAddress } from "./deposit-address";
 import { forgetRun, noteListed, useDepositRuns } from "./deposit-runs";
 import { FaucetButton } from "./faucet-button";
-import { type LiveList, useDeposits } from "./live-list";
-import { inWords } from "./problem-text";
+import { useDeposits } from "./live-list";
 import { useChainsWord } from "./sent-deposit";
 import { type Deposit, depositSteps, type DepositRun } from "./steps";
 import { TransferEntry, type TransferEntryProps } from "./transfer-entry";
+import { TransfersPanel } from "./transfers-panel";
 
 export function DepositsPanel({ onDeposit }: { onDeposit(): void }): ReactElement {
   const deposits = useDeposits();
@@ -22,44 +21,31 @@ export function DepositsPanel({ onDeposit }: { onDeposit(): void }): ReactElemen
   const known = new Set(deposits.items?.map((each) => each.tx_hash.toLowerCase()));
   const unseen = runs.filter((run) => run.txHash === null || !known.has(run.txHash.toLowerCase()));
   return (
-    <section className="panel" aria-labelledby="funds-deposits">
-      <header className="panel-head">
-        <h2 id="funds-deposits">Deposits</h2>
-        <a href="/v1/deposits.csv" download>
-          CSV
-        </a>
-      </header>
-      <div className="panel-body flush">
-        <ArrivedAtAddress />
-        {deposits.items === null ? (
-          <ListState list={deposits} />
-        ) : deposits.items.length + unseen.length === 0 ? (
-          <Empty
-            icon="arrow-down"
-            title="No deposits yet"
-            detail="What you deposit is shown here, step by step, until it is credited."
-            action={
-              <div className="row wrap">
-                <FaucetButton />
-                <Button kind="primary" onClick={onDeposit}>
-                  Deposit
-                </Button>
-              </div>
-            }
-          />
-        ) : (
-          <ul className="entries">
-            {unseen.map((run) => (
-              <RunEntry key={`run ${run.id}`} run={run} />
-            ))}
-            {deposits.items.map((item) => (
-              <DepositEntry key={`${item.tx_hash}:${item.log_index}`} item={item} />
-            ))}
-          </ul>
-        )}
-        <MoreButton list={deposits} />
-      </div>
-    </section>
+    <TransfersPanel
+      what="deposits"
+      title="Deposits"
+      list={deposits}
+      before={<ArrivedAtAddress />}
+      entries={[
+        ...unseen.map((run) => <RunEntry key={`run ${run.id}`} run={run} />),
+        ...(deposits.items ?? []).map((item) => <DepositEntry key={`${item.tx_hash}:${item.log_index}`} item={item} />),
+      ]}
+      empty={
+        <Empty
+          icon="arrow-down"
+          title="No deposits yet"
+          detail="What you deposit is shown here, step by step, until it is credited."
+          action={
+            <div className="row wrap">
+              <FaucetButton />
+              <Button kind="primary" onClick={onDeposit}>
+                Deposit
+              </Button>
+            </div>
+          }
+        />
+      }
+    />
   );
 }
 
@@ -125,28 +111,5 @@ function DepositEntry({ item }: { item: Deposit }): ReactElement {
       steps={depositSteps(null, item).filter((step) => step.id !== "wallet")}
       isOver={isCredited}
     />
-  );
-}
-
-/** While a list has not been read: that it is being read, or why it can not be. */
-export function ListState<T>({ list }: { list: LiveList<T> }): ReactElement {
-  if (list.error === null) {
-    return (
-      <div className="funds-wait">
-        <Loading />
-      </div>
-    );
-  }
-  return <Empty icon="alert" title="This could not be read" detail={inWords(list.error).text} action={<Button onClick={list.retry}>Try again</Button>} />;
-}
-
-export function MoreButton<T>({ list }: { list: LiveList<T> }): ReactElement | null {
-  if (!list.hasMore) return null;
-  return (
-    <div className="funds-more">
-      <Button kind="plain" onClick={list.more}>
-        Show older ones
-      </Button>
-    </div>
   );
 }

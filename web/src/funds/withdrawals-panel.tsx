@@ -9,10 +9,10 @@ import { Hash } from "../ui/hash";
 import { Money } from "../ui/money";
 import { ClaimButton, useClaimable } from "./claim-button";
 import { useConfirmations } from "./confirmations";
-import { ListState, MoreButton } from "./deposits-panel";
 import { useWithdrawals } from "./live-list";
 import { isFinal, type Withdrawal, withdrawalSteps } from "./steps";
 import { TransferEntry, type TransferEntryProps } from "./transfer-entry";
+import { TransfersPanel } from "./transfers-panel";
 import { NotKnown } from "./withdraw-dialog";
 import { noteTaken, useWithdrawalRuns } from "./withdrawal-runs";
 
@@ -23,33 +23,20 @@ export function WithdrawalsPanel({ halted }: { halted: boolean }): ReactElement 
   const known = new Set(withdrawals.items?.map((each) => each.withdrawal_id));
   const unknown = runs.filter((run) => run.stage === "unknown" && !known.has(run.withdrawalId ?? ""));
   return (
-    <section className="panel" aria-labelledby="funds-withdrawals">
-      <header className="panel-head">
-        <h2 id="funds-withdrawals">Withdrawals</h2>
-        <a href="/v1/withdrawals.csv" download>
-          CSV
-        </a>
-      </header>
-      <div className="panel-body flush">
-        {unknown.map((run) => (
-          <div key={run.id} className="funds-arrivals">
-            <NotKnown run={run} />
-          </div>
-        ))}
-        {withdrawals.items === null ? (
-          <ListState list={withdrawals} />
-        ) : withdrawals.items.length === 0 ? (
-          <Empty icon="arrow-up" title="No withdrawals yet" detail="What you withdraw is shown here, step by step, until it is paid." />
-        ) : (
-          <ul className="entries">
-            {withdrawals.items.map((item) => (
-              <WithdrawalEntry key={item.withdrawal_id} item={item} halted={halted} />
-            ))}
-          </ul>
-        )}
-        <MoreButton list={withdrawals} />
-      </div>
-    </section>
+    <TransfersPanel
+      what="withdrawals"
+      title="Withdrawals"
+      list={withdrawals}
+      before={unknown.map((run) => (
+        <div key={run.id} className="funds-arrivals">
+          <NotKnown run={run} />
+        </div>
+      ))}
+      entries={(withdrawals.items ?? []).map((item) => (
+        <WithdrawalEntry key={item.withdrawal_id} item={item} halted={halted} />
+      ))}
+      empty={<Empty icon="arrow-up" title="No withdrawals yet" detail="What you withdraw is shown here, step by step, until it is paid." />}
+    />
   );
 }
 
