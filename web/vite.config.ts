@@ -12,6 +12,8 @@ const ASSETS = "assets/";
 
 const brotli = promisify(brotliCompress);
 
+const isMain = (id: string): boolean => id.endsWith("/src/main.tsx");
+
 /** Beside each asset, the same as brotli packs it at its best: too slow for whoever starts the exchange. */
 function packed(): Plugin {
   const params = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY };
@@ -39,7 +41,7 @@ function appBeside(): Plugin {
       order: "post",
       handler(_, { bundle = {} }): HtmlTagDescriptor[] {
         const app = Object.values(bundle).find(
-          (part) => part.type === "chunk" && part.facadeModuleId?.endsWith("/src/main.tsx") === true,
+          (part) => part.type === "chunk" && isMain(part.facadeModuleId ?? ""),
         );
         if (app === undefined) throw new Error("src/main.tsx is no chunk of its own");
         return [
@@ -54,12 +56,39 @@ function appBeside(): Plugin {
   };
 }
 
+/** What nearly every page shares: in many small chunks it is more bytes, and more requests. */
+const SHARED = /[\\/]src[\\/](ui|api|stream)[\\/]/;
+
+type Importers = (id: string) => { importers: readonly string[] } | null;
+
+/** Whether the app can not start without the module: src/main.tsx imports it, by whatever way. */
+function isOfApp(id: string, infoOf: Importers, seen = new Set<string>()): boolean {
+  if (isMain(id)) return true;
+  seen.add(id);
+  return (infoOf(id)?.importers ?? []).some((each) => !seen.has(each) && isOfApp(each, infoOf, seen));
+}
+
 export default defineConfig({
   plugins: [react(), appBeside(), packed()],
   build: {
     target: "es2023",
     assetsInlineLimit: 0, // the content security policy takes no data: but for images
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "first", tags: ["$initial"], priority: 2 },
+            {
+              name: (id, context) =>
+                SHARED.test(id) && isOfApp(id, (each) => context.getModuleInfo(each)) ? "parts" : null,
+              debugName: "parts",
+              priority: 1,
+            },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/v1": { target: EXCHANGE, ws: true } } },
 });

@@ -1,7 +1,8 @@
 """Browser tests: Chromium, a real exchange with bots on it, and the built app that it serves.
 
 Each test has a browser context of its own, and fails at its end when the page has complained of anything that
-the test has not announced. Traces and pictures of what failed are in build/browser.
+the test has not announced. Pictures of what failed are in build/browser; with `--tracing=retain-on-failure`,
+which takes a fifth more of the processors, traces too.
 """
 
 import contextlib
@@ -49,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """What the page complained of fails the test itself, so that its trace is kept."""
+    """What the page complained of fails the test itself, so that its picture is kept."""
     result = yield
     if _WATCH in item.stash:
         item.stash[_WATCH].check()
