@@ -101,19 +101,24 @@ def main() -> int:
     arguments = _arguments()
     BUILD.mkdir(parents=True, exist_ok=True)
     with _exchange(arguments.url) as url, sync_playwright() as playwright:
-        told = [f"first page {_script_bytes(playwright, url) / 1000:.0f} kB of script (gzip)"]
-        told += [_lighthouse(playwright, url, preset) for preset in ("desktop", "mobile")]
-        told.append(_slow_phone(playwright, url))
+        _tell(f"first page {_script_bytes(playwright, url) / 1000:.0f} kB of script (gzip)")
+        for preset in ("desktop", "mobile"):
+            _tell(_lighthouse(playwright, url, preset))
+        _tell(_slow_phone(playwright, url))
         idle = _frames(playwright, url, arguments.seconds)
         with _busy(url, arguments.messages_per_s) as busy_url:
             busy = _frames(playwright, busy_url, arguments.seconds)
-    told.append(
+    _tell(
         f"{busy.per_s:.0f} fps at {busy.messages_per_s:.0f} messages/s"
         f" (longest frame {busy.longest_ms:.0f} ms, {busy.late_share:.1%} late;"
         f" {idle.per_s:.0f} fps with the bots alone)"
     )
-    print("web: " + "; ".join(told))
     return 0
+
+
+def _tell(measured: str) -> None:
+    """At once: what comes later may fail."""
+    print(f"web: {measured}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:

@@ -31,7 +31,6 @@ HOP_BY_HOP: Final = {
     "connection",
     "keep-alive",
     "transfer-encoding",
-    "content-encoding",
     "content-length",
     "host",
 }
@@ -184,7 +183,7 @@ def application(url: str, per_s: int) -> web.Application:
     """The proxy of the exchange at `url`."""
 
     async def session(app: web.Application) -> Any:
-        async with aiohttp.ClientSession(auto_decompress=True) as client:
+        async with aiohttp.ClientSession(auto_decompress=False) as client:
             app["client"] = client
             yield
 
