@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 3
 SUBSCRIBERS ?= 100,1000
-FORGE := node_modules/.bin/forge
+FORGE := bin/forge
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PYTHON_SOURCES := backend sdk/python bots tests migrations scripts
 

@@ -17,7 +17,7 @@ contract DepositAddressesThreatsTest is DepositAddressesFixture {
     // ------------------------------------------------------ whose deposit it is
 
     function testFuzz_WhoeverSweepsTheDepositIsTheAccounts(address caller, address account, uint96 amount) public {
-        vm.assume(account != address(0) && caller != account);
+        vm.assume(account != address(0) && caller != account && caller != address(vault));
         amount = uint96(bound(amount, NATIVE_MINIMUM, type(uint96).max));
         _sendNative(addresses.addressOf(account), amount);
         uint256 callerBefore = caller.balance;

@@ -457,7 +457,7 @@ class ArtifactMissing(DevchainError):
     """A contract is not compiled."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"compiled contract {path} is missing; run `node_modules/.bin/forge build`")
+        super().__init__(f"compiled contract {path} is missing; run `bin/forge build`")
 
 
 class DeployFailed(DevchainError):
