@@ -1,5 +1,8 @@
 """What can go wrong between a test and its devnet."""
 
+import contextlib
+import json
+
 
 class DevnetError(Exception):
     """Root of what a devnet for tests raises."""
@@ -18,11 +21,11 @@ class RpcFailed(DevnetError):
 
 
 class ApiRefused(DevnetError):
-    """The exchange answered a request with an error."""
+    """The exchange answered a request with an error. `code` is the stable one, where the answer has one."""
 
     def __init__(self, request: str, status: int, body: str) -> None:
         self.status = status
-        self.body = body
+        self.code = _code_in(body)
         super().__init__(f"{request} was answered with {status}: {body}")
 
 
@@ -31,3 +34,9 @@ class NotCredited(DevnetError):
 
     def __init__(self, asset: str) -> None:
         super().__init__(f"a deposit of {asset} is not credited; the devnet's log may tell why")
+
+
+def _code_in(body: str) -> str:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(body)["code"])
+    return ""

@@ -54,7 +54,7 @@ class FundedWallet:
         try:
             return self._call(method, path, body)
         except ApiRefused as refused:
-            if "session_invalid" not in refused.body:
+            if refused.code != "session_invalid":
                 raise
         self._token = None
         return self._call(method, path, body)
