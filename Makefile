@@ -85,7 +85,7 @@ contracts-coverage: build/contracts/.ready
 
 # Compiled for itself too: the analyser begins with cleaning up.
 slither: node_modules/.ready .venv-slither/.ready ## Static analysis of the contracts: fails on a finding without an answer
-	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache \
+	@PATH="$(CURDIR)/bin:$(CURDIR)/node_modules/.bin:$$PATH" FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache \
 		.venv-slither/bin/slither . --config-file contracts/slither.config.json
 
 test-web: .venv/.ready web/node_modules/.ready ## The web app's types, and the tests of its parts
