@@ -6,7 +6,7 @@ import time
 import pytest
 from eth_account import Account
 from tests.edge.agents import Bot, Ed25519Key, Secp256k1Key, approval, approved
-from tests.edge.harness import ORIGIN, problem, running_exchange
+from tests.edge.harness import ORIGIN, impatient, problem, running_exchange
 
 from exchange.edge.reads import encode_cursor
 
@@ -177,8 +177,9 @@ async def test_an_agent_that_may_read_sees_the_keys_and_answers_as_new_as_asked(
     bot = await approved(trader)
     seq = exchange.view.seq
     assert len((await bot.get(f"/v1/agents?min_seq={seq}")).json()["items"]) == 1
-    problem(await bot.get(f"/v1/agents?min_seq={seq + 1}"), 503, "not_yet")
-    problem(await bot.get(f"/v1/whoami?min_seq={seq + 1}"), 503, "not_yet")
+    with impatient(exchange):
+        problem(await bot.get(f"/v1/agents?min_seq={seq + 1}"), 503, "not_yet")
+        problem(await bot.get(f"/v1/whoami?min_seq={seq + 1}"), 503, "not_yet")
     assert (await bot.get(f"/v1/whoami?min_seq={seq}")).json()["seq"] == seq
 
 
