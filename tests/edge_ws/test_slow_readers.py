@@ -28,8 +28,6 @@ from exchange.sequencer.sequencer import MAX_GROUP
 @pytest.fixture(autouse=True)
 def little_room(monkeypatch):
     """Little is kept for who does not read, so that a test need not send much."""
-    monkeypatch.setattr(protocol, "HIGH_WATER_BYTES", 4_096)
-    monkeypatch.setattr(protocol, "LOW_WATER_BYTES", 1_024)
     monkeypatch.setattr(protocol, "UNSENT_BYTES", 2_048)
 
 
@@ -292,6 +290,34 @@ async def test_who_reads_slowly_but_on_and_on_is_not_taken_for_dead(streams, mon
             connection.tick(now_s, 0, no_beat)
         assert not connection._is_open
     assert streams.exchange.streams.cuts["ping_timeout"] == 1
+
+
+async def test_who_takes_a_little_and_is_full_again_is_not_taken_for_dead(streams, monkeypatch):
+    monkeypatch.setattr(streams.exchange.hub, "_tick", streams.exchange.hub._flush)  # no pings but the test's
+    trader = await streams.exchange.trader(USDC=10**14)
+    no_beat = Frames([])
+
+    async def order() -> None:
+        await churn(streams.exchange, trader)
+
+    async with stalling(streams) as client:
+        await client.subscribe(**BOOK)
+        connection = await stalled(streams, client, order)
+        for _ in range(6):
+            loop_s = asyncio.get_running_loop().time()
+            connection._ping_due_s = loop_s
+            connection.tick(loop_s, 0, no_beat)
+            assert connection._pinged_s is not None
+            connection._pinged_s -= limits.PONG_S - 1  # so long ago that this is its last moment
+            full_bytes = connection._unsent_bytes()
+            client.socket.transport.resume_reading()
+            async with asyncio.timeout(10):
+                while not connection.writable:  # noqa: ASYNC110 - no event tells of it
+                    await asyncio.sleep(0)
+            connection = await stalled(streams, client, order)
+            connection._unsent_then = min(full_bytes, connection._unsent_bytes())  # as full as it was
+            connection.tick(asyncio.get_running_loop().time() + 2, 0, no_beat)
+            assert connection._is_open
 
 
 async def test_heartbeats_say_how_far_everything_is(streams, monkeypatch):

@@ -119,8 +119,6 @@ def small_socket(port: int) -> socket.socket:
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little is kept for who does not read, so that a test need not send much."""
-    monkeypatch.setattr(protocol, "HIGH_WATER_BYTES", 4_096)
-    monkeypatch.setattr(protocol, "LOW_WATER_BYTES", 1_024)
     monkeypatch.setattr(protocol, "UNSENT_BYTES", 2_048)
 
 

@@ -5,7 +5,7 @@ import base64
 import json
 
 import pytest
-from tests.edge.harness import ORIGIN, running_exchange, served
+from tests.edge.harness import ORIGIN, impatient, running_exchange, served
 from tests.edge_ws.speaking import Streams
 from websockets.exceptions import InvalidStatus
 
@@ -123,14 +123,15 @@ async def test_an_upgrade_behind_a_request_that_is_still_answered_is_no_upgrade(
     pipelined = "\r\n".join(["GET /v1/ws HTTP/1.1", *HEAD, "", ""]).encode()
     line = "GET /v1/markets?min_seq=1000 HTTP/1.1"  # waits a little
     reader, writer = await asyncio.open_connection("127.0.0.1", streams.port)
-    writer.write(f"{line}\r\nHost: localhost\r\n\r\n".encode() + pipelined)
     found = []
-    async with asyncio.timeout(10):
-        for _ in range(2):
-            head = await reader.readuntil(b"\r\n\r\n")
-            found.append(int(head.split()[1]))
-            length = next(row for row in head.lower().split(b"\r\n") if row.startswith(b"content-length"))
-            await reader.readexactly(int(length.split(b":")[1]))
+    with impatient(streams.exchange):
+        writer.write(f"{line}\r\nHost: localhost\r\n\r\n".encode() + pipelined)
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                head = await reader.readuntil(b"\r\n\r\n")
+                found.append(int(head.split()[1]))
+                length = next(row for row in head.lower().split(b"\r\n") if row.startswith(b"content-length"))
+                await reader.readexactly(int(length.split(b":")[1]))
     writer.transport.abort()
     assert found == [503, 426]
 

@@ -128,8 +128,6 @@ async def test_whatever_the_network_does_the_client_holds_what_is_true(
 @pytest.fixture
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exchange remembers little, so that resuming fails often."""
-    monkeypatch.setattr(protocol, "HIGH_WATER_BYTES", 4_096)
-    monkeypatch.setattr(protocol, "LOW_WATER_BYTES", 1_024)
     monkeypatch.setattr(protocol, "UNSENT_BYTES", 2_048)
     monkeypatch.setattr(fan_out, "MAX_WAITING_MESSAGES", 15)
     monkeypatch.setattr(message_log, "KEPT_MESSAGES", 4)

@@ -204,8 +204,6 @@ async def test_whatever_happens_to_a_client_it_holds_what_is_true_at_each_seq(st
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little waits for slow readers and little is remembered, so that what is done about it happens often."""
-    monkeypatch.setattr(protocol, "HIGH_WATER_BYTES", 4_096)
-    monkeypatch.setattr(protocol, "LOW_WATER_BYTES", 1_024)
     monkeypatch.setattr(protocol, "UNSENT_BYTES", 2_048)
     monkeypatch.setattr(fan_out, "MAX_WAITING_MESSAGES", 15)
     monkeypatch.setattr(message_log, "KEPT_MESSAGES", 60)

@@ -51,8 +51,8 @@ from exchange.gateway.rate_limit import TokenBuckets, client_key
 from exchange.gateway.refusals import GatewayCode
 
 RESULTS_BYTES = 60 * 1024
-"""So many bytes of results are written at once, a little less than the transport may hold; then it is seen
-whether the client can take more.
+"""So many bytes of results are written at once, about what the system takes of them; then it is seen whether
+the client can take more.
 """
 _Waiting = Subscribe | Authenticate | AuthenticateByKey
 """What is served by a task, while all behind it waits."""
@@ -201,8 +201,10 @@ class Connection:
         self._pinged_s = None
 
     def on_writable(self) -> None:
-        """It can be written to again."""
+        """It can be written to again: it has read."""
         with self.containing():
+            if self._pinged_s is not None:
+                self._pinged_s = asyncio.get_running_loop().time()
             self._unread_bytes = 0
             if self.behind:
                 self._hub.serve_soon(self)
@@ -260,7 +262,10 @@ class Connection:
             self._write(ping_frame(b""))
 
     def _look_whether_it_reads(self, now_s: float) -> None:
-        """Our ping may wait behind what it reads, and its pongs not be read now: that it reads is as good."""
+        """Our ping may wait behind what it reads, and its pongs not be read now: that it reads is as good.
+
+        When it has read all, `on_writable` says so.
+        """
         unsent_bytes = self._unsent_bytes()
         if unsent_bytes < self._unsent_then:
             self._pinged_s = now_s

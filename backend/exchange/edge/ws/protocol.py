@@ -36,11 +36,11 @@ from exchange.gateway.rate_limits import RateLimited, RateLimits
 
 IGNORED_BYTES = 256 * 1024
 """So much is still read when nothing more is looked at: there may be a client's close and end behind it."""
-HIGH_WATER_BYTES = 64 * 1024
-LOW_WATER_BYTES = 16 * 1024
-"""What may wait here for a slow reader, and how little must be left before it gets more."""
 UNSENT_BYTES = 64 * 1024
-"""What may wait in the system beside it: more would be old before it is sent."""
+"""What may wait in the system for a slow reader: more would be old before it is sent. Here nothing waits but
+the rest of what was written last: every piece that waits costs some 700 bytes beside its own, so that small
+ones would cost ten times what they hold.
+"""
 CLOSE_WAIT_S = 5.0
 STOP_WAIT_S = 2.0
 _CONTROL = frozenset({Opcode.PING, Opcode.PONG})
@@ -69,7 +69,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self._server_connections.add(self)  # type: ignore[arg-type]
-        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        transport.set_write_buffer_limits(high=0)
         opened = transport.get_extra_info("socket")
         if hasattr(socket, "TCP_NOTSENT_LOWAT") and opened.family in {socket.AF_INET, socket.AF_INET6}:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
