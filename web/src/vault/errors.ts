@@ -54,6 +54,13 @@ export class WalletMissing extends VaultError {
   }
 }
 
+/** It was brought in anew, perhaps in another tab, while it was being changed here: what was unlocked is no longer it. */
+export class WalletReplaced extends VaultError {
+  constructor() {
+    super("The wallet was imported again meanwhile. Nothing was changed. Try again");
+  }
+}
+
 /** Without a way to unlock, the wallet would be lost. */
 export class LastMethod extends VaultError {
   constructor() {

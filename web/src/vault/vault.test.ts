@@ -12,6 +12,7 @@ import {
   PasskeyWithoutPrf,
   WalletDamaged,
   WalletMissing,
+  WalletReplaced,
   WrongPasskey,
   WrongPassword,
 } from "./errors";
@@ -158,6 +159,32 @@ test("each of several methods unlocks, until it is removed; the last one stays",
   await vault.removeMethod(ADDRESS, BY_PASSWORD, second?.id ?? "");
   await expect(vault.removeMethod(ADDRESS, BY_PASSWORD, password?.id ?? "")).rejects.toThrow(LastMethod);
   (await vault.unlock(ADDRESS, BY_PASSWORD)).wipe();
+});
+
+test("a method made for a wallet that is imported again meanwhile is not put on the new one", async () => {
+  await addWithPassword();
+  const again = { kind: "password", password: "of the other tab 42" } as const;
+  const create = passkeys.create.bind(passkeys);
+  passkeys.create = async (name, salt) => {
+    (await vault.add(secret(), ABOUT, again)).wipe();
+    return create(name, salt);
+  };
+  await expect(vault.addMethod(ADDRESS, BY_PASSWORD, { kind: "passkey", label: "x" })).rejects.toThrow(WalletReplaced);
+  expect((await store.get(ADDRESS)).methods).toHaveLength(1);
+  (await vault.unlock(ADDRESS, again)).wipe();
+});
+
+test("a password changed while the wallet is imported again does not take the place of the new one", async () => {
+  await addWithPassword();
+  const again = { kind: "password", password: "of the other tab 42" } as const;
+  const change = store.change.bind(store);
+  store.change = async (...how) => {
+    (await vault.add(secret(), ABOUT, again)).wipe();
+    return change(...how);
+  };
+  const other = { kind: "password", password: "of this tab 4242" } as const;
+  await expect(vault.addMethod(ADDRESS, BY_PASSWORD, other)).rejects.toThrow(WalletReplaced);
+  (await vault.unlock(ADDRESS, again)).wipe();
 });
 
 test("a method is neither added nor removed without an unlock", async () => {

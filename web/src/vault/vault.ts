@@ -12,7 +12,7 @@ import type { Address } from "viem";
 
 import { type Bytes, randomBytes, sameBytes, toHex, wipe } from "./bytes";
 import { aesKey, type OnProgress, passkeyKey, PASSWORD_COST, passwordKey, type ScryptCost, seal, unseal } from "./cipher";
-import { LastMethod, PasskeyRefused, VaultUnavailable, WalletDamaged, WrongPasskey, WrongPassword } from "./errors";
+import { LastMethod, PasskeyRefused, VaultUnavailable, WalletDamaged, WalletReplaced, WrongPasskey, WrongPassword } from "./errors";
 import { browserPasskeys, type PasskeyAnswer, type Passkeys } from "./passkey";
 import { MAX_LABEL_CHARS, type Method, methodAssociated, secretAssociated, VERSION, type Wallet } from "./record";
 import { accountOf, Opened, packSecret, type Secret, unpackSecret } from "./secret";
@@ -107,13 +107,14 @@ export class Vault {
     }
   }
 
-  /** Throws as unlock and add do. */
+  /** Throws WalletReplaced, and as unlock and add do. */
   async addMethod(address: string, unlock: Unlock, method: NewMethod): Promise<void> {
     const wallet = await this.#store.get(address);
     const dataKey = await this.#dataKey(wallet, unlock);
     try {
       const made = await this.#newMethod(wallet.address, wallet.name, dataKey, method);
       await this.#store.change(address, (now) => {
+        if (!sameBytes(now.secret.iv, wallet.secret.iv)) throw new WalletReplaced(); // it has another data key now
         const kept = now.methods.filter((each) => each.kind === "passkey" || made.kind === "passkey");
         return { ...now, methods: [...kept, made] };
       });

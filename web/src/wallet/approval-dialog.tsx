@@ -10,7 +10,7 @@ import { Dialog } from "../ui/dialog";
 import type { Wallet } from "../vault/record";
 import { PurposeFacts } from "./purpose-facts";
 import type { Pending } from "./requests";
-import { type DataRow, domainRows, messageRows } from "./typed-data";
+import { type DataRow, domainRows, isForChain, messageRows } from "./typed-data";
 import { useUnlock } from "./unlock";
 import { openVault } from "./wallets";
 
@@ -18,12 +18,11 @@ export function ApprovalDialog({ pending, wallet }: { pending: Pending<"typed-da
   const { data, purpose } = pending.request;
   const rows = useMemo(() => ({ message: messageRows(data), domain: domainRows(data) }), [data]);
   const deployment = useDeployment().data;
-  const chainId = (data.domain as { chainId?: number | bigint | string } | undefined)?.chainId;
-  const foreign = deployment !== undefined && chainId !== undefined && BigInt(chainId) !== BigInt(deployment.chain_id);
+  const foreign = deployment !== undefined && !isForChain(data, deployment.chain_id);
   const unlock = useUnlock({
     wallet,
     verb: "Sign",
-    disabled: foreign,
+    disabled: deployment === undefined || foreign,
     async onUnlock(by) {
       const vault = await openVault();
       pending.answer(

@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { recoverMessageAddress } from "viem";
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { entropyOf } from "../vault/phrase";
 import { Opened } from "../vault/secret";
@@ -12,11 +12,14 @@ const ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const TEXT = `${location.host} wants you to sign in with your Ethereum account:
 ${ADDRESS}
 
+Sign in to the exchange. This request moves no funds and costs nothing.
+
 URI: ${location.origin}
 Version: 1
 Chain ID: 31337
 Nonce: abcdefgh
-Issued At: 2026-01-01T00:00:00Z`;
+Issued At: 2026-01-01T00:00:00Z
+Expiration Time: 2026-01-01T00:05:00Z`;
 
 let opened: Opened;
 let signer: EmbeddedSigner;
@@ -25,7 +28,9 @@ beforeEach(() => {
   const phrase = "test test test test test test test test test test test junk";
   opened = new Opened(ADDRESS, { kind: "phrase", bytes: entropyOf(phrase) });
   signer = new EmbeddedSigner({ name: "Main", address: ADDRESS });
+  vi.stubGlobal("fetch", async () => new Response(JSON.stringify({ chain_id: 31337 }), { status: 200 }));
 });
+afterEach(() => vi.unstubAllGlobals());
 
 test("right after an unlock the sign-in text is signed without a question, and the key is gone then", async () => {
   const signature = await signer.justUnlocked(opened, () => signer.signMessage(TEXT));

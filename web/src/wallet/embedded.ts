@@ -2,6 +2,7 @@
 
 import type { Address, Hex, TypedDataDefinition } from "viem";
 
+import { fetchDeployment } from "../api/deployment";
 import type { Opened } from "../vault/secret";
 import { ask } from "./requests";
 import { isSignInText } from "./sign-in-text";
@@ -35,9 +36,12 @@ export class EmbeddedSigner implements Signer {
   async signMessage(text: string): Promise<Hex> {
     const opened = this.#justOpened;
     this.#justOpened = null;
-    if (opened !== null && isSignInText(text, this.address, location.host)) {
-      const account = await opened.account();
-      return account.signMessage({ message: text });
+    if (opened !== null) {
+      const { chain_id } = await fetchDeployment();
+      if (isSignInText(text, this.address, { host: location.host, origin: location.origin, chainId: chain_id })) {
+        const account = await opened.account();
+        return account.signMessage({ message: text });
+      }
     }
     return ask<"message">({ kind: "message", address: this.address, text });
   }

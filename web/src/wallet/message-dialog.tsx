@@ -1,7 +1,8 @@
 /** A text to sign, which is shown as it is. */
 
-import { type ReactElement, useState } from "react";
+import type { ReactElement } from "react";
 
+import { useDeployment } from "../api/deployment";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import type { Wallet } from "../vault/record";
@@ -13,7 +14,9 @@ import { openVault } from "./wallets";
 
 export function MessageDialog({ pending, wallet }: { pending: Pending<"message">; wallet: Wallet }): ReactElement {
   const { text } = pending.request;
-  const [expected] = useState(() => isSignInText(text, wallet.address, location.host));
+  const chainId = useDeployment().data?.chain_id;
+  const expected =
+    chainId !== undefined && isSignInText(text, wallet.address, { host: location.host, origin: location.origin, chainId });
   const unlock = useUnlock({
     wallet,
     verb: "Sign",

@@ -1,7 +1,7 @@
 import type { TypedDataDefinition } from "viem";
 import { expect, test } from "vitest";
 
-import { domainRows, messageRows, visible } from "./typed-data";
+import { domainRows, isForChain, messageRows, visible } from "./typed-data";
 
 const DATA = {
   domain: { name: "Vault", chainId: 31337n, verifyingContract: "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266" },
@@ -41,6 +41,18 @@ test("every signed field is a row, nested ones below their heading", () => {
 
 test("the domain is shown as far as it is given", () => {
   expect(domainRows(DATA).map((row) => row.label)).toEqual(["name", "chainId", "verifyingContract"]);
+});
+
+test("only what names the exchange's chain is for it", () => {
+  const of = (domain: object): TypedDataDefinition => ({ ...DATA, domain }) as TypedDataDefinition;
+  expect(isForChain(DATA, 31337)).toBe(true);
+  expect(isForChain(of({ chainId: 31337 }), 31337)).toBe(true);
+  expect(isForChain(of({ chainId: "31337" }), 31337)).toBe(true);
+  expect(isForChain(DATA, 1)).toBe(false);
+  expect(isForChain(of({}), 31337)).toBe(false);
+  expect(isForChain(of({ chainId: null }), 31337)).toBe(false);
+  expect(isForChain(of({ chainId: "0x7a6a" }), 31337)).toBe(false);
+  expect(isForChain({ ...DATA, domain: undefined } as TypedDataDefinition, 31337)).toBe(false);
 });
 
 test("characters that hide are made visible", () => {

@@ -24,6 +24,13 @@ const DOMAIN_FIELDS: readonly TypeField[] = [
   { name: "salt", type: "bytes32" },
 ];
 
+/** Whether it holds on this chain and nowhere else: without a chain in its domain it would hold on all of them. */
+export function isForChain(data: TypedDataDefinition, chainId: number): boolean {
+  const given = (data as { domain?: { chainId?: unknown } }).domain?.chainId;
+  if (typeof given !== "number" && typeof given !== "bigint" && typeof given !== "string") return false;
+  return String(given) === String(chainId);
+}
+
 export function messageRows(data: TypedDataDefinition): DataRow[] {
   const { types, primaryType, message } = data as unknown as { types: Types; primaryType: string; message: unknown };
   return structRows(types, types[primaryType] ?? [], message, 0);
