@@ -59,6 +59,7 @@ export class CandleFeed {
     this.isLoading = true;
     try {
       const items = await this.page({ to: first.open_ms, limit: OLDER_PAGE });
+      if (this.series.first?.open_ms !== first.open_ms) return; // what it was to come before is there no more
       if (items.length === 0) this.isComplete = true;
       else this.take(items);
     } catch {
@@ -73,14 +74,27 @@ export class CandleFeed {
       const items = await this.page({ limit: FIRST_PAGE });
       if (this.isStopped) return;
       if (!this.isReady && items.length < FIRST_PAGE) this.isComplete = true;
+      if (this.isReady) this.leaveNoHole(items);
       this.isReady = true;
       this.take(items);
       this.listener.onState("ready");
     } catch {
       if (this.isStopped) return;
       if (!this.isReady) this.listener.onState("failed");
+      clearTimeout(this.retry); // one that waits is enough, however often the connection was lost meanwhile
       this.retry = setTimeout(() => void this.loadNewest(), RETRY_MS);
     }
+  }
+
+  /**
+   * More may have been missed than a page has. When what is held does not reach to the page of the newest, nobody knows
+   * what lies between: it is asked for again when it is scrolled to.
+   */
+  private leaveNoHole(newest: readonly Candle[]): void {
+    const oldest = newest[0];
+    if (oldest === undefined || newest.length < FIRST_PAGE || this.series.has(oldest.open_ms)) return;
+    this.series.beginAt(oldest.open_ms);
+    this.isComplete = false;
   }
 
   private async page(query: Record<string, number>): Promise<Candle[]> {

@@ -53,6 +53,15 @@ export class CandleSeries {
     return isInTail && lowest >= last && last >= 0 ? { kind: "tail", from: last } : { kind: "all" };
   }
 
+  /** Forgets what is older. */
+  beginAt(openMs: number): void {
+    this.candles.splice(0, this.indexOf(openMs));
+  }
+
+  has(openMs: number): boolean {
+    return this.candles[this.indexOf(openMs)]?.open_ms === openMs;
+  }
+
   get first(): Candle | undefined {
     return this.candles[0];
   }
