@@ -7,7 +7,7 @@ import { Money, shownAmount } from "../ui/money";
 import { MarketCell, SideCell, TimeCell } from "./cells";
 import { type Fill, fillKey, useLiveFills } from "./live-fills";
 import { PagedList } from "./more";
-import { usePaged } from "./pages";
+import { type RowIds, usePaged } from "./pages";
 import { type RecordColumn, Records } from "./records";
 
 const COLUMNS: readonly RecordColumn<Fill>[] = [
@@ -26,10 +26,12 @@ const COLUMNS: readonly RecordColumn<Fill>[] = [
   { id: "role", title: "Role", cell: (fill) => <span className="muted">{fill.role === "maker" ? "Maker" : "Taker"}</span> },
 ];
 
+const IDS: RowIds<Fill> = { key: fillKey, id: (fill) => fill.trade_id };
+
 export function FillsTable({ market }: { market: string | undefined }): ReactElement {
-  const live = useLiveFills();
-  const newer = market === undefined ? live : live.filter((fill) => fill.market === market);
-  const paged = usePaged<Fill>("/v1/fills", { market }, newer, fillKey);
+  const { fills, sinceSeq } = useLiveFills();
+  const rows = market === undefined ? fills : fills.filter((fill) => fill.market === market);
+  const paged = usePaged<Fill>("/v1/fills", { market }, { rows, sinceSeq }, IDS);
   return (
     <PagedList paged={paged}>
       <Records

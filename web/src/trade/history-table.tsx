@@ -7,7 +7,7 @@ import { shownAmount } from "../ui/money";
 import { FilledCell, MarketCell, SideCell, TimeCell } from "./cells";
 import { PagedList } from "./more";
 import { type Order, useOrdersState } from "./open-orders";
-import { usePaged } from "./pages";
+import { type RowIds, usePaged } from "./pages";
 import { type RecordColumn, Records } from "./records";
 import { kindText, statusText } from "./words";
 
@@ -42,11 +42,12 @@ const COLUMNS: readonly RecordColumn<Order>[] = [
 ];
 
 const orderKey = (order: Order): string => order.order_id;
+const IDS: RowIds<Order> = { key: orderKey, id: orderKey };
 
 export function HistoryTable({ market }: { market: string | undefined }): ReactElement {
-  const { ended } = useOrdersState();
-  const newer = market === undefined ? ended : ended.filter((order) => order.market === market);
-  const paged = usePaged<Order>("/v1/orders", { status: "ended", market }, newer, orderKey);
+  const { ended, sinceSeq } = useOrdersState();
+  const rows = market === undefined ? ended : ended.filter((order) => order.market === market);
+  const paged = usePaged<Order>("/v1/orders", { status: "ended", market }, { rows, sinceSeq }, IDS);
   return (
     <PagedList paged={paged}>
       <Records

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 vi.mock("../stream/stream", () => ({ stream: { subscribe: () => () => undefined } }));
 vi.mock("../session", () => ({ useSession: () => ({ status: "signed-out" }) }));
 
-import { type Order, type OrdersState, withOrders } from "./open-orders";
+import { fromSnapshot, type Order, type OrdersState, withOrders } from "./open-orders";
 import { withBalances } from "./balances";
 import { withNewer } from "./pages";
 
@@ -11,7 +11,7 @@ function order(id: string, patch: Partial<Order> = {}): Order {
   return { order_id: id, status: "open", market: "ETH-USDC", size: "1", filled: "0", ...patch } as Order;
 }
 
-const NOTHING: OrdersState = { orders: new Map(), ended: [] };
+const NOTHING: OrdersState = { orders: new Map(), ended: [], sinceSeq: 0 };
 const open = (state: OrdersState) => Array.from(state.orders?.values() ?? [], (known) => known.order);
 
 describe("open orders", () => {
@@ -29,6 +29,12 @@ describe("open orders", () => {
     state = withOrders(state, [order("1", { status: "filled" })], 21);
     state = withOrders(state, [order("1")], 15);
     expect(open(state)).toEqual([]);
+  });
+
+  it("that ended unseen are not brought back by an answer from before the snapshot without them", () => {
+    const state = fromSnapshot(NOTHING, [order("2")], 20);
+    expect(open(withOrders(state, [order("1")], 15))).toEqual([order("2")]);
+    expect(open(withOrders(state, [order("3")], 21))).toEqual([order("2"), order("3")]);
   });
 
   it("keep a bound number of those that ended, the newest first", () => {
@@ -52,14 +58,17 @@ describe("balances", () => {
   });
 });
 
-describe("pages with what came live on top", () => {
+describe("pages with what came live", () => {
+  const row = (id: number, at: string) => ({ id, at });
+  const ids = { key: (each: { id: number }) => `key ${each.id}`, id: (each: { id: number }) => String(each.id) };
+
   it("show each row once, as it is newest", () => {
-    const key = (row: { id: number }) => String(row.id);
-    const rows = withNewer([{ id: 3, at: "live" }, { id: 2, at: "live" }], [{ id: 2, at: "page" }, { id: 1, at: "page" }], key);
-    expect(rows).toEqual([
-      { id: 3, at: "live" },
-      { id: 2, at: "live" },
-      { id: 1, at: "page" },
-    ]);
+    const rows = withNewer([row(3, "live"), row(2, "live")], [row(2, "page"), row(1, "page")], ids);
+    expect(rows).toEqual([row(3, "live"), row(2, "live"), row(1, "page")]);
+  });
+
+  it("are in one order, however late each row came: the pages have what came while the stream was away", () => {
+    const rows = withNewer([row(9, "live"), row(2, "live")], [row(10, "page"), row(2, "page"), row(1, "page")], ids);
+    expect(rows.map((each) => each.id)).toEqual([10, 9, 2, 1]);
   });
 });

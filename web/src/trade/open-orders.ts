@@ -18,13 +18,16 @@ export interface OrdersState {
   readonly orders: ReadonlyMap<string, Known> | null;
   /** Those that ended while somebody looked, newest first; a bound number. */
   readonly ended: readonly Order[];
+  /** As of when all that is open was told: what is older than that may have ended since, unseen. */
+  readonly sinceSeq: number;
 }
 
-const EMPTY: OrdersState = { orders: null, ended: [] };
+const EMPTY: OrdersState = { orders: null, ended: [], sinceSeq: 0 };
 const MOST_ENDED = 500;
 
 /** Takes in orders as they are as of `seq`; what is older than what is known changes nothing. */
 export function withOrders(state: OrdersState, orders: readonly Order[], seq: number): OrdersState {
+  if (seq < state.sinceSeq) return state;
   const known = new Map(state.orders ?? []);
   let ended = state.ended;
   for (const order of orders) {
@@ -37,13 +40,16 @@ export function withOrders(state: OrdersState, orders: readonly Order[], seq: nu
       ended = [order, ...ended].slice(0, MOST_ENDED);
     }
   }
-  return { orders: known, ended };
+  return { ...state, orders: known, ended };
 }
 
-export const liveOrders = new Live<OrdersState, Order>("orders", EMPTY, (state, message) =>
-  message.kind === "snapshot"
-    ? withOrders({ orders: new Map(), ended: state.ended }, message.data, message.seq)
-    : withOrders(state, message.data, message.seq),
+/** All that are open. What else was open has ended meanwhile: of that the history tells. */
+export function fromSnapshot(state: OrdersState, orders: readonly Order[], seq: number): OrdersState {
+  return withOrders({ orders: new Map(), ended: state.ended, sinceSeq: seq }, orders, seq);
+}
+
+export const liveOrders = new Live<OrdersState, Order>("orders", EMPTY, (state, { kind, data, seq }) =>
+  kind === "snapshot" ? fromSnapshot(state, data, seq) : withOrders(state, data, seq),
 );
 
 /** What the answer to a request of `owner` has told of an order, sooner than the stream may. Not another's business. */

@@ -11,7 +11,7 @@ function order(id: string, patch: Partial<Order> = {}): Order {
   return { ...base, size: "1", filled: "0", remaining: "1", trigger: null, ...patch } as unknown as Order;
 }
 
-const NOTHING: OrdersState = { orders: new Map(), ended: [] };
+const NOTHING: OrdersState = { orders: new Map(), ended: [], sinceSeq: 0 };
 const ids = (orders: readonly Order[]) => orders.map((each) => each.order_id);
 
 describe("an order that stood", () => {
@@ -34,8 +34,8 @@ describe("an order that stood", () => {
   });
 
   it("is nobody's when another account comes", () => {
-    expect(endedByThemselves({ orders: null, ended: [] }, standing)).toEqual([]);
-    expect(endedByThemselves(standing, { orders: null, ended: [] })).toEqual([]);
+    expect(endedByThemselves({ ...NOTHING, orders: null }, standing)).toEqual([]);
+    expect(endedByThemselves(standing, { ...NOTHING, orders: null })).toEqual([]);
   });
 });
 

@@ -1,12 +1,14 @@
 /** Histories page by page: what the exchange has, with what came live since on top. */
 
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 
 import { api, type Query } from "../api/client";
 import { useSession } from "../session";
 
 interface Page<T> {
+  /** As of when it is true. */
+  readonly seq: number;
   readonly items: readonly T[];
   readonly next_cursor: string | null;
 }
@@ -23,23 +25,44 @@ export interface Paged<T> {
 
 const PAGE = 50;
 
-/** `newer` stands before the pages; what is in both is shown once, as it is in `newer`. */
-export function usePaged<T>(path: string, query: Query, newer: readonly T[], keyOf: (row: T) => string): Paged<T> {
+/** What the stream has told. */
+export interface Newer<T> {
+  readonly rows: readonly T[];
+  /** Since when it has told all: a page that ends before that leaves something out. */
+  readonly sinceSeq: number;
+}
+
+/** How rows are told apart, and put in order: by a whole number that grows, the newest first. */
+export interface RowIds<T> {
+  key(row: T): string;
+  id(row: T): string;
+}
+
+/** The pages with what is newer; what is in both is shown once, as it is in `newer`. */
+export function usePaged<T>(path: string, query: Query, newer: Newer<T>, ids: RowIds<T>): Paged<T> {
   const owner = useSession().me?.address ?? null;
+  const { sinceSeq } = newer;
   const result = useInfiniteQuery({
     queryKey: ["private", path, owner, query],
-    queryFn: ({ pageParam }) => api.get<Page<T>>(path, { ...query, limit: PAGE, cursor: pageParam }),
+    queryFn: ({ pageParam }) => {
+      const least = pageParam === null && sinceSeq > 0 ? sinceSeq : null;
+      return api.get<Page<T>>(path, { ...query, limit: PAGE, cursor: pageParam, min_seq: least });
+    },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     enabled: owner !== null,
     staleTime: 0,
   });
+  const { refetch } = result;
   const pages = result.data?.pages;
-  const rows = useMemo(() => (pages === undefined ? null : withNewer(newer, pages.flatMap((page) => page.items), keyOf)), [
-    pages,
-    newer,
-    keyOf,
-  ]);
+  const pagesSeq = pages?.[0]?.seq;
+  useEffect(() => {
+    if (pagesSeq !== undefined && pagesSeq < sinceSeq) void refetch();
+  }, [pagesSeq, sinceSeq, refetch]);
+  const rows = useMemo(
+    () => (pages === undefined ? null : withNewer(newer.rows, pages.flatMap((page) => page.items), ids)),
+    [pages, newer.rows, ids],
+  );
   return {
     rows,
     failed: result.isError && rows === null,
@@ -50,7 +73,12 @@ export function usePaged<T>(path: string, query: Query, newer: readonly T[], key
   };
 }
 
-export function withNewer<T>(newer: readonly T[], older: readonly T[], keyOf: (row: T) => string): readonly T[] {
-  const known = new Set(newer.map(keyOf));
-  return [...newer, ...older.filter((row) => !known.has(keyOf(row)))];
+export function withNewer<T>(newer: readonly T[], older: readonly T[], { key, id }: RowIds<T>): readonly T[] {
+  const known = new Set(newer.map(key));
+  return [...newer, ...older.filter((row) => !known.has(key(row)))].sort((one, other) => byNumber(id(other), id(one)));
+}
+
+/** Whole numbers as texts, without zeros before them. */
+function byNumber(one: string, other: string): number {
+  return one.length - other.length || (one < other ? -1 : one > other ? 1 : 0);
 }
