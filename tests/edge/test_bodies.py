@@ -107,6 +107,19 @@ async def test_an_order_without_a_body_or_that_is_no_object_is_refused(exchange,
             assert problem(response, 422, "field_invalid")["field"] == "body"
 
 
+async def test_cancelling_takes_no_body_for_a_market_in_it_would_be_passed_over(exchange, subtests):
+    trader = await exchange.trader(USDC=10**10)
+    order_id = (await trader.order()).json()["order"]["order_id"]
+    for path in ("/v1/orders", f"/v1/orders/{order_id}"):
+        for content in (b'{"market": "WBTC-USDC"}', b'{"order_id": "7"}', b'["ETH-USDC"]', b"[]", b"null"):
+            with subtests.test(f"{path} {content!r}"):
+                response = await trader.request("DELETE", path, content=content, headers=JSON)
+                assert problem(response, 422, "field_unknown")["field"] == "body"
+    assert len(exchange.view.open_orders(trader.account_id)) == 1
+    empty = await trader.request("DELETE", f"/v1/orders/{order_id}", json={})
+    assert empty.status_code == 200, empty.text
+
+
 async def test_a_body_that_does_not_arrive_is_given_up():
     never = asyncio.Event()
     sent: list[dict] = []

@@ -98,6 +98,16 @@ def no_parameters(request: Request) -> None:
         )
 
 
+def no_body(request: Request) -> None:
+    """What a DELETE wants stands in its path and query. Raises FieldRefused for a body that asks for more."""
+    if raw_body(request) and request.scope[_DECODED] != {}:
+        raise FieldRefused(
+            GatewayCode.FIELD_UNKNOWN,
+            "no body here; what is asked for stands in the path and the query",
+            field="body",
+        )
+
+
 async def refuse_parameters(request: Request) -> None:
     """`no_parameters` as a dependency of a route."""
     no_parameters(request)

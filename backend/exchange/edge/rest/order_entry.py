@@ -14,7 +14,7 @@ from starlette.routing import Route
 from exchange.core.events import Rejected
 from exchange.core.rejects import RejectReason
 from exchange.edge import order_requests
-from exchange.edge.body import decoded_object, no_parameters
+from exchange.edge.body import decoded_object, no_body, no_parameters
 from exchange.edge.dependencies import edge_of
 from exchange.edge.envelope import request_id
 from exchange.edge.identity import Identified, authenticate_trader
@@ -63,6 +63,7 @@ async def delete_order(request: Request) -> Response:
     """DELETE /v1/orders/{order_id}: the order as it ended. 404 when it is not open, or not the caller's."""
     trader = await authenticate_trader(request)
     no_parameters(request)
+    no_body(request)
     edge, budget = edge_of(request), charge_of(request)
     fields = {"order_id": request.path_params["order_id"]}
     return await _answer(request, trader, order_requests.cancel(edge, trader.caller, budget, fields))
@@ -71,6 +72,7 @@ async def delete_order(request: Request) -> Response:
 async def delete_orders(request: Request) -> Response:
     """DELETE /v1/orders: cancels the account's open orders, of one market or of all, of one side or both."""
     trader = await authenticate_trader(request)
+    no_body(request)
     edge, budget = edge_of(request), charge_of(request)
     fields: dict[str, object] = {}
     for name, value in request.query_params.multi_items():
