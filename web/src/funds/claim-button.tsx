@@ -13,6 +13,7 @@ import { SignatureRefused } from "../wallet/signer";
 import { useAssets, useChain } from "./assets";
 import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
+import { receiptOf } from "./receipt";
 import { NATIVE, VAULT_ABI } from "./vault-abi";
 
 export interface Claimable {
@@ -76,7 +77,7 @@ export function ClaimButton({ asset: symbol, claimable }: { asset: string; claim
           ],
         },
       );
-      const receipt = await chain?.waitForTransactionReceipt({ hash });
+      const receipt = chain == null ? undefined : await receiptOf(chain, hash);
       if (receipt?.status === "reverted") toast("error", "It was not claimed", "The transaction failed on the chain.");
       else if (receipt === undefined) toast("info", "Sent", "The amount comes to your wallet once it is in a block.");
       else toast("ok", "Claimed", `${amount} went to your wallet.`);

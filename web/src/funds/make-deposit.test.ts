@@ -15,6 +15,7 @@ const ACCOUNT = privateKeyToAccount(`0x${"11".repeat(32)}`);
 const VAULT = "0x10Aeafac83d48E2f9ac4bAAf94311c45fACe1404";
 const TOKEN = "0xCABEe62adFB2a4d4172Fc2F7536f324FC52C274a";
 const DOMAIN = { name: "USDC", version: "1", chainId: 31337, verifyingContract: TOKEN } as const;
+const OTHER_HASH = `0x${"ee".repeat(32)}` as const;
 const ETH = { symbol: "ETH", decimals: 18, token: NATIVE } as Schemas["AssetItem"];
 const USDC = { symbol: "USDC", decimals: 6, token: TOKEN } as Schemas["AssetItem"];
 
@@ -26,10 +27,12 @@ interface Chain {
   /** Refuses to change an allowance that is not zero. */
   isStubborn: boolean;
   status: "success" | "reverted";
+  /** What the wallet has done to it while it waited. */
+  replaced: "repriced" | "cancelled" | "replaced" | null;
 }
 
 function client(part: Partial<Chain>): PublicClient {
-  const chain: Chain = { balance: 10n ** 20n, allowance: 0n, knowsPermits: true, takesPermits: true, isStubborn: false, status: "success", ...part };
+  const chain: Chain = { balance: 10n ** 20n, allowance: 0n, knowsPermits: true, takesPermits: true, isStubborn: false, status: "success", replaced: null, ...part };
   return {
     getBalance: async () => chain.balance,
     getChainId: async () => 31337,
@@ -46,7 +49,10 @@ function client(part: Partial<Chain>): PublicClient {
       if (to === VAULT && !chain.takesPermits) throw new Error("reverted");
       return {};
     },
-    waitForTransactionReceipt: async ({ hash }: { hash: Hex }) => ({ status: chain.status, transactionHash: hash }),
+    async waitForTransactionReceipt({ hash, onReplaced }: { hash: Hex; onReplaced?(how: object): void }) {
+      if (chain.replaced !== null) onReplaced?.({ reason: chain.replaced });
+      return { status: chain.status, transactionHash: chain.replaced === null ? hash : OTHER_HASH };
+    },
   } as unknown as PublicClient;
 }
 
@@ -137,6 +143,19 @@ describe("a deposit", () => {
   it("says that it was refused, and what failed on the chain", async () => {
     await expect(deposit(ETH, {}, true)).rejects.toThrow(SignatureRefused);
     await expect(deposit(ETH, { status: "reverted" })).rejects.toThrow(/failed on the chain/);
+  });
+
+  it("that was sped up is followed by its new hash", async () => {
+    const { told } = await deposit(ETH, { replaced: "repriced" });
+    expect(told.at(-1)).toEqual({ stage: "mined", txHash: OTHER_HASH });
+  });
+
+  it("that was cancelled or changed in the wallet is none", async () => {
+    for (const replaced of ["cancelled", "replaced"] as const) {
+      await expect(deposit(ETH, { replaced })).rejects.toThrow(/another transaction in place/);
+      await expect(deposit(ETH, { replaced })).rejects.toThrow(DepositFailed);
+      await expect(deposit(USDC, { knowsPermits: false, replaced })).rejects.toThrow(DepositFailed);
+    }
   });
 
   it("keeps twice of what its gas costs back, with room for more gas", async () => {

@@ -5,12 +5,13 @@
  * A transaction that was sent is never made a second time. What becomes of it is told by its hash.
  */
 
-import { type Address, encodeFunctionData, type Hex, parseSignature, type PublicClient } from "viem";
+import { type Address, encodeFunctionData, type Hex, parseSignature, type PublicClient, type TransactionReceipt } from "viem";
 
 import type { Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
 import type { Purpose, Signer } from "../wallet/signer";
 import { permitFor } from "./permit";
+import { receiptOf, Replaced } from "./receipt";
 import type { DepositRun } from "./steps";
 import { NATIVE, TOKEN_ABI, VAULT_ABI } from "./vault-abi";
 
@@ -41,7 +42,7 @@ export async function makeDeposit(order: DepositOrder, tell: Tell): Promise<void
   tell({ stage: "wallet" });
   const txHash = await order.signer.sendTransaction({ to: vaultOf(order), ...call }, purposeOf(order));
   tell({ stage: "sent", txHash });
-  const receipt = await order.client.waitForTransactionReceipt({ hash: txHash, timeout: 0 });
+  const receipt = await inBlock(order.client, txHash);
   if (receipt.status !== "success") {
     throw new DepositFailed(REVERTED);
   }
@@ -121,8 +122,17 @@ async function approve(order: DepositOrder, allowed: bigint, tell: Tell): Promis
     tell({ allowance: "approve", stage: "allowing" });
     const hash = await signer.sendTransaction({ to: token, data: call(amount) }, allowancePurpose(order));
     tell({ stage: "allowance-block", allowanceHash: hash });
-    const receipt = await client.waitForTransactionReceipt({ hash, timeout: 0 });
+    const receipt = await inBlock(client, hash);
     if (receipt.status !== "success") throw new DepositFailed(`${asset.symbol} could not be approved. Nothing was deposited.`);
+  }
+}
+
+/** Throws DepositFailed when the wallet has put another transaction in its place. */
+async function inBlock(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
+  try {
+    return await receiptOf(client, hash);
+  } catch (error) {
+    throw error instanceof Replaced ? new DepositFailed(error.message) : error;
   }
 }
 

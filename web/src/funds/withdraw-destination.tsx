@@ -17,6 +17,7 @@ import { SignatureRefused } from "../wallet/signer";
 import type { Asset } from "./assets";
 import { useOwnSigner } from "./own-signer";
 import { inWords } from "./problem-text";
+import { termsFromNow } from "./signing-terms";
 import { timeOf } from "./steps";
 import { NATIVE } from "./vault-abi";
 import { addressMessage } from "./withdrawal-message";
@@ -143,8 +144,7 @@ export function AddAddress({ owner, deployment, delayS, typed }: AddProps): Reac
     setBusy(true);
     try {
       const signer = await request();
-      const nonce = BigInt(Date.now());
-      const deadlineS = Math.floor(Date.now() / 1_000) + SIGN_WITHIN_S;
+      const { nonce, deadlineS } = await termsFromNow(SIGN_WITHIN_S);
       const signature = await signer.signTypedData(addressMessage(deployment, getAddress(owner), address, nonce, deadlineS), {
         title: "Allow withdrawals to an address",
         lines: [

@@ -23,7 +23,7 @@ import { inWords, refusal } from "./problem-text";
 import { timeOf } from "./steps";
 import { NATIVE } from "./vault-abi";
 import { DestinationField, destinationOf, useDestinationRule } from "./withdraw-destination";
-import { startWithdrawal, type WithdrawalRun } from "./withdrawal-runs";
+import { refusalFor, startWithdrawal, type WithdrawalRun } from "./withdrawal-runs";
 
 type Quote = Schemas["WithdrawalQuoteAnswer"];
 
@@ -69,15 +69,14 @@ export function WithdrawForm(props: Props): ReactElement {
 
   const code = isCurrent ? quote.refusals[0] : undefined;
   const problem = code !== undefined ? refusal(code) : quoteError !== null && wanted !== null ? inWords(quoteError) : null;
-  const last = refused?.stage === "refused" && refused.amount === draft.amount.trim() ? refused.problem : null;
+  const last = refusalFor(refused, symbol, draft.amount);
   const amountProblem =
     ("problem" in amount ? (amount.problem ?? (isTried ? "Enter an amount." : null)) : tooMuch(amount.text, available, symbol)) ??
-    amountWords(problem, quote, symbol) ??
-    (last?.field === "amount" ? last.text : null);
+    amountWords(problem, quote, symbol);
   const destinationProblem = (isTried || destination.isWhole ? destination.problem : null) ?? wordsFor("destination", problem, last);
   const otherProblem = wordsFor(null, problem, last);
 
-  // Who presses before the quote of what was typed has come does not press in vain.
+  // What was refused before may be tried again as it is. Who presses before the quote of what was typed has come does not press in vain.
   function submit(event: FormEvent): void {
     event.preventDefault();
     setIsTried(true);
@@ -120,7 +119,7 @@ export function WithdrawForm(props: Props): ReactElement {
       <Field
         label="Amount"
         reserve
-        error={amountProblem}
+        error={amountProblem ?? (last?.field === "amount" ? last.text : null)}
         hint={leastText(quote !== null && quote.asset === asset.symbol ? quote.minimum : asset.min_withdrawal, asset)}
         aside={<>Available: <Money value={available} asset={asset.symbol} /></>}
       >

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
-import { NotWhatWasEntered, signableWithdrawal, type WantedWithdrawal } from "./withdrawal-message";
+import { GoodForTooLong, NotWhatWasEntered, signableWithdrawal, type WantedWithdrawal } from "./withdrawal-message";
 
 /** Made by the exchange's own code: `WithdrawalDomain.typed_withdrawal` and `.digest` of these values. */
 const TYPED_DATA = {
@@ -109,6 +109,12 @@ describe("what is signed for a withdrawal", () => {
 
   it("is not good for longer than a day", () => {
     const deadline = NOW_S + 90_000;
-    expect(() => signableWithdrawal(DEPLOYMENT, WANTED, toSign({ deadline }, {}, { deadline_s: deadline }), NOW_S)).toThrow(NotWhatWasEntered);
+    const long = toSign({ deadline }, {}, { deadline_s: deadline });
+    expect(() => signableWithdrawal(DEPLOYMENT, WANTED, long, NOW_S)).toThrow(GoodForTooLong);
+  });
+
+  it("is not called the exchange's fault where this device's clock may be wrong", () => {
+    const yesterday = NOW_S - 2 * 86_400;
+    expect(() => signableWithdrawal(DEPLOYMENT, WANTED, toSign(), yesterday)).toThrow(/this device’s clock/);
   });
 });

@@ -51,7 +51,15 @@ export class NotWhatWasEntered extends Error {
   }
 }
 
-/** Throws NotWhatWasEntered. */
+/** It would stay good for longer than anything here needs to: by this device's clock, which may be what is wrong. */
+export class GoodForTooLong extends Error {
+  constructor() {
+    super("By this device’s clock, what is to be signed would stay good for more than a day. Is its date and time right? Nothing was signed.");
+    this.name = "GoodForTooLong";
+  }
+}
+
+/** Throws NotWhatWasEntered, GoodForTooLong. */
 export function signableWithdrawal(
   deployment: Deployment,
   wanted: WantedWithdrawal,
@@ -61,7 +69,7 @@ export function signableWithdrawal(
   const { nonce, deadline_s: deadlineS } = toSign.request;
   if (typeof nonce !== "string" || !/^\d{1,19}$/.test(nonce)) throw new NotWhatWasEntered();
   if (typeof deadlineS !== "number" || !Number.isSafeInteger(deadlineS)) throw new NotWhatWasEntered();
-  if (deadlineS > nowS + MAX_LIFE_S + 300) throw new NotWhatWasEntered(); // 5 minutes for clocks that differ
+  if (deadlineS > nowS + MAX_LIFE_S + 300) throw new GoodForTooLong(); // 5 minutes for clocks that differ
   const data = {
     domain: {
       name: "Exchange",

@@ -5,14 +5,14 @@
 
 import { api, NoAnswer, type Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
-import { compare } from "../numbers";
+import { compare, minus, parseDecimal } from "../numbers";
 import { toast } from "../ui/toast";
 import { type Purpose, SignatureRefused, type Signer } from "../wallet/signer";
 import { type Exchange, handIn, lookUp, NotKnownYet } from "./hand-in";
 import { type FundsField, inWords, refusal } from "./problem-text";
 import { isRecord, type Run, Runs, texts, useRuns } from "./runs";
 import { timeOf, type Withdrawal } from "./steps";
-import { signableWithdrawal, type WantedWithdrawal } from "./withdrawal-message";
+import { NotWhatWasEntered, signableWithdrawal, type WantedWithdrawal } from "./withdrawal-message";
 
 type Quote = Schemas["WithdrawalQuoteAnswer"];
 
@@ -137,15 +137,21 @@ async function freshQuote(order: WithdrawalOrder): Promise<{ quote: Quote; toSig
   return { quote, toSign: quote.to_sign };
 }
 
+/** What arrives is worked out here: the quote's word for it is not what is signed. Throws NotWhatWasEntered. */
 export function purposeOf(order: WithdrawalOrder, quote: Quote, deadlineS: number): Purpose {
   const { symbol } = order.asset;
-  const fee = compare(quote.fee, quote.max_fee) === 0 ? quote.fee : `${quote.fee}, at most ${quote.max_fee}`;
+  const isOdd = compare(quote.fee, "0") < 0 || compare(quote.fee, order.maxFee) > 0 || compare(quote.fee, order.amount) > 0;
+  if (isOdd) throw new NotWhatWasEntered();
+  const least = compare(order.maxFee, order.amount) > 0 ? "0" : minus(order.amount, order.maxFee);
+  const isExact = compare(quote.fee, order.maxFee) === 0;
+  const fee = isExact ? quote.fee : `${quote.fee}, at most ${order.maxFee}`;
+  const receives = isExact ? least : `${minus(order.amount, quote.fee)}, at least ${least}`;
   const purpose: Purpose = {
     title: `Withdraw ${order.amount} ${symbol}`,
     lines: [
       { label: "Amount", value: `${order.amount} ${symbol}` },
       { label: "Fee", value: `${fee} ${symbol}` },
-      { label: "You receive", value: `${quote.receives} ${symbol}` },
+      { label: "You receive", value: `${receives} ${symbol}` },
       { label: "To", value: order.destination },
       { label: "Paid until", value: `${timeOf(deadlineS)}, else it comes back` },
       { label: "Paid by the vault", value: order.deployment.vault },
@@ -155,6 +161,13 @@ export function purposeOf(order: WithdrawalOrder, quote: Quote, deadlineS: numbe
     purpose.warning = "This is not your own wallet. What is sent to a wrong address is lost.";
   }
   return purpose;
+}
+
+/** What the last attempt was refused for, as long as what is entered is the same as then. */
+export function refusalFor(last: WithdrawalRun | null, asset: string, typed: string): WithdrawalRun["problem"] {
+  if (last?.stage !== "refused" || last.asset !== asset) return null;
+  const text = typed.trim();
+  return parseDecimal(text) !== null && compare(text, last.amount) === 0 ? last.problem : null;
 }
 
 export function useWithdrawalRuns(): readonly WithdrawalRun[] {

@@ -130,6 +130,18 @@ test("nothing is signed by another account than the connected one", async () => 
   expect(provider.methods()).not.toContain("eth_sendTransaction");
 });
 
+test("what is sent is known by its hash; another answer is not taken for one", async () => {
+  provider.chainId = "0x7a69";
+  const signer = await connect(wallet);
+  const send = () => signer.sendTransaction({ to: ADDRESS, value: 1n }, { title: "t", lines: [] });
+  provider.answers["eth_sendTransaction"] = `0x${"ab".repeat(32)}`;
+  expect(await send()).toBe(`0x${"ab".repeat(32)}`);
+  provider.answers["eth_sendTransaction"] = "0x1";
+  await expect(send()).rejects.toThrow(/which transaction it has sent/);
+  provider.answers["eth_sendTransaction"] = { hash: `0x${"ab".repeat(32)}` };
+  await expect(send()).rejects.toThrow(WalletFailed);
+});
+
 test("a switch of accounts is told once", async () => {
   const gone = vi.fn();
   (await connect(wallet)).onGone(gone);

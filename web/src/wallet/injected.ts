@@ -103,7 +103,7 @@ export class InjectedSigner implements Signer {
     const sent = this.#onOurChain("eth_sendTransaction", [given]);
     // Who stops waiting has not refused: what is confirmed in the wallet later is sent all the same.
     const words = `You stopped waiting. What you confirm in ${this.name} still counts: look there before you try again`;
-    return waitedFor(this.name, purpose, sent, () => new WalletFailed(words, null)).then(hexOf);
+    return waitedFor(this.name, purpose, sent, () => new WalletFailed(words, null)).then(hashOf);
   }
 
   /** Wallets sign for the chain that they are on: first they are brought to the exchange's. */
@@ -199,6 +199,13 @@ function failNoAccount(): never {
 function hexOf(answer: unknown): Hex {
   if (!isHex(answer)) throw new WalletFailed("The wallet did not answer as it should", null);
   return answer;
+}
+
+/** A transaction is followed by its hash: what is none would be waited for without end. */
+function hashOf(answer: unknown): Hex {
+  const hash = hexOf(answer);
+  if (hash.length !== 66) throw new WalletFailed("The wallet did not say which transaction it has sent. Look there before you try again", null);
+  return hash;
 }
 
 /** Some wallets count recovery from 0; the exchange, as Ethereum does, from 27. */
