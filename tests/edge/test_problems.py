@@ -39,6 +39,22 @@ async def test_an_unknown_address_and_a_wrong_method_are_problems(exchange):
     problem(await exchange.client.request("BREW", "/v1/time"), 405, "method_not_allowed")
 
 
+async def test_a_wrong_method_is_told_every_right_one(exchange, subtests):
+    for path, methods in {
+        "/v1/orders": "GET, POST, DELETE",
+        "/v1/orders/7": "GET, PATCH, DELETE",
+        "/v1/agents": "GET, POST",
+        "/v1/withdrawals/quote": "GET",
+        "/v1/ws": "GET, HEAD",
+        "/docs": "GET, HEAD",
+    }.items():
+        for method in ("PUT", "OPTIONS", "BREW"):
+            with subtests.test(f"{method} {path}"):
+                response = await exchange.client.request(method, path)
+                problem(response, 405, "method_not_allowed")
+                assert response.headers["allow"] == methods
+
+
 async def test_a_full_inbox_says_when_to_try_again(exchange):
     trader = await exchange.trader()
     exchange.faults.refuse = Overloaded(retry_after_s=2)

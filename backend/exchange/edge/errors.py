@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from exchange.edge.envelope import request_id
 from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
@@ -28,6 +30,7 @@ _CODE_OF_PYDANTIC = {
     "extra_forbidden": GatewayCode.FIELD_UNKNOWN,
     RANGE_INVALID: EdgeCode.RANGE_INVALID,
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CODE_OF_STATUS = {404: EdgeCode.NOT_FOUND, 405: EdgeCode.METHOD_NOT_ALLOWED}
 
 
@@ -58,6 +61,8 @@ class ErrorAnswers:
         problem = problem_of(error)
         if problem is None:
             return None
+        if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = ", ".join(_methods_at(request.scope))
         identifier = request_id(request.scope)
         if problem.status >= 500 and problem.code is not EdgeCode.NOT_YET:
             self._warnings.warn(
@@ -66,6 +71,16 @@ class ErrorAnswers:
         form = request.scope.get(PROBLEM_FORM, Problem.response)
         response: Response = form(problem, identifier)
         return response
+
+
+def _methods_at(scope: Scope) -> list[str]:
+    """What an address takes: each route has its own methods, and there may be several at one address."""
+    routes = scope["app"].router.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def problem_of(error: Exception) -> Problem | None:
