@@ -24,9 +24,14 @@ from exchange_sdk.errors import (
     DepositPending,
     InsufficientFunds,
     NoCredential,
+    NotAuthenticated,
+    OutcomeUnknown,
+    Problem,
+    UnexpectedAnswer,
     Unreachable,
     WithdrawalFailed,
     WithdrawalPending,
+    error_of,
 )
 from exchange_sdk.models import Deposit
 from exchange_sdk.vault import TOKEN_ABI, VAULT_ABI
@@ -170,6 +175,30 @@ async def test_one_that_is_not_credited_in_time_says_how_to_go_on(exchange: Exch
         await deposit(exchange, "USDC", 1, rpc_url=rpc_url, timeout_s=0)
     credited = await wait_for_deposit(exchange, pending.value)
     assert credited.tx_hash == pending.value.tx_hash
+
+
+async def test_one_that_was_sent_is_pending_whatever_the_exchange_says_then(
+    exchange: Exchange, rpc_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def find(*_: object) -> None:
+        raise NotAuthenticated(Problem(code="session_invalid"))
+
+    monkeypatch.setattr(chain, "_find", find)
+    with pytest.raises(DepositPending) as pending:
+        await deposit(exchange, "USDC", 1, rpc_url=rpc_url)
+    assert isinstance(pending.value.__cause__, NotAuthenticated)
+    monkeypatch.undo()
+    assert (await wait_for_deposit(exchange, pending.value)).amount == 1
+
+
+async def test_the_time_to_wait_counts_for_the_block_as_well(exchange: Exchange, node: ChaosProxy):
+    def silence(progress: DepositProgress) -> None:
+        if progress.stage == "signed":
+            node.refuses = True
+            node.cut()
+
+    with pytest.raises(DepositPending):
+        await deposit(exchange, "ETH", 1, rpc_url=node.url, on_progress=silence, timeout_s=1)
 
 
 async def test_nothing_is_sent_for_what_can_not_be(exchange: Exchange, rpc_url: str, devnet: Devnet):
@@ -338,6 +367,47 @@ async def test_one_that_is_refused_changes_nothing(funded: Exchange):
         with pytest.raises(ValueError, match=r"address|checksum"):
             await withdraw(funded, "USDC", 1, destination=address)
     assert await available(funded, "USDC") == before
+
+
+def answers(status: int, text: str) -> Any:
+    """What a proxy says instead."""
+
+    async def answer(*_: object, **__: object) -> Any:
+        raise error_of(Problem(code="session_invalid", status=status)) if status else UnexpectedAnswer(text)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [0, 401, 403])
+async def test_one_that_was_taken_is_pending_whatever_the_exchange_says_then(
+    funded: Exchange, status: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(withdrawing, "_read", answers(status, "a page"))
+    with pytest.raises(WithdrawalPending) as pending:
+        await withdraw(funded, "USDC", 1)
+    assert pending.value.__cause__ is not None
+    monkeypatch.undo()
+    assert (await wait_for_withdrawal(funded, pending.value)).status == "settled"
+
+
+@pytest.mark.parametrize("status", [0, 401, 403])
+async def test_one_that_may_have_been_taken_is_pending_whatever_it_is_refused_for_then(
+    funded: Exchange, status: int, monkeypatch: pytest.MonkeyPatch
+):
+    real = funded._http.post
+
+    async def lost(*arguments: Any, **options: Any) -> Any:
+        await real(*arguments, **options)
+        monkeypatch.setattr(funded._http, "post", answers(status, "a page"))
+        monkeypatch.setattr(withdrawing, "_read", answers(status, "a page"))
+        raise OutcomeUnknown("POST /v1/withdrawals")
+
+    monkeypatch.setattr(withdrawing, "HAND_IN_S", 1.0)
+    monkeypatch.setattr(funded._http, "post", lost)
+    with pytest.raises(WithdrawalPending) as pending:
+        await withdraw(funded, "USDC", 1)
+    monkeypatch.undo()
+    assert (await wait_for_withdrawal(funded, pending.value)).status == "settled"
 
 
 async def test_one_that_is_not_settled_in_time_says_how_to_go_on(funded: Exchange):

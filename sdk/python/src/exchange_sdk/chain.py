@@ -11,6 +11,7 @@ raised, and says how to go on: DepositPending.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eth_account.messages import encode_typed_data
 
-from exchange_sdk.chain_wallet import ChainWallet, Signed
+from exchange_sdk.chain_wallet import CANNOT_TELL, ChainWallet, Signed
 from exchange_sdk.errors import (
     ChainError,
     DepositPending,
+    ExchangeError,
     NoCredential,
     RateLimited,
     ServerError,
@@ -46,6 +48,8 @@ TIMEOUT_S = 600.0
 LOOK_S = 0.5
 CHECK_EVERY_S = 10.0
 PERMIT_LIFE_S = 3_600
+_HASH = re.compile(r"(?:0x)?([0-9a-fA-F]{64})", re.ASCII)
+"""web3 writes them without 0x."""
 _TRIED_AGAIN = (Unreachable, Unavailable, RateLimited, ServerError)
 
 
@@ -100,11 +104,16 @@ async def deposit(
         raise ValueError(f"amount must be above zero, not {decimal(amount)}")
     until_s = asyncio.get_running_loop().time() + timeout_s
     async with ChainWallet(rpc_url, wallet.account, deployment.chain_id) as chain:
-        maker = _DepositMaker(chain, wallet, deployment, listed, atoms, owner, on_progress)
+        maker = _DepositMaker(chain, wallet, deployment, listed, atoms, owner, on_progress, until_s)
         sent, signed = await maker.send()
         if not wait:
             return sent
-        return await _credited(exchange, sent.tx_hash, until_s, on_progress, chain, signed)
+        try:
+            return await _credited(exchange, sent.tx_hash, until_s, on_progress, chain, signed)
+        except DepositPending:
+            raise
+        except ExchangeError as error:  # it was sent, so this is not how it ended
+            raise DepositPending(f"the deposit can not be followed: {error}", sent.tx_hash) from error
 
 
 async def wait_for_deposit(
@@ -115,9 +124,9 @@ async def wait_for_deposit(
     timeout_s: float = TIMEOUT_S,
 ) -> Deposit:
     """See `Exchange.wait_for_deposit`."""
-    tx_hash = sent if isinstance(sent, str) else sent.tx_hash
+    tx_hash = checked_hash(sent if isinstance(sent, str) else sent.tx_hash)
     until_s = asyncio.get_running_loop().time() + timeout_s
-    return await _credited(exchange, tx_hash.lower(), until_s, on_progress)
+    return await _credited(exchange, tx_hash, until_s, on_progress)
 
 
 async def claim(exchange: "Exchange", asset: str, *, rpc_url: str, destination: str | None = None) -> Decimal:
@@ -132,7 +141,8 @@ async def claim(exchange: "Exchange", asset: str, *, rpc_url: str, destination: 
         token, target = (
             chain.contract(address, []).address for address in (listed.token, destination or wallet.address)
         )
-        atoms = await chain.ask(vault.functions.claimable(wallet.address, token).call)
+        claimable = vault.functions.claimable(wallet.address, token).call
+        atoms = await chain.read(claimable, "the vault can not be asked")
         if atoms:
             await chain.transact(vault.functions.claim(token, target), f"claim of {asset}")
         return from_atoms(atoms, listed.decimals)
@@ -150,6 +160,7 @@ class _DepositMaker:
         atoms: int,
         owner: str,
         on_progress: OnProgress | None,
+        until_s: float,
     ) -> None:
         self._chain = chain
         self._wallet = wallet
@@ -158,6 +169,7 @@ class _DepositMaker:
         self._atoms = atoms
         self._owner = owner
         self._on_progress = on_progress
+        self._until_s = until_s
         self._vault = chain.contract(deployment.vault, VAULT_ABI)
         self._signed: Signed | None = None
 
@@ -173,7 +185,9 @@ class _DepositMaker:
         what = f"deposit of {from_atoms(self._atoms, self._asset.decimals)} {self._asset.symbol}"
         call, value = await self._call()
         try:
-            receipt = await self._chain.transact(call, what, value=value, on_signed=self._note)
+            receipt = await self._chain.transact(
+                call, what, value=value, on_signed=self._note, timeout_s=self._left_s
+            )
         except TransactionUnknown as unknown:
             raise DepositPending(str(unknown), unknown.tx_hash) from unknown
         events = self._vault.events.Deposited().process_receipt(receipt, errors=DISCARD)
@@ -199,14 +213,15 @@ class _DepositMaker:
             raise ChainError(f"the wallet has {has} {self._asset.symbol} on the chain, nothing was sent")
 
     @property
+    def _left_s(self) -> float:
+        return max(0.0, self._until_s - asyncio.get_running_loop().time())
+
+    @property
     def _token(self) -> Any:
         return self._chain.contract(self._asset.token, TOKEN_ABI)
 
     async def _read(self, call: Any) -> Any:
-        try:
-            return await self._chain.ask(call.call)
-        except (Web3Exception, ValueError) as error:
-            raise ChainError(f"{self._asset.symbol} can not be asked: {error}") from error
+        return await self._chain.read(call.call, f"{self._asset.symbol} can not be asked")
 
     async def _call(self) -> tuple[Any, int]:
         """What to call the vault with, and how much of the chain's coin goes along."""
@@ -228,9 +243,12 @@ class _DepositMaker:
     async def _approve(self, allowed: int) -> None:
         approve = self._token.functions.approve
         what = f"approval of {self._asset.symbol}"
+        amounts = [self._atoms]
         if allowed and await self._chain.would_revert(approve(self._vault.address, self._atoms)):
-            await self._chain.transact(approve(self._vault.address, 0), what, on_signed=self._approving)
-        await self._chain.transact(approve(self._vault.address, self._atoms), what, on_signed=self._approving)
+            amounts.insert(0, 0)
+        for atoms in amounts:
+            call = approve(self._vault.address, atoms)
+            await self._chain.transact(call, what, on_signed=self._approving, timeout_s=self._left_s)
 
     async def _approving(self, signed: Signed) -> None:
         await tell(self._on_progress, DepositProgress(stage="approving", tx_hash=signed.tx_hash))
@@ -323,8 +341,16 @@ async def _keep_on_chain(chain: ChainWallet, signed: Signed) -> None:
     try:
         if await chain.receipt(signed.tx_hash) is None:
             await chain.send_again(signed)
-    except Unreachable:
+    except CANNOT_TELL:
         return
+
+
+def checked_hash(tx_hash: str) -> str:
+    """As the exchange writes it. Raises ValueError for what is none, which would be waited for in vain."""
+    match = _HASH.fullmatch(tx_hash)
+    if match is None:
+        raise ValueError(f"a transaction's hash is 0x and 64 hex digits, not {tx_hash!r}")
+    return "0x" + match[1].lower()
 
 
 def _progress(stage: Stage, found: Deposit) -> DepositProgress:

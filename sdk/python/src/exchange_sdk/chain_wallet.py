@@ -6,6 +6,7 @@ answer, it happens at most once.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -18,9 +19,11 @@ from eth_account.signers.local import LocalAccount
 from exchange_sdk.errors import ChainError, TransactionReverted, TransactionUnknown, Unreachable
 from exchange_sdk.models import Model
 from exchange_sdk.web3_parts import (
+    BadResponseFormat,
     Contract,
     ContractFunction,
     ContractLogicError,
+    RequestTimedOut,
     TransactionNotFound,
     Web3,
     Web3Exception,
@@ -30,12 +33,20 @@ from exchange_sdk.web3_parts import (
 T = TypeVar("T")
 
 NODE_TIMEOUT_S = 20.0
+MINED_S = 600.0
 LOOK_S = 0.25
 SENT_AGAIN_EVERY_S = 5.0
 NONCE_ATTEMPTS = 3
+OVERTAKEN_LOOKS = 3
+"""So often in turn another transaction is found in its place before that is believed: of several nodes behind
+one address some know less than others."""
 
 _TAKEN_NONCE = ("nonce too low", "replacement transaction underpriced", "nonce has already been used")
 _KNOWN = ("already known", "already imported", "known transaction", "already in mempool")
+_TELLS_NOTHING = frozenset({-32603, -32005})
+"""Codes of an error inside the node, and of too many requests: what was sent may be on its way."""
+CANNOT_TELL = (Unreachable, Web3Exception, ValueError)
+"""What a question may end with that says nothing about a transaction."""
 
 Locks = dict[tuple[int, str, str], asyncio.Lock]
 _locks: "WeakKeyDictionary[asyncio.AbstractEventLoop, Locks]" = WeakKeyDictionary()
@@ -66,7 +77,7 @@ class ChainWallet:
     async def __aenter__(self) -> Self:
         """Raises ChainError when the node is of another chain, Unreachable when it does not answer."""
         try:
-            found = await self.ask(lambda: self._web3.eth.chain_id)
+            found = await self.read(lambda: self._web3.eth.chain_id, "the node can not be asked")
         except BaseException:
             self._thread.shutdown(wait=False)
             raise
@@ -85,11 +96,19 @@ class ChainWallet:
         return self._web3.eth.contract(Web3.to_checksum_address(address), abi=abi)
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """Asks the node. Raises Unreachable when it does not answer; what it answers instead is passed on."""
+        """Asks the node. Raises Unreachable when it does not answer, or with what is no answer of a node; the
+        errors that it answers with are passed on."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, question)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, json.JSONDecodeError, BadResponseFormat) as error:
             raise Unreachable(f"the chain's node does not answer: {error}") from error
+
+    async def read(self, question: Callable[[], T], otherwise: str) -> T:
+        """Asks the node before anything is sent. Raises ChainError for its errors, Unreachable."""
+        try:
+            return await self.ask(question)
+        except (Web3Exception, ValueError) as error:
+            raise ChainError(f"{otherwise}: {error}") from error
 
     def one_at_a_time(self, what: str) -> asyncio.Lock:
         """Of this key in this loop: nonces, and the permits of a token, are used one after the other."""
@@ -98,7 +117,8 @@ class ChainWallet:
 
     async def balance(self) -> int:
         """What the wallet has of the chain's own coin, in atoms."""
-        return await self.ask(lambda: int(self._web3.eth.get_balance(self._account.address)))
+        address = self._account.address
+        return await self.read(lambda: int(self._web3.eth.get_balance(address)), "the node knows no balance")
 
     async def would_revert(self, call: ContractFunction) -> bool:
         """Whether the call fails as things are now."""
@@ -115,8 +135,9 @@ class ChainWallet:
         *,
         value: int = 0,
         on_signed: Callable[[Signed], Awaitable[None]] | None = None,
+        timeout_s: float = MINED_S,
     ) -> Any:
-        """Signs the call, sends it and waits until it is in a block; the receipt.
+        """Signs the call, sends it and waits until it is in a block, for so long at most; the receipt.
 
         Raises ChainError when nothing was sent, TransactionReverted, TransactionUnknown.
         """
@@ -127,18 +148,19 @@ class ChainWallet:
                     await on_signed(signed)
                 was_taken = await self._send_first(signed, what)
             if was_taken:
-                return await self.mined(signed, what)
+                return await self.mined(signed, what, timeout_s)
             if attempt < NONCE_ATTEMPTS:
                 await asyncio.sleep(LOOK_S)
         raise ChainError(f"{what}: something else keeps using this wallet's nonces; nothing was sent")
 
-    async def mined(self, signed: Signed, what: str, timeout_s: float = 600.0) -> Any:
+    async def mined(self, signed: Signed, what: str, timeout_s: float = MINED_S) -> Any:
         """Waits until a transaction is in a block, and sends its bytes again now and then; the receipt.
 
         Raises TransactionReverted, TransactionUnknown.
         """
         loop = asyncio.get_running_loop()
         until_s, send_again_s = loop.time() + timeout_s, loop.time() + SENT_AGAIN_EVERY_S
+        overtaken = 0
         while loop.time() < until_s:
             try:
                 receipt = await self.receipt(signed.tx_hash)
@@ -147,8 +169,15 @@ class ChainWallet:
                 if loop.time() >= send_again_s:
                     send_again_s = loop.time() + SENT_AGAIN_EVERY_S
                     await self._require_in_play(signed, what)
-            except Unreachable:
-                pass  # it is asked again: silence says nothing about the transaction
+                    overtaken = 0
+            except TransactionReverted:
+                raise
+            except ChainError:
+                overtaken += 1
+                if overtaken == OVERTAKEN_LOOKS:
+                    raise
+            except CANNOT_TELL:
+                pass  # it is asked again: this says nothing about the transaction
             await asyncio.sleep(LOOK_S)
         raise TransactionUnknown(f"{what}: in no block after {timeout_s:g} s", signed.tx_hash)
 
@@ -171,7 +200,7 @@ class ChainWallet:
         """Sends the same bytes once more. What the node says to that does not matter."""
         try:
             await self.ask(lambda: self._web3.eth.send_raw_transaction(signed.raw))  # type: ignore[arg-type]
-        except (Unreachable, Web3Exception, ValueError):
+        except CANNOT_TELL:
             return
 
     # ---- sending
@@ -215,7 +244,10 @@ class ChainWallet:
             return 10**9
 
     async def _send_first(self, signed: Signed, what: str) -> bool:
-        """Sends it; False when its nonce is taken. No answer is no answer: it may be on its way."""
+        """Sends it; False when its nonce is taken. No answer is no answer: it may be on its way.
+
+        Raises ChainError when the node refuses it, and does not have it.
+        """
         try:
             await self.ask(lambda: self._web3.eth.send_raw_transaction(signed.raw))  # type: ignore[arg-type]
         except Unreachable:
@@ -226,13 +258,14 @@ class ChainWallet:
                 return True
             if any(taken in text for taken in _TAKEN_NONCE):
                 return await self._may_be_known(signed)  # sent on twice, it takes the nonce from itself
-            raise ChainError(f"{what}: the node refuses it: {error}") from error
+            if not _tells_nothing(error) and not await self._may_be_known(signed):
+                raise ChainError(f"{what}: the node refuses it: {error}") from error
         return True
 
     async def _may_be_known(self, signed: Signed) -> bool:
         try:
             return await self.is_known(signed.tx_hash)
-        except Unreachable:
+        except CANNOT_TELL:
             return True
 
     async def _require_in_play(self, signed: Signed, what: str) -> None:
@@ -242,6 +275,17 @@ class ChainWallet:
             await self.send_again(signed)
         elif await self.receipt(signed.tx_hash) is None:
             raise ChainError(f"{what}: another transaction took its nonce {signed.nonce}; nothing was done")
+
+
+def _tells_nothing(error: Exception) -> bool:
+    """Whether an error that a node answers with leaves it open if it took what was sent."""
+    if isinstance(error, RequestTimedOut):
+        return True
+    response: Any = error.rpc_response if isinstance(error, Web3RPCError) else None
+    try:
+        return response["error"]["code"] in _TELLS_NOTHING
+    except (KeyError, TypeError):
+        return False
 
 
 def _succeeded(receipt: Any, what: str, signed: Signed) -> Any:

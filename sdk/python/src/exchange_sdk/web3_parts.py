@@ -9,7 +9,9 @@ with warnings.catch_warnings():
         from web3 import Web3
         from web3.contract.contract import Contract, ContractFunction
         from web3.exceptions import (
+            BadResponseFormat,
             ContractLogicError,
+            RequestTimedOut,
             TransactionNotFound,
             Web3Exception,
             Web3RPCError,
@@ -20,9 +22,11 @@ with warnings.catch_warnings():
 
 __all__ = [
     "DISCARD",
+    "BadResponseFormat",
     "Contract",
     "ContractFunction",
     "ContractLogicError",
+    "RequestTimedOut",
     "TransactionNotFound",
     "Web3",
     "Web3Exception",

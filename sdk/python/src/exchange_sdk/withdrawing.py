@@ -17,10 +17,8 @@ from eth_utils.crypto import keccak
 from exchange_sdk.errors import (
     ExchangeError,
     NoCredential,
-    NotFound,
     OutcomeUnknown,
     RateLimited,
-    Refused,
     ServerError,
     Unavailable,
     Unreachable,
@@ -112,7 +110,12 @@ async def withdraw(
     taken = await _hand_in(exchange, body, withdrawal_id)
     if not wait:
         return taken
-    return await _finished(exchange, withdrawal_id, on_progress, timeout_s, taken)
+    try:
+        return await _finished(exchange, withdrawal_id, on_progress, timeout_s, taken)
+    except (WithdrawalFailed, WithdrawalPending):
+        raise
+    except ExchangeError as error:  # it was taken, so this is not how it ended
+        raise WithdrawalPending(f"it can not be followed: {error}", withdrawal_id) from error
 
 
 async def wait_for_withdrawal(
@@ -195,11 +198,11 @@ async def _hand_in(exchange: "Exchange", body: dict[str, Any], withdrawal_id: st
             may_be_taken, failed = True, unknown
         except _TRIED_AGAIN as error:
             failed = error
-        except Refused as refused:
-            may_be_taken = may_be_taken or refused.code == "withdrawal_replayed"
+        except ExchangeError as error:
+            may_be_taken = may_be_taken or error.code == "withdrawal_replayed"
             if not may_be_taken:
                 raise
-            failed = refused
+            failed = error
         else:
             return answer.withdrawal
         found = await _found(exchange, withdrawal_id)
@@ -217,7 +220,7 @@ async def _found(exchange: "Exchange", withdrawal_id: str) -> Withdrawal | None:
     try:
         exchange._http.note_seq((await exchange.time()).seq)  # what is read is as new as this
         return await _read(exchange, withdrawal_id)
-    except (NotFound, *_TRIED_AGAIN):
+    except ExchangeError:
         return None
 
 
