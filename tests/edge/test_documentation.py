@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import msgspec
+import pytest
 from tests.edge.harness import problem
 
 from exchange.edge.openapi_file import OPENAPI_FILE, document_text
@@ -127,3 +129,16 @@ async def test_the_pages_come_from_here_under_a_strict_policy(exchange):
     problem(await exchange.client.get("/docs/assets/..%2Fpackage.json"), 404, "not_found")
     served = (await exchange.client.get("/openapi.json")).json()
     assert served == json.loads(document_text())
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+async def test_a_document_is_written_once_and_not_for_each_who_asks(exchange, monkeypatch, path):
+    first = await exchange.client.get(path)
+    assert first.headers["content-type"] == "application/json"
+
+    def written_again(*_, **__):
+        raise AssertionError("nobody pays for a document")
+
+    for module, name in ((json, "dumps"), (msgspec.json, "encode")):
+        monkeypatch.setattr(module, name, written_again)
+    assert (await exchange.client.get(path)).content == first.content

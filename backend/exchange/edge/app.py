@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from exchange.edge.body import StrictBody
 from exchange.edge.dependencies import Edge
-from exchange.edge.documentation import documentation_routes, openapi_document
+from exchange.edge.documentation import document_route, documentation_routes, openapi_document
 from exchange.edge.envelope import Envelope
 from exchange.edge.errors import ErrorAnswers
 from exchange.edge.exports import Exports
@@ -84,6 +84,7 @@ def create_app(edge: Edge, hub: Hub | None = None) -> FastAPI:
 def routed_app(swagger_ui: Path) -> FastAPI:
     """All routes of the API and their document, without anything to serve from."""
     app = FastAPI(
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -121,6 +122,7 @@ def routed_app(swagger_ui: Path) -> FastAPI:
     ):
         app.include_router(noun.router)
     app.openapi = _documented(app)  # type: ignore[method-assign]
+    app.router.routes.append(document_route("/openapi.json", app.openapi))
     return app
 
 

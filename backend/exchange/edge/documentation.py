@@ -4,9 +4,12 @@ The pages run under a strict content security policy (`page_policies`): no inlin
 from here.
 """
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
@@ -90,6 +93,19 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             operation["summary"] = first_sentence.removesuffix(".")
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
+
+
+def document_route(path: str, document: Callable[[], dict[str, Any]]) -> Route:
+    """Serves a document, which nobody pays for: so it is written once, and not for each who asks."""
+
+    @cache
+    def content() -> bytes:
+        return msgspec.json.encode(document())
+
+    async def get_document(_: Request) -> Response:
+        return Response(content(), media_type="application/json")
+
+    return Route(path, get_document, include_in_schema=False)
 
 
 def documentation_routes(swagger_ui: Path) -> list[Route]:

@@ -6,16 +6,13 @@ Source: AsyncAPI 3.0.0. It says what the exchange does: it receives requests and
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exchange.edge.documentation import TITLE, VERSION
+from exchange.edge.documentation import TITLE, VERSION, document_route
 from exchange.edge.ws import limits
 from exchange.edge.ws import message_shapes as shapes
 from exchange.edge.ws.close_codes import CloseCode
@@ -101,15 +98,7 @@ def asyncapi_document() -> Document:
 
 def asyncapi_route() -> Route:
     """Serves the document at `/asyncapi.json`."""
-
-    @cache
-    def document() -> Document:
-        return asyncapi_document()
-
-    async def get_document(_: Request) -> Response:
-        return JSONResponse(document())
-
-    return Route("/asyncapi.json", get_document)
+    return document_route("/asyncapi.json", asyncapi_document)
 
 
 @dataclass(frozen=True, slots=True)
