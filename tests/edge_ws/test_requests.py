@@ -199,6 +199,7 @@ async def test_a_burst_beyond_the_allowance_is_refused_each_in_its_turn(streams)
         assert [answer["id"] for answer in answers] == [str(n) for n in range(REQUESTS_AT_ONCE + 20)]
         assert {answer["type"] for answer in answers[:REQUESTS_AT_ONCE]} == {"pong"}
         assert {answer.get("code") for answer in answers[-10:]} == {"rate_limited"}
+        assert {answer.get("retry_after_s") for answer in answers[-10:]} == {1}
 
 
 async def test_a_flood_of_requests_closes_the_connection_with_4002(streams):

@@ -171,7 +171,8 @@ async def test_attempts_to_authenticate_are_counted_with_those_to_sign_in(databa
         async with served(app) as url, Streams(exchange, url).client() as client:
             for _ in range(3):
                 await client.refused("session_invalid", op="auth", token="x" * 43)
-            await client.refused("rate_limited", op="auth", token="x" * 43)
+            refused = await client.refused("rate_limited", op="auth", token="x" * 43)
+            assert refused["retry_after_s"] == 1
 
 
 async def test_a_connection_that_is_gone_leaves_nothing_behind(streams):

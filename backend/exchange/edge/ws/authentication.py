@@ -36,7 +36,11 @@ class Authentication:
         token = request.token or self._cookie()
         wait_s = self._buckets.take(client_key(self._address))
         if wait_s:
-            raise Problem(GatewayCode.RATE_LIMITED, f"too many attempts from here; wait {wait_s} s")
+            raise Problem(
+                GatewayCode.RATE_LIMITED,
+                f"too many attempts from here; wait {wait_s} s",
+                headers={"Retry-After": str(wait_s)},
+            )
         token_hash = hash_of(token)
         return Caller.of_session(await self._edge.sessions.find_hashed(token_hash), token_hash)
 

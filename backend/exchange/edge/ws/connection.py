@@ -20,7 +20,7 @@ from exchange.core.rejects import RejectReason
 from exchange.core.words import AgentScope
 from exchange.edge.dependencies import Edge
 from exchange.edge.errors import problem_of, unavailable
-from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.edge.rest.markets import market_of
 from exchange.edge.ws import limits, messages
 from exchange.edge.ws.authentication import Authentication
@@ -482,6 +482,7 @@ def _too_fast() -> Problem:
     return Problem(
         GatewayCode.RATE_LIMITED,
         f"at most {limits.REQUESTS_AT_ONCE} requests at once and {limits.REQUESTS_PER_S} a second",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
     )
 
 
