@@ -1,6 +1,6 @@
 /** A wallet that was made elsewhere: by its phrase or its keystore file, which then gets a lock of its own here. */
 
-import { type FormEvent, type ReactElement, useEffect, useRef, useState } from "react";
+import { type ChangeEvent, type FormEvent, type ReactElement, useEffect, useRef, useState } from "react";
 import type { Address } from "viem";
 
 import { Button } from "../ui/button";
@@ -9,8 +9,8 @@ import { Hash } from "../ui/hash";
 import { Segments } from "../ui/segments";
 import { TextArea } from "../ui/text-input";
 import { wipe } from "../vault/bytes";
-import { BadPhrase, WrongKeystorePassword } from "../vault/errors";
-import { parseKeystore, readKeystore } from "../vault/keystore";
+import { BadKeystore, BadPhrase, WrongKeystorePassword } from "../vault/errors";
+import { MAX_TEXT_CHARS, parseKeystore, readKeystore } from "../vault/keystore";
 import { entropyOf } from "../vault/phrase";
 import { accountOf, type Secret } from "../vault/secret";
 import { PasswordField } from "../wallet/password-field";
@@ -124,6 +124,20 @@ function KeystoreForm({ onSecret }: FormProps): ReactElement {
     setError(null);
   }
 
+  /** One that is far too long is not even read: it could fill the memory. */
+  async function choose({ target }: ChangeEvent<HTMLInputElement>): Promise<void> {
+    const file = target.files?.[0];
+    if (file === undefined) return;
+    try {
+      if (file.size > MAX_TEXT_CHARS) throw new BadKeystore("This file is too long for a keystore");
+      change(await file.text());
+    } catch (problem) {
+      setError({ at: "file", text: messageOf(problem) });
+    } finally {
+      target.value = ""; // so that the same one, changed, can be chosen again
+    }
+  }
+
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
     if (busy) return;
@@ -160,7 +174,7 @@ function KeystoreForm({ onSecret }: FormProps): ReactElement {
         hidden
         aria-label="Keystore file to read"
         accept=".json,application/json,text/plain"
-        onChange={(event) => void event.target.files?.[0]?.text().then(change)}
+        onChange={(event) => void choose(event)}
       />
       <PasswordField
         value={password}

@@ -14,9 +14,11 @@ import type { NewMethod } from "../vault/vault";
 import { newPasskeyName } from "../wallet/passkey-name";
 import { PasswordOwner } from "../wallet/password-field";
 import { Progress } from "../wallet/unlock";
+import { useWalletState } from "../wallet/wallets";
 import { messageOf } from "../wallet/words";
 import { NewPassword } from "./new-password";
 import { isAcceptable, strengthOf } from "./password-strength";
+import { newWalletName } from "./wallet-name";
 
 export interface ProtectFormProps {
   /** On the button that ends it with a password: "Make wallet" */
@@ -24,13 +26,14 @@ export interface ProtectFormProps {
   onProtect(name: string, method: NewMethod): Promise<void>;
 }
 
-export const DEFAULT_NAME = "My wallet";
 const MAX_NAME_CHARS = 40;
 
 export function ProtectForm({ verb, onProtect }: ProtectFormProps): ReactElement {
   const [support, setSupport] = useState<PasskeySupport | null>(null);
   const [chosen, setChosen] = useState<NewMethod["kind"] | null>(null);
-  const [name, setName] = useState(DEFAULT_NAME);
+  const { wallets } = useWalletState();
+  const [proposed] = useState(() => newWalletName(wallets.map((wallet) => wallet.name)));
+  const [name, setName] = useState(proposed);
   const [password, setPassword] = useState("");
   const [tried, setTried] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -43,7 +46,7 @@ export function ProtectForm({ verb, onProtect }: ProtectFormProps): ReactElement
     setProgress(0);
     setProblem(null);
     try {
-      await onProtect(name.trim() === "" ? DEFAULT_NAME : name.trim(), method);
+      await onProtect(name.trim() === "" ? proposed : name.trim(), method);
     } catch (error) {
       setProblem(messageOf(error));
       if (error instanceof PasskeyWithoutPrf) setChosen("password");

@@ -13,7 +13,8 @@ import { type OnProgress, type ScryptCost, scryptBytes } from "./cipher";
 import { BadKeystore, WrongKeystorePassword } from "./errors";
 
 const EXPORT_COST: ScryptCost = { n: 2 ** 18, r: 8, p: 1 };
-const MAX_TEXT_CHARS = 20_000;
+/** More than any keystore has, whose text is a few hundred. */
+export const MAX_TEXT_CHARS = 20_000;
 const MAX_MEMORY_BYTES = 1024 ** 3;
 const MAX_WORK = 2 ** 24; // n * r * p: eight times what geth asks for
 const MAX_LANES = 1024; // r * p: this much is derived in one piece, without a pause
@@ -72,7 +73,12 @@ export async function readKeystore(text: string, password: string, onProgress?: 
   try {
     if (!sameBytes(macOf(derived, keystore.ciphertext), keystore.mac)) throw new WrongKeystorePassword();
     const key = await counterMode(derived.slice(0, 16), keystore.iv, keystore.ciphertext);
-    requireKey(key, keystore.address);
+    try {
+      requireKey(key, keystore.address);
+    } catch (error) {
+      wipe(key);
+      throw error;
+    }
     return key;
   } finally {
     wipe(derived);

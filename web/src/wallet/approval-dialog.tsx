@@ -12,6 +12,7 @@ import { PurposeFacts } from "./purpose-facts";
 import type { Pending } from "./requests";
 import { type DataRow, domainRows, isForChain, messageRows } from "./typed-data";
 import { useUnlock } from "./unlock";
+import { useGoneWithSession } from "./use-gone-with-session";
 import { openVault } from "./wallets";
 
 export function ApprovalDialog({ pending, wallet }: { pending: Pending<"typed-data">; wallet: Wallet }): ReactElement {
@@ -30,6 +31,7 @@ export function ApprovalDialog({ pending, wallet }: { pending: Pending<"typed-da
       );
     },
   });
+  useGoneWithSession(pending, wallet.address, false);
   const footer = (
     <>
       <div className="unlock-foot">{unlock.fields}</div>

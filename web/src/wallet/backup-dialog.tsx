@@ -14,6 +14,7 @@ import { wordsAsked } from "./backup-check";
 import { PhraseWords } from "./phrase-words";
 import type { Pending } from "./requests";
 import { useUnlock } from "./unlock";
+import { useGoneWithSession } from "./use-gone-with-session";
 import { openVault } from "./wallets";
 import { messageOf } from "./words";
 
@@ -21,6 +22,7 @@ type Step = { at: "unlock" } | { at: "words"; phrase: string } | { at: "check"; 
 
 export function BackupDialog({ pending, wallet }: { pending: Pending<"backup">; wallet: Wallet }): ReactElement {
   const [step, setStep] = useState<Step>({ at: "unlock" });
+  useGoneWithSession(pending, wallet.address, false);
   async function confirmed(): Promise<void> {
     await (await openVault()).confirmBackup(wallet.address);
     toast("ok", "Backup confirmed", "Your deposit addresses are shown now.");
@@ -61,7 +63,7 @@ function UnlockStep({ wallet, onPhrase }: { wallet: Wallet; onPhrase(phrase: str
   });
   return (
     <div className="stack">
-      <p>Your wallet lives in this browser only. Twelve words bring it back on any device, and whoever has them has your money.</p>
+      <p>Your wallet lives in this browser only. A few words bring it back on any device, and whoever has them has your money.</p>
       <p className="muted">Take a pen and paper, and look around: nobody should see your screen.</p>
       {unlock.fields}
       {unlock.button}

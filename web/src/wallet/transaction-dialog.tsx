@@ -16,6 +16,7 @@ import { PurposeFacts } from "./purpose-facts";
 import type { Pending } from "./requests";
 import { costOf, feeText, isAffordable, signAndSend, type TransactionCost } from "./transaction";
 import { useUnlock } from "./unlock";
+import { useGoneWithSession } from "./use-gone-with-session";
 import { openVault } from "./wallets";
 import { messageOf } from "./words";
 
@@ -55,6 +56,7 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
       );
     },
   });
+  useGoneWithSession(pending, wallet.address, unlock.busy);
   const close = (): void => {
     if (!unlock.busy) pending.refuse(); // what may be on its way is not said to be refused
   };

@@ -76,7 +76,7 @@ export function useUnlock(use: UnlockUse): UnlockParts {
   const fields =
     method === "password" ? (
       <form id={formId} className="stack" onSubmit={submit}>
-        <PasswordOwner name={`${wallet.name} ${wallet.address}`} />
+        <PasswordOwner name={wallet.name} />
         <PasswordField
           value={password}
           onChange={setPassword}
