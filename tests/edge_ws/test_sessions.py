@@ -11,6 +11,7 @@ from exchange.edge.app import create_app
 from exchange.edge.identity import SESSION_COOKIE
 from exchange.edge.ws.connection import Connection
 from exchange.edge.ws.protocol import WebSocketProtocol
+from exchange.gateway.rate_limit import TokenBuckets
 from exchange.gateway.session_endings import SessionEndings
 from exchange.gateway.sessions import Sessions
 from exchange.stores.postgres import open_connection
@@ -167,7 +168,7 @@ async def test_another_session_on_the_same_connection_ends_the_streams_of_the_fi
 async def test_attempts_to_authenticate_are_counted_with_those_to_sign_in(database_url, pool):
     async with running_exchange(database_url, pool) as exchange:
         app = create_app(exchange.edge, exchange.hub)
-        app.state.auth_buckets.bucket_ns = 3 * app.state.auth_buckets._token_ns
+        app.state.auth_buckets = TokenBuckets(burst=3, per_s=1, clock_ns=lambda: 0)  # of a clock that stands
         async with served(app) as url, Streams(exchange, url).client() as client:
             for _ in range(3):
                 await client.refused("session_invalid", op="auth", token="x" * 43)
