@@ -1,10 +1,11 @@
-import { describe, expect, it } from "vitest";
+import type { TypedDataDefinition } from "viem";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
-import type { Signer } from "../wallet/signer";
-import { NotWhatWasEntered } from "./withdrawal-message";
-import { purposeOf, refusalFor, type WithdrawalOrder, type WithdrawalRun } from "./withdrawal-runs";
+import { SignatureRefused, type Signer } from "../wallet/signer";
+import { NotWhatWasEntered, WITHDRAWAL_TYPES } from "./withdrawal-message";
+import { purposeOf, refusalFor, startWithdrawal, type WithdrawalOrder, withdrawalRun, type WithdrawalRun } from "./withdrawal-runs";
 
 const OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
@@ -15,7 +16,7 @@ const ORDER: WithdrawalOrder = {
   destination: OWNER,
   maxFee: "0.5",
   signer: {} as Signer,
-  deployment: { vault: OTHER } as Deployment,
+  deployment: { vault: OTHER, chain_id: 31337, genesis_id: `0x${"5f".repeat(32)}` } as Deployment,
 };
 
 function quote(fee: string, receives: string): Schemas["WithdrawalQuoteAnswer"] {
@@ -51,6 +52,51 @@ describe("what a withdrawal is said to be before it is signed", () => {
     expect(purposeOf({ ...ORDER, destination: OTHER }, quote("0.5", "2"), 1).warning).toMatch(/not your own wallet/);
   });
 });
+
+describe("the fee that is signed for", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it.each([
+    ["0.5", "500000"],
+    ["0.3", "300000"],
+    ["0.51", null],
+  ])("is %s by the quote of the moment, at most what was shown", async (maxFee, signed) => {
+    vi.stubGlobal("fetch", async () => new Response(JSON.stringify(quoteToSign(maxFee)), { status: 200 }));
+    let asked: string | null = null;
+    const signTypedData = async (data: TypedDataDefinition): Promise<never> => {
+      asked = String((data.message as { maxFee: bigint }).maxFee);
+      throw new SignatureRefused();
+    };
+    const id = startWithdrawal({ ...ORDER, signer: { signTypedData } as unknown as Signer });
+    const isOver = signed === null ? "refused" : "cancelled";
+    await vi.waitFor(() => expect(withdrawalRun(id)?.stage).toBe(isOver), { timeout: 30_000 });
+    expect(asked).toBe(signed);
+  });
+});
+
+/** As the exchange would answer. */
+function quoteToSign(maxFee: string): object {
+  const { deployment, asset } = ORDER;
+  const deadlineS = Math.floor(Date.now() / 1_000) + 3_600;
+  const atoms = String(Number(maxFee) * 1_000_000);
+  const typedData = {
+    domain: { name: "Exchange", version: "1", chainId: 31337, verifyingContract: OTHER, salt: deployment.genesis_id },
+    primaryType: "Withdrawal",
+    types: WITHDRAWAL_TYPES,
+    message: {
+      account: OWNER,
+      subAccount: 0,
+      token: asset.token,
+      amount: "2500000",
+      maxFee: atoms,
+      destination: OWNER,
+      nonce: "17",
+      deadline: deadlineS,
+    },
+  };
+  const toSign = { typed_data: typedData, request: { nonce: "17", deadline_s: deadlineS } };
+  return { ...quote(maxFee, "0"), max_fee: maxFee, refusals: [], to_sign: toSign };
+}
 
 describe("what the last attempt was refused for", () => {
   const problem = { field: "amount", text: "The fee has just risen." } as const;

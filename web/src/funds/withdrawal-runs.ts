@@ -75,6 +75,8 @@ export function startWithdrawal(order: WithdrawalOrder): number {
   return id;
 }
 
+export const withdrawalRun = (id: number): WithdrawalRun | undefined => runs.get(id);
+
 /** Hands in once more what was signed before: the same signature is the same withdrawal. */
 export async function lookAgain(id: number): Promise<void> {
   runs.change(id, { isLooking: true });
@@ -103,8 +105,9 @@ async function sign(id: number, order: WithdrawalOrder): Promise<void> {
       return;
     }
     const nowS = Math.floor(Date.now() / 1_000);
-    const signable = signableWithdrawal(order.deployment, order, quote.toSign, nowS);
-    const signature = await order.signer.signTypedData(signable.data, purposeOf(order, quote.quote, signable.deadlineS));
+    const agreed = { ...order, maxFee: quote.quote.max_fee };
+    const signable = signableWithdrawal(order.deployment, agreed, quote.toSign, nowS);
+    const signature = await order.signer.signTypedData(signable.data, purposeOf(agreed, quote.quote, signable.deadlineS));
     runs.change(id, { withdrawalId: signable.id, request: { ...signable.request, signature }, stage: "handing-in" });
   } catch (error) {
     if (error instanceof SignatureRefused) runs.change(id, { stage: "cancelled" });
@@ -132,8 +135,8 @@ async function freshQuote(order: WithdrawalOrder): Promise<{ quote: Quote; toSig
   const [code] = quote.refusals;
   if (code !== undefined) return code;
   if (quote.to_sign === null) return "unavailable";
-  // Never sign for more than was shown.
-  if (compare(quote.max_fee, order.maxFee) !== 0) return "withdrawal_fee_above_maximum";
+  // Never sign for more than was shown; for less it may be.
+  if (compare(quote.max_fee, order.maxFee) > 0) return "withdrawal_fee_above_maximum";
   return { quote, toSign: quote.to_sign };
 }
 
