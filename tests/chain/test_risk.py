@@ -68,6 +68,7 @@ async def test_a_rejected_review_is_never_paid_and_comes_back_after_its_deadline
     assert funded.submitted(RefundWithdrawal) == []
     await let_deadline_pass(rpc, mine, requested)
     assert await finish(worker, mine, pool, requested) == "refunded"
+    assert await note_of(pool, requested) == "known thief", "its owner is told afterwards too"
     assert funded.available_atoms(dev_address(0), "ETH") == before
     assert await rpc.balance(DESTINATION) == 0
 

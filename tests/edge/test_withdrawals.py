@@ -1,3 +1,4 @@
+import csv
 import time
 
 import pytest
@@ -197,3 +198,32 @@ async def test_the_owner_is_shown_where_it_stands_and_why_but_not_what_concerns_
     one = (await trader.get(f"/v1/withdrawals/{withdrawal_id}")).json()["withdrawal"]
     assert (item["status"], item["reason"], item["outcome"]) == (status, reason, None)
     assert one == item
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "note", "reason"),
+    [
+        ("rejected", None, "the address is a known thief's", "the address is a known thief's"),
+        ("refunded", None, "the address is a known thief's", "the address is a known thief's"),
+        ("refunded", None, "", None),
+        ("refunded", "reverted", "reverted, reason None", None),
+        ("review", None, "amount is reviewed by hand", None),
+        ("requested", None, "velocity limit of the account", None),
+        ("approved", None, "the vault holds 12 atoms", None),
+    ],
+)
+async def test_what_a_reviewer_said_is_shown_also_when_the_amount_is_back(
+    exchange, state, outcome, note, reason
+):
+    trader = await exchange.trader(USDC=10 * USDC_ATOMS)
+    asked = (await ask(trader, trader.withdrawal())).json()["withdrawal"]
+    assert await exchange.projection.reached(exchange.view.seq, 20)
+    await store_payment(exchange, asked["withdrawal_id"], state, outcome=outcome, note=note)
+    command = RefundWithdrawal(asked["withdrawal_id"], 10, asked["deadline_s"] + 1)
+    seq = (await exchange.sequencer.submit(command)).seq
+    [item] = (await trader.get("/v1/withdrawals", min_seq=seq)).json()["items"]
+    assert (item["status"], item["reason"]) == ("refunded", reason)
+    one = await trader.get(f"/v1/withdrawals/{asked['withdrawal_id']}", min_seq=seq)
+    assert one.json()["withdrawal"] == item
+    [row] = csv.DictReader((await trader.get("/v1/withdrawals.csv", min_seq=seq)).text.splitlines())
+    assert (row["status"], row["reason"]) == ("refunded", reason or "")

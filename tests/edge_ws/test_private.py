@@ -168,6 +168,22 @@ async def test_a_withdrawal_is_told_from_the_request_over_the_chain_to_its_end(s
         assert (await client.subscribe(channel="withdrawals"))["data"] == []
 
 
+async def test_a_withdrawal_that_was_rejected_comes_back_with_what_the_reviewer_said(streams):
+    exchange = streams.exchange
+    trader = await exchange.trader(USDC=10 * USDC_ATOMS)
+    answer = await trader.request("POST", "/v1/withdrawals", json=trader.withdrawal())
+    asked: dict = answer.json()["withdrawal"]
+    assert await exchange.projection.reached(exchange.view.seq, 20)
+    await store_payment(exchange, asked["withdrawal_id"], "rejected", note="a known thief's")
+    async with streams.signed_in(trader) as client:
+        [shown] = (await client.subscribe(channel="withdrawals"))["data"]
+        assert shown == asked | {"status": "rejected", "reason": "a known thief's"}
+        command = RefundWithdrawal(asked["withdrawal_id"], 10, asked["deadline_s"] + 1)
+        await exchange.sequencer.submit(command)
+        [ended] = (await client.receive())["data"]
+        assert (ended["status"], ended["reason"]) == ("refunded", "a known thief's")
+
+
 async def test_the_chains_steps_are_looked_up_only_while_somebody_asks_for_them(streams, monkeypatch):
     exchange = streams.exchange
     trader = await exchange.trader(USDC=5 * USDC_ATOMS)

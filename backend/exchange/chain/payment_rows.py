@@ -102,7 +102,7 @@ class PaymentStatus:
     block_number: int | None
     outcome: ChainOutcome | None
     note: str
-    """Why it waits; empty when nothing is in its way."""
+    """Why it waits or was rejected; empty when nothing is in its way."""
     updated_ms: int
 
 
@@ -179,7 +179,8 @@ class PaymentRows:
                             )
                         elif isinstance(event, WithdrawalRefunded):
                             await connection.execute(
-                                "UPDATE payments SET state = 'refunded', updated_ms = $2, note = ''"
+                                "UPDATE payments SET state = 'refunded', updated_ms = $2,"
+                                " note = CASE WHEN state = 'rejected' THEN note ELSE '' END"
                                 " WHERE withdrawal_id = $1 AND state = ANY($3::text[])",
                                 event.withdrawal_id,
                                 updated_ms,

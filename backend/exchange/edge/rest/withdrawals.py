@@ -3,6 +3,7 @@
 The ledger's side comes from the read tables, the chain's side (signed, broadcast, mined) from the payments.
 """
 
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import msgspec
@@ -60,14 +61,17 @@ _TABLE = CsvTable(
 )
 REQUESTED = "requested"
 SETTLED = "settled"
+REFUNDED = "refunded"
 _OUTCOMES = frozenset({"paid", "claimable"})
 
 _AS_SHOWN = {state: state for state in PaymentState} | {
     # The payments may know before the read tables do; it is settled for the owner when those say so.
     PaymentState.SETTLED: PaymentState.MINED
 }
-_DECIDED = frozenset({PaymentState.REQUESTED, PaymentState.REVIEW, PaymentState.REJECTED})
-"""States in which a payment's note is the risk step's or a reviewer's, as long as no vault has had it."""
+_REJECTED = frozenset({PaymentState.REJECTED, PaymentState.REFUNDED})
+"""States in which a payment's note is a reviewer's, as long as no vault has had it."""
+_DECIDED = _REJECTED | {PaymentState.REQUESTED, PaymentState.REVIEW}
+"""The same, or the risk step's."""
 
 
 class WithdrawalRequest(StrictBody):
@@ -191,9 +195,17 @@ async def export_withdrawals(
         extract = await Extract.begin(edge.pool, selection, from_ns=query.from_ns, to_ns=query.to_ns)
         ids = [row.withdrawal_id for row in extract.changing.values()]
         payments = await payment_status(edge.pool, ids)
+
+        async def pages() -> AsyncGenerator[list[WithdrawalRow], None]:
+            async for rows in extract.pages():
+                refunded = [row.withdrawal_id for row in rows if row.status == REFUNDED]
+                if refunded:
+                    payments.update(await payment_status(edge.pool, refunded))
+                yield rows
+
         return Opened(
             extract.seq,
-            extract.pages(),
+            pages(),
             lambda row: _stored(edge, row, payments.get(row.withdrawal_id)).model_dump(),
         )
 
@@ -246,6 +258,8 @@ def _stored(edge: Edge, row: WithdrawalRow, payment: PaymentStatus | None) -> Wi
         status, reason, tx_hash = payment_as_shown(payment)
     elif status in _OUTCOMES:
         status, outcome = SETTLED, status
+    elif status == REFUNDED and payment is not None:
+        reason = reason_of_refund(payment)
     return withdrawal_item(
         edge, row, status, row.time_ns, row.updated_ns, reason=reason, outcome=outcome, tx_hash=tx_hash
     )
@@ -258,6 +272,11 @@ def payment_as_shown(payment: PaymentStatus) -> tuple[str, str | None, str | Non
     """
     is_for_owner = payment.state in _DECIDED and payment.outcome is None
     return _AS_SHOWN[payment.state], (payment.note or None) if is_for_owner else None, payment.tx_hash
+
+
+def reason_of_refund(payment: PaymentStatus) -> str | None:
+    """Why a withdrawal was not paid that has come back, if a reviewer rejected it; else its time was over."""
+    return payment.note or None if payment.state in _REJECTED and payment.outcome is None else None
 
 
 def withdrawal_item(

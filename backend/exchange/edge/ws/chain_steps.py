@@ -18,7 +18,7 @@ from exchange.chain.deposits import PendingDeposit, owners_with_pending, pending
 from exchange.chain.withdrawals import PaymentStatus, payment_status
 from exchange.edge.dependencies import Edge
 from exchange.edge.rest.deposits import MAX_PENDING_SHOWN, pending_item
-from exchange.edge.rest.withdrawals import payment_as_shown
+from exchange.edge.rest.withdrawals import REFUNDED, payment_as_shown, reason_of_refund
 from exchange.edge.ws.fan_out import FanOut, Piece, Subscription
 from exchange.edge.ws.frames import Frames
 from exchange.edge.ws.items import withdrawal_json
@@ -211,5 +211,9 @@ class WithdrawalsFanOut(StepsFanOut):
         return item
 
     def _ledgers_item(self, change: WithdrawalChange, now_ns: int) -> dict[str, Any]:
-        known_ns = self._requested_ns.get(change.requested.withdrawal_id)
-        return withdrawal_json(self._edge, change, known_ns, now_ns)
+        withdrawal_id = change.requested.withdrawal_id
+        item = withdrawal_json(self._edge, change, self._requested_ns.get(withdrawal_id), now_ns)
+        payment = self._payments.get(withdrawal_id)
+        if item["status"] == REFUNDED and payment is not None:
+            item["reason"] = reason_of_refund(payment)  # of the last look: it was rejected long before
+        return item

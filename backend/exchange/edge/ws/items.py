@@ -11,7 +11,7 @@ from exchange.edge.rest.deposits import credited_item
 from exchange.edge.rest.market_data import candle_json, trade_json
 from exchange.edge.rest.order_json import ended_order_json, fill_json, open_order_json
 from exchange.edge.rest.tickers import ticker_item
-from exchange.edge.rest.withdrawals import REQUESTED, SETTLED, withdrawal_item
+from exchange.edge.rest.withdrawals import REFUNDED, REQUESTED, SETTLED, withdrawal_item
 from exchange.feeds.updates import (
     AssetBalance,
     BalancesData,
@@ -31,8 +31,6 @@ from exchange.feeds.updates import (
     WithdrawalsData,
 )
 from exchange.projections.deposits import DepositRow
-
-REFUNDED = "refunded"
 
 
 def data_json(edge: Edge, update: Update) -> object:
