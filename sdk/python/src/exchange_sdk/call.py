@@ -40,6 +40,11 @@ class Call:
         return self.method != "GET"
 
     @property
+    def cancels(self) -> bool:
+        """Whether it ends something, or sees to it that something ends."""
+        return self.method == "DELETE" or self.path == "/v1/cancel-all-after"
+
+    @property
     def target(self) -> str:
         """Path and query."""
         given = {name: value for name, value in self.params.items() if value is not None}

@@ -55,6 +55,11 @@ _TIMEOUTS = 2
 _SIGNATURE_LIFE_MS = 30_000
 _CLOCK_GOOD_FOR_NS = 600 * 10**9
 _CLOCK_SAMPLES = 3
+MOST_AT_ONCE = 100
+"""Requests that are under way. More wait here, not signed yet: httpx looks at all that wait whenever one goes
+on, and a signature is good for a while only."""
+CANCELLATIONS_AT_ONCE = 10
+"""Besides: whoever wants to get out does not wait behind what is to be placed."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -110,12 +115,17 @@ class Transport:
         self._learning = asyncio.Lock()
         self._under_way: set[asyncio.Task[httpx.Response]] = set()
         self._is_closed = False
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._turns_to_cancel = asyncio.Semaphore(CANCELLATIONS_AT_ONCE)
+        connections = MOST_AT_ONCE + CANCELLATIONS_AT_ONCE
         self._client = httpx.AsyncClient(
             timeout=timeout_s,
             transport=http,
             headers={"User-Agent": user_agent, "Accept": "application/json"},
             # The server ends idle connections after 5 s: never send into one that is about to go.
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=4.0),
+            limits=httpx.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0
+            ),
         )
 
     async def aclose(self) -> None:
@@ -156,8 +166,8 @@ class Transport:
                 raise unknown or Unreachable(f"{call}: the client is closed, nothing was sent")
             try:
                 try:
-                    token, headers = await self._credentials(call, url, content)
-                    response = await self._request(call, url, content, headers)
+                    token = await self._credential(call)
+                    response = await self._request(call, url, content, token)
                     return self._answer(call, response, into)
                 except _Failure as failure:
                     error, ending = failure.error, failure.ending
@@ -223,38 +233,51 @@ class Transport:
         assert quickest is not None
         self.clock.learn(*quickest)
 
-    async def _credentials(
-        self, call: Call, url: httpx.URL, content: bytes
-    ) -> tuple[str | None, dict[str, str]]:
-        """The session's token, where one is used, and the headers that say who asks."""
+    async def _credential(self, call: Call) -> str | None:
+        """Has what it takes to say who asks: the session's token, where one is used."""
         if call.who == "nobody":
-            return None, {"Authorization": f"Bearer {call.token}"} if call.token else {}
+            return None
         if call.who == "trader" and self.key is not None:
             await self.ready()
-            deployment = await self.deployment()
-            return None, self.key.sign_request(
-                call.method,
-                url.raw_path.decode("ascii"),
-                content,
-                genesis_id=deployment.genesis_id,
-                host=deployment.host,
-                nonce=self.key.nonces.next(self.clock.now_ns()),
-                expires_ms=self.clock.now_ms() + _SIGNATURE_LIFE_MS,
-            )
+            return None
         if self.session is None:
             needed = "the owner's wallet" if call.who == "owner" else "a key or a wallet"
             raise NoCredential(f"{call} needs {needed}")
-        token = await self.session.token()
-        return token, {"Authorization": f"Bearer {token}"}
+        return await self.session.token()
 
-    async def _request(
-        self, call: Call, url: httpx.URL, content: bytes, headers: dict[str, str]
-    ) -> httpx.Response:
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
-        request = self._client.build_request(call.method, url, content=content or None, headers=headers)
+    def _headers(self, call: Call, url: httpx.URL, content: bytes, token: str | None) -> dict[str, str]:
+        """What says who asks, signed for this moment."""
+        headers = {} if call.body is None else {"Content-Type": "application/json"}
+        token = token or call.token
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        elif call.who != "nobody":
+            assert self.key is not None
+            assert self._deployment is not None
+            headers |= self.key.sign_request(
+                call.method,
+                url.raw_path.decode("ascii"),
+                content,
+                genesis_id=self._deployment.genesis_id,
+                host=self._deployment.host,
+                nonce=self.key.nonces.next(self.clock.now_ns()),
+                expires_ms=self.clock.now_ms() + _SIGNATURE_LIFE_MS,
+            )
+        return headers
+
+    async def _request(self, call: Call, url: httpx.URL, content: bytes, token: str | None) -> httpx.Response:
+        turns = self._turns_to_cancel if call.cancels else self._turns
+        await self._turn(call, turns)
         try:
-            response = await self._sent(request)
+            headers = self._headers(call, url, content, token)
+            request = self._client.build_request(call.method, url, content=content or None, headers=headers)
+            sending = self._begun(request)
+        except BaseException:
+            turns.release()
+            raise
+        sending.add_done_callback(lambda _: turns.release())
+        try:
+            response = await self._answered(sending)
         except _NOT_SENT as cause:
             raise _Failure(
                 "not sent", _told(Unreachable(f"{self.url} can not be reached: {cause!r}"), cause)
@@ -268,8 +291,25 @@ class Transport:
         self._note_rate_limit(response.headers)
         return response
 
-    async def _sent(self, request: httpx.Request) -> httpx.Response:
-        """The answer. The request goes on by itself when who waits for it is cancelled: httpx loses the
+    async def _turn(self, call: Call, turns: asyncio.Semaphore) -> None:
+        """Waits until it may be sent. Raises _Failure where it is not sent any more."""
+        waits, why_not = turns.locked(), ""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await turns.acquire()
+        except TimeoutError:
+            error = Unreachable(f"{call}: too much is under way, nothing was sent")
+            raise _Failure("not sent", error) from None
+        if self._is_closed:
+            why_not = "the client is closed"
+        elif waits and call.expires_at_ms is not None and self.clock.now_ms() >= call.expires_at_ms:
+            why_not = "it waited for longer than it was good for"
+        if why_not:
+            turns.release()
+            raise _Failure("not sent", Unreachable(f"{call}: {why_not}, nothing was sent"))
+
+    def _begun(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
+        """The request, under way. It goes on by itself when who waits for it is cancelled: httpx loses the
         connection of one that is cancelled in the middle, until none is left."""
 
         async def send() -> httpx.Response:
@@ -279,6 +319,9 @@ class Transport:
         sending = asyncio.create_task(send())
         self._under_way.add(sending)
         sending.add_done_callback(self._ended)
+        return sending
+
+    async def _answered(self, sending: asyncio.Task[httpx.Response]) -> httpx.Response:
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
