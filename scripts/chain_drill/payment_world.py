@@ -33,7 +33,7 @@ from exchange.chain.finality import Finality
 from exchange.chain.halts import Halts
 from exchange.chain.vault import selector
 from exchange.core.invariants import audit
-from exchange.gateway.typed_data import WithdrawalDomain
+from exchange.gateway.typed_data import TypedDataDomain
 from exchange.journal.recovery import read_genesis_and_head, replay
 from exchange.stores.postgres import open_connection, open_pool
 
@@ -208,7 +208,7 @@ async def open_world(
 
 def _owners(engine: Engine, deployment: Deployment, random: Random) -> Owners:
     committed = engine.committed
-    domain = WithdrawalDomain(committed.genesis_id, DEV_CHAIN_ID, deployment.vault)
+    domain = TypedDataDomain(committed.genesis_id, DEV_CHAIN_ID, deployment.vault)
     account_ids: dict[int, int] = {}
     for index in OWNERS:
         account_id = committed.account_id(dev_address(index))

@@ -8,7 +8,7 @@ from scripts.chain_drill.compare import Asked
 
 from exchange.chain.dev_keys import dev_account, dev_address
 from exchange.core.commands import RequestWithdrawal
-from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalMessage
 
 
 class Owners:
@@ -16,7 +16,7 @@ class Owners:
 
     def __init__(
         self,
-        domain: WithdrawalDomain,
+        domain: TypedDataDomain,
         account_ids: dict[int, int],
         assets: dict[str, tuple[int, str]],
         fees_atoms: dict[str, int],

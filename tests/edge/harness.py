@@ -35,7 +35,7 @@ from exchange.gateway.rate_limits import RateLimits
 from exchange.gateway.rate_policy import Rate, RateLimitPolicy, uniform_policy
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.siwe import Login
-from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalAddressMessage, WithdrawalMessage
 from exchange.journal.log import JournalLog
 from exchange.journal.recovery import read_genesis_and_head, replay
 from exchange.journal.tail import Tail
@@ -108,8 +108,8 @@ class Exchange:
         return self.sequencer.committed
 
     @property
-    def domain(self) -> WithdrawalDomain:
-        return WithdrawalDomain(self.view.genesis_id, CHAIN_ID, VAULT)
+    def domain(self) -> TypedDataDomain:
+        return TypedDataDomain(self.view.genesis_id, CHAIN_ID, VAULT)
 
     async def deposit(self, owner: str, token: str, amount_atoms: int) -> None:
         self.deposits += 1

@@ -15,14 +15,14 @@ from exchange.gateway.agents import ApprovalForm, signed_approval
 from exchange.gateway.refusals import GatewayRefusal
 from exchange.gateway.typed_data import (
     AgentApprovalMessage,
+    TypedDataDomain,
     WithdrawalAddressMessage,
-    WithdrawalDomain,
 )
 
 NOW_S = 1_763_841_600
 DAY_S = 24 * 3_600
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
-DOMAIN = WithdrawalDomain("0x" + "ab" * 32, 31337, VAULT)
+DOMAIN = TypedDataDomain("0x" + "ab" * 32, 31337, VAULT)
 WALLET = Account.from_key("0x" + "2a" * 32)
 OWNER = WALLET.address.lower()
 KEY = "0x" + SigningKey(b"\x07" * 32).verify_key.encode().hex()
@@ -66,7 +66,7 @@ def market(market_id: int, symbol: str) -> Market:
 def signed_form(
     message: AgentApprovalMessage = MESSAGE,
     wallet: LocalAccount = WALLET,
-    domain: WithdrawalDomain = DOMAIN,
+    domain: TypedDataDomain = DOMAIN,
     **changes: Any,
 ) -> ApprovalForm:
     """A form whose fields change after it was signed."""
@@ -157,9 +157,9 @@ def test_somebody_elses_signature_and_one_for_another_deployment_are_the_wrong_s
     }
     for form in (
         signed_form(dataclasses.replace(MESSAGE, account=stranger.address.lower()), stranger),
-        signed_form(domain=WithdrawalDomain("0x" + "cd" * 32, 31337, VAULT)),
-        signed_form(domain=WithdrawalDomain("0x" + "ab" * 32, 1, VAULT)),
-        signed_form(domain=WithdrawalDomain("0x" + "ab" * 32, 31337, "0x" + "11" * 20)),
+        signed_form(domain=TypedDataDomain("0x" + "cd" * 32, 31337, VAULT)),
+        signed_form(domain=TypedDataDomain("0x" + "ab" * 32, 1, VAULT)),
+        signed_form(domain=TypedDataDomain("0x" + "ab" * 32, 31337, "0x" + "11" * 20)),
     ):
         assert refusal_of(form, markets).code == "signature_wrong_signer"
 

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from exchange.gateway.signatures import parse_signature, recover_address
 from exchange.gateway.typed_data import (
     AgentApprovalMessage,
+    TypedDataDomain,
     WithdrawalAddressMessage,
-    WithdrawalDomain,
     WithdrawalMessage,
 )
 
 GENESIS_ID = "0x" + "ab" * 32
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
-DOMAIN = WithdrawalDomain(GENESIS_ID, 31337, VAULT)
+DOMAIN = TypedDataDomain(GENESIS_ID, 31337, VAULT)
 
 addresses = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
 words = st.integers(min_value=0, max_value=2**256 - 1)
@@ -152,8 +152,8 @@ def test_a_wallets_typed_data_signature_recovers_to_the_wallet():
 def test_another_deployment_has_another_digest():
     message = WithdrawalMessage(VAULT, 0, VAULT, 1, 0, VAULT, 1, 1)
     others = [
-        WithdrawalDomain("0x" + "cd" * 32, 31337, VAULT),
-        WithdrawalDomain(GENESIS_ID, 1, VAULT),
-        WithdrawalDomain(GENESIS_ID, 31337, "0x" + "11" * 20),
+        TypedDataDomain("0x" + "cd" * 32, 31337, VAULT),
+        TypedDataDomain(GENESIS_ID, 1, VAULT),
+        TypedDataDomain(GENESIS_ID, 31337, "0x" + "11" * 20),
     ]
     assert len({DOMAIN.digest(message), *(other.digest(message) for other in others)}) == 4

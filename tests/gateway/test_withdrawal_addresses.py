@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from exchange.core.markets import Asset
 from exchange.gateway.refusals import FieldRefused, GatewayRefusal
-from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalAddressMessage, WithdrawalMessage
 from exchange.gateway.withdrawal_addresses import SignedAddress, WithdrawalAddressForm, signed_address
 
 NOW_S = 1_763_841_600
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 USDC = Asset(2, "USDC", 6, 31337, VAULT, "0x" + "0c" * 20, 0, 1, listed=True)
-DOMAIN = WithdrawalDomain("0x" + "ab" * 32, 31337, VAULT)
+DOMAIN = TypedDataDomain("0x" + "ab" * 32, 31337, VAULT)
 KEY = Account.from_key("0x" + "2a" * 32)
 OWNER = KEY.address.lower()
 COLD = "0x" + "77" * 20
 
 
 def signed_form(
-    key: LocalAccount = KEY, owner: str = OWNER, domain: WithdrawalDomain = DOMAIN, **changes: Any
+    key: LocalAccount = KEY, owner: str = OWNER, domain: TypedDataDomain = DOMAIN, **changes: Any
 ) -> WithdrawalAddressForm:
     """A form whose fields change after it was signed."""
     message = WithdrawalAddressMessage(owner, COLD, 7, NOW_S + 600)
@@ -63,9 +63,9 @@ def test_a_signature_over_other_values_or_by_another_key_is_the_wrong_signer():
         signed_form(deadline_s=NOW_S + 601),
         signed_form(key=stranger),
         signed_form(key=stranger, owner=stranger.address.lower()),
-        signed_form(domain=WithdrawalDomain("0x" + "cd" * 32, 31337, VAULT)),
-        signed_form(domain=WithdrawalDomain("0x" + "ab" * 32, 1, VAULT)),
-        signed_form(domain=WithdrawalDomain("0x" + "ab" * 32, 31337, "0x" + "11" * 20)),
+        signed_form(domain=TypedDataDomain("0x" + "cd" * 32, 31337, VAULT)),
+        signed_form(domain=TypedDataDomain("0x" + "ab" * 32, 1, VAULT)),
+        signed_form(domain=TypedDataDomain("0x" + "ab" * 32, 31337, "0x" + "11" * 20)),
     ):
         assert code_of(form) == "signature_wrong_signer"
 

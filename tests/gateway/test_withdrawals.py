@@ -5,7 +5,7 @@ from eth_account import Account
 
 from exchange.core.markets import Asset
 from exchange.gateway.refusals import GatewayRefusal
-from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalMessage
 from exchange.gateway.withdrawals import WithdrawalForm, withdrawal_command
 
 NOW_S = 1_763_841_600
@@ -13,7 +13,7 @@ VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 USDC = Asset(2, "USDC", 6, 31337, VAULT, "0x" + "0c" * 20, 0, 1, listed=True)
 STRAY = Asset(3, "STRAY", 0, 31337, VAULT, "0x" + "0d" * 20, 0, 1, listed=False)
 ASSETS = {"USDC": USDC, "STRAY": STRAY}
-DOMAIN = WithdrawalDomain("0x" + "ab" * 32, 31337, VAULT)
+DOMAIN = TypedDataDomain("0x" + "ab" * 32, 31337, VAULT)
 KEY = Account.from_key("0x" + "2a" * 32)
 OWNER = KEY.address.lower()
 DESTINATION = "0x" + "77" * 20
@@ -74,7 +74,7 @@ def test_another_owners_own_valid_signature_is_the_wrong_signer_in_this_session(
 
 
 def test_a_signature_for_another_deployment_is_the_wrong_signer():
-    elsewhere = WithdrawalDomain("0x" + "cd" * 32, 31337, VAULT)
+    elsewhere = TypedDataDomain("0x" + "cd" * 32, 31337, VAULT)
     assert code_of(signed_form(domain=elsewhere)) == "signature_wrong_signer"
 
 

@@ -23,7 +23,7 @@ from exchange.core.commands import (
 )
 from exchange.core.events import Event, WithdrawalRequested
 from exchange.core.markets import NATIVE_TOKEN
-from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalMessage
 from exchange.journal.log import JournalLog
 from exchange.journal.rows import READ_ROWS, encode_payload, row_hash
 from exchange.journal.tail import Tail
@@ -46,7 +46,7 @@ class Ledger:
     database_url: str
     pool: asyncpg.Pool
     vault: str
-    domain: WithdrawalDomain
+    domain: TypedDataDomain
     nonce: int = 0
 
     @property
@@ -81,7 +81,7 @@ class Ledger:
         return replace(message, **fields)
 
     def command(
-        self, message: WithdrawalMessage, *, signer: int = ALICE, domain: WithdrawalDomain | None = None
+        self, message: WithdrawalMessage, *, signer: int = ALICE, domain: TypedDataDomain | None = None
     ) -> RequestWithdrawal:
         """The request of a message that a user has signed."""
         digest = (domain or self.domain).digest(message)
@@ -201,7 +201,7 @@ async def running_ledger(
     async with await JournalLog.claim(database_url) as log, running(log) as engine:
         genesis_id = log.head.hash
         ledger = Ledger(
-            engine, database_url, pool, vault, WithdrawalDomain(f"0x{genesis_id.hex()}", DEV_CHAIN_ID, vault)
+            engine, database_url, pool, vault, TypedDataDomain(f"0x{genesis_id.hex()}", DEV_CHAIN_ID, vault)
         )
         for symbol, token, decimals in (("ETH", NATIVE_TOKEN, 18), ("USDC", usdc, 6)):
             await ledger.submit(

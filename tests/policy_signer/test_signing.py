@@ -26,7 +26,7 @@ from exchange.chain.vault import payment_digest
 from exchange.core.commands import OpenAccount, RefundWithdrawal, SettleWithdrawal
 from exchange.core.events import Rejected, WithdrawalRequested
 from exchange.gateway.signatures import SECP256K1_ORDER
-from exchange.gateway.typed_data import WithdrawalDomain
+from exchange.gateway.typed_data import TypedDataDomain
 
 
 def signer_of(order: PaymentOrder, answer: dict[str, Any]) -> str:
@@ -82,20 +82,20 @@ async def test_a_signature_by_somebody_else_is_refused(ledger: Ledger, ask: Ask)
 @pytest.mark.parametrize(
     "domain",
     [
-        WithdrawalDomain("0x" + "cd" * 32, DEV_CHAIN_ID, VAULT),
+        TypedDataDomain("0x" + "cd" * 32, DEV_CHAIN_ID, VAULT),
         "another chain",
         "another vault",
     ],
     ids=["another exchange", "another chain", "another vault"],
 )
 async def test_a_signature_for_another_deployment_is_refused(
-    ledger: Ledger, ask: Ask, domain: WithdrawalDomain | str
+    ledger: Ledger, ask: Ask, domain: TypedDataDomain | str
 ) -> None:
     if domain == "another chain":
-        domain = WithdrawalDomain(ledger.domain.genesis_id, 1, VAULT)
+        domain = TypedDataDomain(ledger.domain.genesis_id, 1, VAULT)
     elif domain == "another vault":
-        domain = WithdrawalDomain(ledger.domain.genesis_id, DEV_CHAIN_ID, "0x" + "77" * 20)
-    assert isinstance(domain, WithdrawalDomain)
+        domain = TypedDataDomain(ledger.domain.genesis_id, DEV_CHAIN_ID, "0x" + "77" * 20)
+    assert isinstance(domain, TypedDataDomain)
     command = ledger.command(ledger.message(), domain=domain)
     order = await ledger.order(await ledger.submit(command))
 

@@ -15,7 +15,7 @@ from exchange.gateway.agent_keys import kind_of
 from exchange.gateway.refusals import RequestSignatureRefused
 from exchange.gateway.signatures import parse_signature, require_signer
 from exchange.gateway.signed_requests import request_text, verify, websocket_text
-from exchange.gateway.typed_data import AgentApprovalMessage, WithdrawalDomain
+from exchange.gateway.typed_data import AgentApprovalMessage, TypedDataDomain
 
 CONTENT: dict[str, Any] = json.loads(VECTORS.read_text())
 SIGNED = CONTENT["requests"] + CONTENT["websocket"]
@@ -77,7 +77,7 @@ def test_the_digest_of_an_approval_is_the_one_that_wallets_sign(vector: dict[str
     signable = encode_typed_data(full_message=typed_data(message))
     digest = keccak(b"\x19" + signable.version + signable.header + signable.body)
     assert vector["digest"] == "0x" + digest.hex()
-    domain = WithdrawalDomain(CONTENT["genesis_id"], CONTENT["chain_id"], CONTENT["vault"])
+    domain = TypedDataDomain(CONTENT["genesis_id"], CONTENT["chain_id"], CONTENT["vault"])
     ours = domain.agent_digest(
         AgentApprovalMessage(
             account=message["account"].lower(),

@@ -19,7 +19,7 @@ from exchange.gateway.rate_limits import RateLimits
 from exchange.gateway.sessions import Sessions
 from exchange.gateway.signed_requests import Signers
 from exchange.gateway.siwe import Login
-from exchange.gateway.typed_data import WithdrawalDomain
+from exchange.gateway.typed_data import TypedDataDomain
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.postgres import ReadTables
 from exchange.sequencer.committed import CommittedView
@@ -141,8 +141,8 @@ class Edge:
         object.__setattr__(self, "signers", Signers(self.view, self.config.host, self.clock_ns))
 
     @property
-    def withdrawal_domain(self) -> WithdrawalDomain:
-        return WithdrawalDomain(self.view.genesis_id, self.config.chain_id, self.config.vault)
+    def typed_data_domain(self) -> TypedDataDomain:
+        return TypedDataDomain(self.view.genesis_id, self.config.chain_id, self.config.vault)
 
 
 def edge_of(request: Request) -> Edge:

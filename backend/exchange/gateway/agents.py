@@ -19,7 +19,7 @@ from exchange.gateway.fields import parse_market, parse_sub_account, parse_word
 from exchange.gateway.ip_ranges import parse_ip_ranges
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.gateway.signatures import parse_deadline_s, parse_signature, require_signer
-from exchange.gateway.typed_data import AgentApprovalMessage, WithdrawalDomain
+from exchange.gateway.typed_data import AgentApprovalMessage, TypedDataDomain
 from exchange.gateway.withdrawals import parse_nonce
 
 
@@ -43,7 +43,7 @@ def signed_approval(
     form: ApprovalForm,
     owner: str,
     markets: Mapping[str, Market],
-    domain: WithdrawalDomain,
+    domain: TypedDataDomain,
     now_ns: int,
 ) -> ApproveAgent:
     """The command of a signed approval. Raises FieldRefused, SignatureRefused."""

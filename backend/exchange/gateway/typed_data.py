@@ -106,8 +106,8 @@ class AgentApprovalMessage:
     deadline_s: int
 
 
-class WithdrawalDomain:
-    """The EIP-712 domain of what one deployment's owners sign."""
+class TypedDataDomain:
+    """The EIP-712 domain of all that one deployment's owners sign: withdrawals, addresses, agents."""
 
     def __init__(self, genesis_id: str, chain_id: int, vault: str) -> None:
         """`genesis_id` is 0x and 64 hex digits, `vault` a lower-case address."""

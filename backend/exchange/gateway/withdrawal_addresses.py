@@ -11,7 +11,7 @@ from exchange.core.markets import NATIVE_TOKEN, Asset
 from exchange.gateway.addresses import parse_address
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.gateway.signatures import parse_deadline_s, parse_signature, require_signer
-from exchange.gateway.typed_data import WithdrawalAddressMessage, WithdrawalDomain
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalAddressMessage
 from exchange.gateway.withdrawals import parse_nonce
 
 MAX_LABEL_CHARS = 64
@@ -45,7 +45,7 @@ def signed_address(
     form: WithdrawalAddressForm,
     owner: str,
     assets: Iterable[Asset],
-    domain: WithdrawalDomain,
+    domain: TypedDataDomain,
     now_ns: int,
 ) -> SignedAddress:
     """The destination of a signed request. Raises FieldRefused, SignatureRefused."""
@@ -71,7 +71,7 @@ def signed_address(
     )
 
 
-def _parse_destination(text: str, owner: str, assets: Iterable[Asset], domain: WithdrawalDomain) -> str:
+def _parse_destination(text: str, owner: str, assets: Iterable[Asset], domain: TypedDataDomain) -> str:
     address = parse_address(text, "address")
     if address in {NATIVE_TOKEN, domain.vault, *(asset.token for asset in assets)}:
         raise FieldRefused(

@@ -15,7 +15,7 @@ from exchange.gateway.addresses import parse_address
 from exchange.gateway.fields import parse_amount_atoms
 from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.gateway.signatures import parse_signature, require_signer
-from exchange.gateway.typed_data import WithdrawalDomain, WithdrawalMessage
+from exchange.gateway.typed_data import TypedDataDomain, WithdrawalMessage
 
 MAX_NONCE = 2**63 - 1
 MAX_DEADLINE_S = 2**40
@@ -43,7 +43,7 @@ def withdrawal_command(
     account_id: int,
     owner: str,
     assets: Mapping[str, Asset],
-    domain: WithdrawalDomain,
+    domain: TypedDataDomain,
     now_ns: int,
 ) -> RequestWithdrawal:
     """The command of a signed request; `account_id` is the owner's `form.sub_account`.
@@ -87,7 +87,7 @@ def find_asset(symbol: str, assets: Mapping[str, Asset]) -> Asset:
     return asset
 
 
-def parse_destination(text: str, asset: Asset, domain: WithdrawalDomain) -> str:
+def parse_destination(text: str, asset: Asset, domain: TypedDataDomain) -> str:
     """Who is to be paid, in lower case. Raises FieldRefused (address_invalid, destination_invalid)."""
     destination = parse_address(text, "destination")
     if destination in (NATIVE_TOKEN, domain.vault, asset.token):

@@ -23,7 +23,7 @@ from exchange.chain.vault import Payment, payment_digest
 from exchange.core.custody import MAX_WITHDRAWAL_DEADLINE_S
 from exchange.gateway.refusals import SignatureRefused
 from exchange.gateway.signatures import require_signer
-from exchange.gateway.typed_data import WithdrawalDomain
+from exchange.gateway.typed_data import TypedDataDomain
 from exchange.policy_signer.journal_watch import JournaledRequest, JournalWatch
 from exchange.policy_signer.limits import TokenLimits
 from exchange.policy_signer.refusals import RefusalCode, Refused
@@ -55,7 +55,7 @@ class Policy:
         now_s: Callable[[], float],
     ) -> None:
         self._identity = identity
-        self._domain = WithdrawalDomain(identity.genesis_id, identity.chain_id, identity.vault)
+        self._domain = TypedDataDomain(identity.genesis_id, identity.chain_id, identity.vault)
         self._signer = signer
         self._limits = limits
         self._journal = journal

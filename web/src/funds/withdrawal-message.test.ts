@@ -4,7 +4,7 @@ import type { Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
 import { GoodForTooLong, NotWhatWasEntered, signableWithdrawal, type WantedWithdrawal } from "./withdrawal-message";
 
-/** Made by the exchange's own code: `WithdrawalDomain.typed_withdrawal` and `.digest` of these values. */
+/** Made by the exchange's own code: `TypedDataDomain.typed_withdrawal` and `.digest` of these values. */
 const TYPED_DATA = {
   domain: {
     name: "Exchange",

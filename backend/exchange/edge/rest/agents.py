@@ -131,7 +131,7 @@ async def post_agent(
         msgspec.convert(body, ApprovalForm, from_attributes=True),
         session.owner,
         edge.view.market_by_symbol,
-        edge.withdrawal_domain,
+        edge.typed_data_domain,
         edge.clock_ns(),
     )
     outcome = await edge.submit(command)

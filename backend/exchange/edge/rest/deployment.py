@@ -76,7 +76,7 @@ async def get_deployment(request: Request, query: Annotated[ReadQuery, Query()])
     """Identity of this deployment: genesis id, host, chain, vault, and what owners' signatures cover."""
     edge = edge_of(request)
     await require_view(edge, query.min_seq)
-    domain = edge.withdrawal_domain
+    domain = edge.typed_data_domain
     answer = DeploymentAnswer(
         seq=edge.view.seq,
         genesis_id=edge.view.genesis_id,

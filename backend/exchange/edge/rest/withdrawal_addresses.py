@@ -110,7 +110,7 @@ async def post_withdrawal_address(
         msgspec.convert(body, WithdrawalAddressForm, from_attributes=True),
         session.owner,
         edge.view.asset_by_symbol.values(),
-        edge.withdrawal_domain,
+        edge.typed_data_domain,
         now_ns,
     )
     addition = msgspec.convert(signed, Addition, from_attributes=True)

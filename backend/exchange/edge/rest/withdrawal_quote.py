@@ -109,7 +109,7 @@ async def get_withdrawal_quote(
     destination, decision = None, None
     if query.destination is not None:
         caller.require_every_sub_account()  # the list of addresses is the owner's as a whole
-        destination = parse_destination(query.destination, asset, edge.withdrawal_domain)
+        destination = parse_destination(query.destination, asset, edge.typed_data_domain)
         decision = await edge.allow_list.check(caller.owner, destination, time_ms(edge.clock_ns()))
     # From here on nothing is awaited: all of it is true as of one seq.
     asset = edge.view.assets[asset.asset_id]
@@ -220,7 +220,7 @@ def _to_sign(
         deadline_s=now_ns // 10**9 + (DEADLINE_REVIEWED_S if is_reviewed else DEADLINE_S),
     )
     return ToSign(
-        typed_data=edge.withdrawal_domain.typed_withdrawal(message),
+        typed_data=edge.typed_data_domain.typed_withdrawal(message),
         request={
             "asset": asset.symbol,
             "amount": format_atoms(amount_atoms, asset.decimals),

@@ -148,7 +148,7 @@ async def post_withdrawal(request: Request, caller: OwnerOf, body: WithdrawalReq
         own_account_id(edge.view, caller, body.sub_account),
         caller.owner,
         edge.view.asset_by_symbol,
-        edge.withdrawal_domain,
+        edge.typed_data_domain,
         edge.clock_ns(),
     )
     await _require_allowed(edge, caller.owner, command.destination)
