@@ -24,6 +24,7 @@ export interface Paged<T> {
 }
 
 const PAGE = 50;
+const SOON_MS = 250;
 
 /** What the stream has told. */
 export interface Newer<T> {
@@ -44,21 +45,20 @@ export function usePaged<T>(path: string, query: Query, newer: Newer<T>, ids: Ro
   const { sinceSeq } = newer;
   const result = useInfiniteQuery({
     queryKey: ["private", path, owner, query],
-    queryFn: ({ pageParam }) => {
-      const least = pageParam === null && sinceSeq > 0 ? sinceSeq : null;
-      return api.get<Page<T>>(path, { ...query, limit: PAGE, cursor: pageParam, min_seq: least });
-    },
+    queryFn: ({ pageParam }) => api.get<Page<T>>(path, { ...query, limit: PAGE, cursor: pageParam }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     enabled: owner !== null,
     staleTime: 0,
   });
-  const { refetch } = result;
+  const { refetch, dataUpdatedAt } = result;
   const pages = result.data?.pages;
-  const pagesSeq = pages?.[0]?.seq;
+  const pagesSeq = pages?.[0]?.seq ?? Infinity;
   useEffect(() => {
-    if (pagesSeq !== undefined && pagesSeq < sinceSeq) void refetch();
-  }, [pagesSeq, sinceSeq, refetch]);
+    if (pagesSeq >= sinceSeq) return;
+    const timer = setTimeout(() => void refetch(), SOON_MS); // the exchange's own tables may be a moment behind, too
+    return () => clearTimeout(timer);
+  }, [pagesSeq, sinceSeq, dataUpdatedAt, refetch]);
   const rows = useMemo(
     () => (pages === undefined ? null : withNewer(newer.rows, pages.flatMap((page) => page.items), ids)),
     [pages, newer.rows, ids],
