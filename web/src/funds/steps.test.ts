@@ -146,6 +146,9 @@ describe("the steps of a withdrawal", () => {
 
   it("tell a refund", () => {
     expect(brief(of({ status: "refunded" }))).toBe("requested done, unpaid failed, refunded done");
+    const rejected = of({ status: "refunded", reason: "call us first" });
+    expect(brief(rejected)).toBe("requested done, rejected failed, refunded done");
+    expect(rejected[1]?.detail).toBe("Call us first.");
   });
 
   it("tell what could not be delivered, and waits to be claimed", () => {

@@ -159,7 +159,7 @@ export function isFinal(item: Withdrawal): boolean {
 
 /** `isClaimed`: what could not be delivered is known to have been fetched from the vault. */
 export function withdrawalSteps(item: Withdrawal, confirmations: Confirmations, halted: boolean, isClaimed = false): Step[] {
-  if (item.status === "refunded") return refundedSteps();
+  if (item.status === "refunded") return refundedSteps(item);
   if (item.status === "rejected") return rejectedSteps(item);
   const inReview = item.status === "review";
   const reached = inReview ? 0 : ORDER.findIndex((status) => status === item.status);
@@ -228,10 +228,13 @@ function rejectedSteps(item: Withdrawal): Step[] {
   ];
 }
 
-function refundedSteps(): Step[] {
+/** A reason is the word of the person who rejected it. */
+function refundedSteps({ reason }: Withdrawal): Step[] {
   return [
     { id: "requested", title: "Requested", state: "done" },
-    { id: "unpaid", title: "Not paid before its deadline", state: "failed" },
+    reason === null
+      ? { id: "unpaid", title: "Not paid before its deadline", state: "failed" }
+      : { id: "rejected", title: "Rejected", state: "failed", detail: sentence(reason) },
     { id: "refunded", title: "The whole amount is back in your balance", state: "done", detail: "The vault can never pay it now." },
   ];
 }
