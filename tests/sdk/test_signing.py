@@ -109,6 +109,37 @@ def test_a_key_comes_back_from_what_was_kept_of_it(kind: KeyKind, tmp_path: Path
     assert AgentKey.load(path).id == key.id, "no key is ever written over another"
 
 
+def test_a_file_that_others_can_read_is_warned_of_without_showing_the_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, path = AgentKey.generate(), tmp_path / "maker.key"
+    key.save(path)
+    assert AgentKey.load(path).id == key.id
+    assert caplog.records == []
+    path.chmod(0o640)
+    assert AgentKey.load(path).id == key.id
+    (warning,) = caplog.messages
+    assert f"chmod 600 {path}" in warning
+    assert key.secret_text()[-64:] not in warning
+
+
+def test_a_key_that_can_not_be_written_leaves_no_file_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> int:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "write_text", write)
+    with pytest.raises(OSError, match="full"):
+        AgentKey.generate().save(tmp_path / "maker.key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_secret_that_is_not_there_is_told_as_such() -> None:
+    with pytest.raises(TypeError, match="NoneType"):
+        AgentKey.from_secret(None)  # type: ignore[arg-type]
+
+
 def test_what_is_no_secret_is_refused_without_showing_it() -> None:
     for secret in ("", "0x12", "ab" * 31, "zz" * 32, "rsa:" + "ab" * 32):
         with pytest.raises(ValueError) as caught:  # noqa: PT011

@@ -7,14 +7,19 @@ personal message (EIP-191).
 """
 
 import hashlib
+import logging
+import os
 import re
 import secrets
+import stat
 from pathlib import Path
 from typing import Literal, Self
 
 from nacl.signing import SigningKey
 
 from exchange_sdk.clock import Nonces
+
+log = logging.getLogger("exchange_sdk")
 
 KeyKind = Literal["ed25519", "secp256k1"]
 """Which curve. Ed25519 is the default: faster on both sides."""
@@ -94,6 +99,8 @@ class AgentKey:
         """
         if isinstance(secret, bytes):
             return cls(secret, kind or "ed25519")
+        if not isinstance(secret, str):
+            raise TypeError(f"a secret is str or bytes, not {type(secret).__name__}")
         match = _SECRET.fullmatch(secret.strip())
         if match is None:
             raise ValueError("a secret is 64 hex digits, or ed25519: or secp256k1: before them")
@@ -106,14 +113,23 @@ class AgentKey:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """From a file that `save` wrote. Raises OSError, ValueError."""
-        return cls.from_secret(Path(path).read_text("ascii"))
+        """From a file that `save` wrote; warns of one that others can read. Raises OSError, ValueError."""
+        with Path(path).open(encoding="ascii") as file:
+            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                log.warning("others can read or change this key: chmod 600 %s", path)
+            return cls.from_secret(file.read())
 
     def save(self, path: str | Path) -> None:
-        """Into a new file that only this user can read. Raises FileExistsError."""
+        """Into a new file that only this user can read. Raises OSError, FileExistsError among them: no file is
+        left by halves, nor written over.
+        """
         target = Path(path)
         target.touch(mode=0o600, exist_ok=False)
-        target.write_text(self.secret_text() + "\n", "ascii")
+        try:
+            target.write_text(self.secret_text() + "\n", "ascii")
+        except BaseException:
+            target.unlink()
+            raise
 
     def secret_text(self) -> str:
         """The secret, for a safe place: `ed25519:0x...`."""
