@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange_sdk import Amend, Place
-from exchange_sdk.models import Market
+from exchange_sdk.book import OrderBook
+from exchange_sdk.channels import Bbo
+from exchange_sdk.models import Book, Level, Market
 from exchange_sdk.numbers import decimal, from_atoms, is_whole, plain, round_to, to_atoms
 from exchange_sdk.orders import time_ms_of
 
@@ -147,3 +149,14 @@ def test_times_are_milliseconds_or_know_their_zone() -> None:
     for wrong in (1795946400.999, at.replace(tzinfo=None), True, "2026"):
         with pytest.raises(TypeError):
             time_ms_of(wrong)  # type: ignore[arg-type]
+
+
+def test_the_middle_of_a_book_does_not_depend_on_the_precision_of_who_asks() -> None:
+    bid, ask = Level(Decimal("29876.54"), Decimal(1)), Level(Decimal("29876.57"), Decimal(1))
+    live = OrderBook()
+    live._bids.replace([("29876.54", "1")])
+    live._asks.replace([("29876.57", "1")])
+    rest = Book(seq=1, market="A-B", time_ms=0, group=None, bids=(bid,), asks=(ask,))
+    with localcontext(Context(prec=3)):
+        assert rest.mid == live.mid == Bbo(bid, ask).mid == Decimal("29876.555")
+        assert live.spread == Decimal("0.03")

@@ -14,6 +14,7 @@ import msgspec
 
 from exchange_sdk.errors import ExchangeError
 from exchange_sdk.models import Level
+from exchange_sdk.numbers import EXACT, half_way
 
 CHECKSUM_LEVELS = 25
 """Of each side: what the checksum is over."""
@@ -133,13 +134,13 @@ class OrderBook:
     def mid(self) -> Decimal | None:
         """Half way between the best prices; None while a side is empty."""
         bid, ask = self.best_bid, self.best_ask
-        return None if bid is None or ask is None else (bid.price + ask.price) / 2
+        return None if bid is None or ask is None else half_way(bid.price, ask.price)
 
     @property
     def spread(self) -> Decimal | None:
         """From the best bid to the best ask; None while a side is empty."""
         bid, ask = self.best_bid, self.best_ask
-        return None if bid is None or ask is None else ask.price - bid.price
+        return None if bid is None or ask is None else EXACT.subtract(ask.price, bid.price)
 
     def bids(self, levels: int | None = None) -> list[Level]:
         """The best bids, the highest first; all of them without a number."""

@@ -5,15 +5,14 @@ A state is what the messages of one subscription add up to. It is the same for a
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from exchange_sdk.book import BookData, OrderBook
 from exchange_sdk.models import Balance, Candle, Deposit, Fill, Level, Model, Order, Ticker, Trade, Withdrawal
-
-_EXACT = Context(prec=200)
+from exchange_sdk.numbers import EXACT, half_way
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ class Bbo(Model, frozen=True):
     @property
     def mid(self) -> Decimal | None:
         """Half way between them; None while a side is empty."""
-        return None if self.bid is None or self.ask is None else (self.bid.price + self.ask.price) / 2
+        return None if self.bid is None or self.ask is None else half_way(self.bid.price, self.ask.price)
 
 
 class State(Protocol):
@@ -124,7 +123,7 @@ def _read_balances(raw: msgspec.Raw) -> tuple[Balance, ...]:
             asset=item.asset,
             available=item.available,
             held=item.held,
-            total=_EXACT.add(item.available, item.held),
+            total=EXACT.add(item.available, item.held),
         )
         for item in _decode_balances(raw)
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from exchange_sdk.numbers import Number, Rounding, round_to
+from exchange_sdk.numbers import Number, Rounding, half_way, round_to
 from exchange_sdk.words import Level, Model, Side, utc
 
 
@@ -106,7 +106,7 @@ class Book(Model, frozen=True):
         """Half way between the best prices, exactly; None while a side is empty."""
         if not self.bids or not self.asks:
             return None
-        return (self.bids[0].price + self.asks[0].price) / 2
+        return half_way(self.bids[0].price, self.asks[0].price)
 
 
 class Ticker(Model, frozen=True):

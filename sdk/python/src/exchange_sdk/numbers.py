@@ -5,7 +5,7 @@ Nothing here depends on, or is rounded by, the precision of the current decimal 
 """
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Literal
 
 Number = Decimal | int | str
@@ -13,6 +13,9 @@ Number = Decimal | int | str
 
 Rounding = Literal["down", "up", "nearest"]
 """`nearest` rounds a half up."""
+
+EXACT = Context(prec=200)
+"""Has room for whatever comes of two numbers of the exchange."""
 
 _PLAIN = re.compile(r"[0-9]{1,80}(?:\.[0-9]{1,80})?", re.ASCII)
 
@@ -65,6 +68,11 @@ def round_to(value: Number, step: Number, rounding: Rounding = "down") -> Decima
     elif rounding != "down":
         raise ValueError(f"rounding must be down, up or nearest, not {rounding!r}")
     return _unscaled(whole * step_atoms, scale)
+
+
+def half_way(one: Decimal, other: Decimal) -> Decimal:
+    """The middle of two numbers, exactly."""
+    return EXACT.divide(EXACT.add(one, other), Decimal(2))
 
 
 def is_whole(value: Number, step: Number) -> bool:
