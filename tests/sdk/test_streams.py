@@ -163,6 +163,16 @@ async def test_a_subscription_is_over_at_the_end_of_its_block(market: Market, st
     await until(lambda: subscriptions(market) == 0, "it was ended at the exchange")
 
 
+async def test_a_block_that_could_not_begin_leaves_no_subscription_behind(market: Market, proxy: ChaosProxy):
+    async with Exchange(proxy.url) as exchange, exchange.stream(timeout_s=1.0, **QUICK) as stream:
+        proxy.hold_answers()
+        with pytest.raises(Unreachable, match="did not begin"):
+            async with stream.book(MARKET):
+                raise AssertionError
+        proxy.let_answers()
+        await until(lambda: not stream._topics and subscriptions(market) == 0, "nobody follows it")
+
+
 async def test_an_iteration_that_was_left_goes_on_where_it_was(market: Market, stream: Stream):
     trades = await stream.trades(MARKET)
     for size in ("0.1", "0.2", "0.3"):

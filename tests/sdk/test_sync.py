@@ -16,8 +16,9 @@ from tests.sdk.market import Market
 
 from exchange_sdk import AgentKey, Exchange, SyncExchange, Wallet
 from exchange_sdk.channels import CHANNELS
-from exchange_sdk.errors import InsufficientFunds, NoCredential
+from exchange_sdk.errors import InsufficientFunds, NoCredential, Unreachable
 from exchange_sdk.stream import Stream
+from exchange_sdk.subscriptions import Subscription
 from exchange_sdk.sync_stream import SyncStream, SyncTrading
 from exchange_sdk.trading_stream import TradingStream
 
@@ -144,6 +145,23 @@ async def test_a_stream_is_followed_and_traded_over_without_asyncio(market: Mark
                 assert list(trades) == []
                 assert stream.is_connected
             assert not stream.is_connected
+
+    await elsewhere(play)
+
+
+async def test_a_subscription_that_does_not_begin_is_not_left_behind(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def begun(_: object) -> None:
+        raise Unreachable("it did not begin")
+
+    def play() -> None:
+        with SyncExchange(market.url) as exchange, exchange.stream() as stream:
+            monkeypatch.setattr(Subscription, "begun", begun)
+            with pytest.raises(Unreachable):
+                stream.book("ETH-USDC")
+            topics = stream.asynchronous._topics.values()
+            assert not any(topic._followers for topic in topics)
 
     await elsewhere(play)
 

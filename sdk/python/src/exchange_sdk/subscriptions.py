@@ -148,7 +148,12 @@ class Subscription(Generic[T]):
         self.fail(None)
 
     async def __aenter__(self) -> Self:
-        return await self.begun()
+        """Waits until it has been live once; where that does not come, it is closed."""
+        try:
+            return await self.begun()
+        except BaseException:
+            await self.close()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()

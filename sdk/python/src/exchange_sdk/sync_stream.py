@@ -211,7 +211,7 @@ def _followed(
     def call(stream: "SyncStream", /, *args: P.args, **options: P.kwargs) -> R:
         feed = stream.loop.call(functools.partial(method, stream.asynchronous, *args, **options))
         assert isinstance(feed, Subscription)
-        stream.loop.run(feed.begun())
+        stream.loop.run(feed.__aenter__())
         return wrapped(stream.loop, feed)
 
     return call
