@@ -20,8 +20,6 @@ from bots.references import RecordingInvalid
 from exchange_sdk.errors import ExchangeError
 
 FAILED = 1
-MISUSED = 2
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

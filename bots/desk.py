@@ -80,7 +80,7 @@ def wallet_of(options: DeskOptions, environment: Mapping[str, str]) -> Wallet | 
         if options.keystore is not None:
             if options.password_file is None:
                 raise CannotTrade("--keystore needs --password-file")
-            password = options.password_file.read_text("utf-8").strip()
+            password = options.password_file.read_text("utf-8").rstrip("\r\n")
             return Wallet.from_keystore(options.keystore, password)
         secret = environment.get(WALLET_VARIABLE)
         return Wallet.from_key(secret) if secret else None

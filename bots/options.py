@@ -10,6 +10,9 @@ from bots.mirroring import Margin
 from bots.quoting import Layers
 from exchange_sdk.origin import origin_of
 
+MOST_PLACES = 18
+"""Before the point, or zeros after it."""
+
 
 def parser() -> argparse.ArgumentParser:
     """All programs and their options."""
@@ -24,13 +27,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def number(text: str) -> Decimal:
-    """A number, not below zero."""
+    """A number, not below zero, of a size that there is."""
     try:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal(-1)
     if not value.is_finite() or value < 0:
         raise argparse.ArgumentTypeError(f"not a number: {text}")
+    if value and abs(value.adjusted()) > MOST_PLACES:
+        raise argparse.ArgumentTypeError(f"too large or too small: {text}")
     return value
 
 

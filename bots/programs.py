@@ -21,6 +21,7 @@ from bots.scoring import ScoringRule
 from bots.strategies import AfterBook, AroundReference, ByScore, Strategy
 from bots.taking import Taking
 from exchange_sdk import Exchange
+from exchange_sdk.numbers import decimal, plain
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ def _feed(options: argparse.Namespace) -> BookFeed:
 
 
 def _desk(options: argparse.Namespace) -> DeskOptions:
+    if len(dict(options.fund)) != len(options.fund):
+        raise CannotTrade("--fund: an asset is given twice")
     return DeskOptions(
         url=options.url,
         name=options.program,
@@ -152,16 +155,23 @@ def base_at_first(path: Path, given: Decimal | None, held: Decimal) -> Decimal:
 
     Is kept in the file. Raises CannotTrade when the file says nothing that makes sense.
     """
+    at_first = given if given is not None else _kept_base(path)
+    if at_first is None:
+        at_first = held
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")  # a bot that is killed in the middle has the file before or the one after
+    new.write_text(json.dumps({"base_at_first": plain(at_first)}) + "\n", "utf-8")
+    new.replace(path)
+    return at_first
+
+
+def _kept_base(path: Path) -> Decimal | None:
     try:
-        kept = None if given is not None else json.loads(path.read_text("utf-8"))["base_at_first"]
+        return decimal(json.loads(path.read_text("utf-8"))["base_at_first"])
     except FileNotFoundError:
-        kept = None
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise CannotTrade(f"{path} is not what it should be ({error!r}): remove it to begin anew") from error
-    at_first = given if given is not None else Decimal(kept) if kept is not None else held
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"base_at_first": str(at_first)}) + "\n", "utf-8")
-    return at_first
 
 
 async def _record(options: argparse.Namespace) -> None:

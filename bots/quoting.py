@@ -9,6 +9,7 @@ from exchange_sdk.models import Market, Side
 BPS = Decimal(10_000)
 ZERO = Decimal(0)
 ONE = Decimal(1)
+MOST_LAYERS = 1_000
 
 
 class Unreasonable(ValueError):
@@ -53,6 +54,8 @@ class Layers:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise Unreasonable("at least one layer is needed")
+        if self.count > MOST_LAYERS:
+            raise Unreasonable(f"more than {MOST_LAYERS} layers are too many")
         if self.half_spread_bps <= 0 or self.step_bps < 0 or self.share <= 0 or self.growth <= 0:
             raise Unreasonable("widths, share and growth must be above zero")
         if not ZERO <= self.reserve < ONE or self.skew_bps < 0:

@@ -8,7 +8,7 @@ import csv
 import random
 from bisect import bisect_right
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ MAX_STEP_BPS = Decimal(1_000)
 _ONE = Decimal(1)
 _BPS = Decimal(10_000)
 _DIGITS = Decimal("1e-12")
+_WIDE = Context(prec=60)
 _DICE = 12
 _FACES = 1_000
 
@@ -68,7 +69,7 @@ class RandomWalk:
         thrown = sum(self._random.randint(-_FACES, _FACES) for _ in range(_DICE))
         stray = self._step_bps / _BPS * Decimal(thrown) / (2 * _FACES)
         back = self._pull * (self._start - self._price) / max(self._start, self._price)
-        self._price = (self._price * (_ONE + stray + back)).quantize(_DIGITS)
+        self._price = (self._price * (_ONE + stray + back)).quantize(_DIGITS, context=_WIDE)
 
 
 class RecordingInvalid(Exception):

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from decimal import Decimal
@@ -12,7 +13,10 @@ from bots.quoter import shared_funds
 from bots.quoting import Funds
 from bots.references import Recording
 from bots.repeated import Repeated
+from eth_account import Account
 from tests.bots.markets import market
+
+from exchange_sdk import Wallet
 
 DEVNET_MARKETS = [("ETH-USDC", Decimal(3000)), ("WBTC-USDC", Decimal(60_000)), ("WBTC-ETH", None)]
 
@@ -44,9 +48,34 @@ def test_what_the_account_had_at_first_is_kept_for_later_starts(tmp_path: Path) 
     assert base_at_first(path, None, held=Decimal(47)) == 50
     assert base_at_first(path, Decimal(40), held=Decimal(47)) == 40
     assert base_at_first(path, None, held=Decimal(47)) == 40
-    path.write_text("{}")
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "", '{"base_at_first": "abc"}', '{"base_at_first": "NaN"}', '{"base_at_first": []}', "[]"],
+)
+def test_what_was_kept_of_it_and_makes_no_sense_is_told_in_a_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bot.lmsr.json"
+    path.write_text(content)
     with pytest.raises(CannotTrade, match="begin anew"):
         base_at_first(path, None, held=Decimal(47))
+
+
+def test_what_was_kept_outlives_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bot.lmsr.json"
+    assert base_at_first(path, None, held=Decimal(50)) == 50
+    real = Path.write_text
+
+    def write_a_part(self: Path, text: str, *options: str) -> int:
+        real(self, text[:5], *options)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "write_text", write_a_part)
+    with pytest.raises(OSError, match="full"):
+        base_at_first(path, None, held=Decimal(47))
+    monkeypatch.undo()
+    assert base_at_first(path, None, held=Decimal(47)) == 50
 
 
 def test_an_asset_of_several_markets_is_divided_among_them() -> None:
@@ -81,6 +110,16 @@ def test_a_keystore_that_is_none_is_told_in_a_line(tmp_path: Path, content: str)
     with pytest.raises(CannotTrade, match="can not be opened") as refused:
         wallet_of(desk(tmp_path, keystore=keystore, password_file=password), {})
     assert "secret" not in str(refused.value)
+
+
+def test_a_password_is_all_of_its_line(tmp_path: Path) -> None:
+    secret, password = bytes([0x11]) * 32, " with spaces "
+    keystore, password_file = tmp_path / "wallet.json", tmp_path / "password"
+    keystore.write_text(json.dumps(Account.encrypt(secret, password, kdf="pbkdf2", iterations=2)))
+    password_file.write_text(password + "\n")
+    wallet = wallet_of(desk(tmp_path, keystore=keystore, password_file=password_file), {})
+    assert wallet is not None
+    assert wallet.address == Wallet.from_key(secret).address
 
 
 def test_deposits_are_noted_until_they_are_credited(tmp_path: Path) -> None:
@@ -163,6 +202,8 @@ def test_a_trouble_is_told_once_a_minute_and_its_end_once() -> None:
         ["maker", "--market=ETH-USDC=-1", "--key-file=k"],
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--fund=USDC"],
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--round=0"],
+        ["maker", "--market=ETH-USDC=1e400000", "--key-file=k"],
+        ["taker", "--market=ETH-USDC", "--key-file=k", "--per-s=1e-400"],
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--skew-bps=a"],
         ["maker", "--market=ETH-USDC=1", "--key-file=k", "--stale=NaN"],
         ["maker", "--market==3000", "--key-file=k"],
@@ -206,9 +247,15 @@ def test_each_program_explains_its_options(program: str, capsys: pytest.CaptureF
     assert "--url" in capsys.readouterr().out
 
 
-def test_unreasonable_parameters_are_told_in_a_line(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("--layers=0", "at least one layer is needed"),
+        ("--layers=1000000000", "too many"),
+        ("--fund=USDC=1,--fund=USDC=2", "an asset is given twice"),
+    ],
+)
+def test_unreasonable_parameters_are_told_in_a_line(tmp_path: Path, argument: str, told: str) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -217,7 +264,7 @@ def test_unreasonable_parameters_are_told_in_a_line(
             "maker",
             "--market=ETH-USDC=1",
             f"--key-file={tmp_path}/k",
-            "--layers=0",
+            *argument.split(","),
         ],
         cwd=Path(__file__).parents[2],
         capture_output=True,
@@ -226,5 +273,5 @@ def test_unreasonable_parameters_are_told_in_a_line(
         check=False,
     )
     assert done.returncode == 1
-    assert "at least one layer is needed" in done.stderr
+    assert told in done.stderr
     assert "Traceback" not in done.stderr

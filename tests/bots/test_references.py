@@ -37,6 +37,10 @@ def test_a_walk_strays_as_far_as_it_is_told() -> None:
     assert 9 < deviation < 11
 
 
+def test_a_walk_of_very_large_prices_goes_on() -> None:
+    assert RandomWalk(Decimal("9e18"), 1).price(60_000) > 0
+
+
 POINTS = [(1_000, Decimal(10)), (2_000, Decimal(11)), (3_000, Decimal(12)), (9_000, Decimal(13))]
 
 
