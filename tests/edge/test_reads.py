@@ -171,6 +171,17 @@ async def test_an_unknown_parameter_is_refused_by_name(exchange, subtests):
             assert problem(response, 422, "field_unknown")["field"] == "minseq"
 
 
+async def test_a_parameter_that_is_there_twice_is_refused_by_name(exchange, subtests):
+    trader = await exchange.trader()
+    for path in [*LISTINGS, "/v1/balances", "/v1/me", "/v1/assets", "/v1/markets/ETH-USDC/book"]:
+        with subtests.test(path):
+            joiner = "&" if "?" in path else "?"
+            response = await trader.request("GET", f"{path}{joiner}min_seq=0&min_seq=1")
+            assert problem(response, 422, "field_invalid")["field"] == "min_seq"
+    response = await trader.request("GET", "/v1/balances?sub_account=0&sub_account=1")
+    assert problem(response, 422, "field_invalid")["field"] == "sub_account"
+
+
 async def test_a_cursor_that_no_listing_gave_is_refused(exchange, subtests):
     trader = await exchange.trader()
     foreign = encode_cursor("trades", (5,))

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from exchange.edge.body import StrictBody
 from exchange.edge.dependencies import Edge
@@ -21,6 +21,7 @@ from exchange.edge.exports import Exports
 from exchange.edge.hot_routes import HotRoutes
 from exchange.edge.page_policies import app_policy
 from exchange.edge.rate_limiting import RateLimiting
+from exchange.edge.reads import refuse_twice
 from exchange.edge.rest import (
     agents,
     auth,
@@ -90,6 +91,7 @@ def routed_app(swagger_ui: Path) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         responses=PROBLEM_RESPONSES,
+        dependencies=[Depends(refuse_twice)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.router.routes.extend(order_entry.ROUTES)

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
 
 from exchange.core.accounts import MAX_SUB_ACCOUNT
 from exchange.edge.dependencies import Edge
 from exchange.edge.errors import unavailable
 from exchange.edge.problems import EdgeCode, Problem
+from exchange.gateway.refusals import FieldRefused, GatewayCode
 from exchange.projections.clickhouse import ClickHouseProjection
 from exchange.projections.page import Key
 from exchange.projections.postgres import ReadTables
@@ -41,6 +43,17 @@ def _flag(value: object) -> object:
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """A parameter that is `true` or `false`, and no other of the words that could mean it."""
+
+
+async def refuse_twice(request: Request) -> None:
+    """A dependency of all routes: which of two values is meant is not guessed. Raises FieldRefused."""
+    if b"&" not in request.scope["query_string"]:
+        return
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name in seen:
+            raise FieldRefused(GatewayCode.FIELD_INVALID, "this parameter is there twice", field=name)
+        seen.add(name)
 
 
 class ReadQuery(BaseModel):
