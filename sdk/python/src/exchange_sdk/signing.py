@@ -120,8 +120,8 @@ class AgentKey:
             return cls.from_secret(file.read())
 
     def save(self, path: str | Path) -> None:
-        """Into a new file that only this user can read. Raises OSError, FileExistsError among them: no file is
-        left by halves, nor written over.
+        """Into a new file that only this user can read. Raises OSError, FileExistsError among them; no file
+        is left by halves, nor written over.
         """
         target = Path(path)
         target.touch(mode=0o600, exist_ok=False)
