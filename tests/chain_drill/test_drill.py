@@ -58,8 +58,17 @@ async def test_a_worker_is_killed_and_pays_all_the_same(tmp_path: Path, database
 
 
 async def test_a_worker_that_refunds_what_it_has_paid_is_found(tmp_path: Path, databases: Databases) -> None:
+    # Twenty rounds at most: a slow worker finds its payment final when it looks, and asks for nothing.
     drill = KillsDrill(
-        tmp_path, databases, seed=1, wanted=0, say=silent, scenarios=CALM, faults=(), sabotaged=True
+        tmp_path,
+        databases,
+        seed=1,
+        wanted=40,
+        say=silent,
+        scenarios=CALM,
+        points=(),
+        faults=(),
+        sabotaged=True,
     )
     await drill.run()
     assert drill.verdict.double_payments > 0

@@ -342,7 +342,8 @@ async def test_a_withdrawal_whose_answer_is_lost_is_found_and_not_asked_for_twic
     async with chaos_proxy(devnet.url) as proxy, Exchange(proxy.url, wallet=funded.wallet) as exchange:
 
         async def lose_the_answer() -> None:
-            await asyncio.sleep(0.5)
+            while await available(funded, "USDC") == before:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.05)
             proxy.cut()
             proxy.let_answers()
 
