@@ -18,6 +18,7 @@ from exchange_sdk.errors import (
     UnknownOrder,
     Unreachable,
 )
+from exchange_sdk.models import Placed
 from exchange_sdk.stream import Stream
 from exchange_sdk.trading_stream import BatchOutcomeUnknown
 
@@ -136,20 +137,26 @@ async def test_orders_and_what_they_do_are_told_over_the_same_connection(stream:
 # ---- when the connection is lost
 
 
+async def lose(proxy: ChaosProxy, placing: asyncio.Task[Placed]) -> OutcomeUnknown:
+    """The connection is lost, and with it the answer that was held; what is raised of the order then."""
+    proxy.cut()
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await placing
+    proxy.let_answers()
+    return unknown.value
+
+
 async def test_an_order_whose_answer_was_lost_is_found_by_its_client_order_id(
     stream: Stream, proxy: ChaosProxy, direct: Exchange
 ):
     proxy.hold_answers()
     placing = asyncio.create_task(stream.trading.place(MARKET, "buy", size=1, price=2000))
     await until_async(direct, 1)
-    proxy.cut()
-    with pytest.raises(OutcomeUnknown) as unknown:
-        await placing
-    assert unknown.value.client_order_id is not None
-    proxy.let_answers()
-    found = await stream.trading.outcome(unknown.value)
+    unknown = await lose(proxy, placing)
+    assert unknown.client_order_id is not None
+    found = await stream.trading.outcome(unknown)
     assert found is not None
-    assert (found.client_order_id, found.is_open) == (unknown.value.client_order_id, True)
+    assert (found.client_order_id, found.is_open) == (unknown.client_order_id, True)
 
 
 async def test_an_order_that_never_arrived_is_known_not_to_be_once_its_life_is_over(
@@ -194,11 +201,7 @@ async def test_the_account_of_an_order_is_known_where_its_outcome_is_not(
     async with asyncio.timeout(20):
         while not await direct.open_orders(sub_account=1):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    proxy.cut()
-    with pytest.raises(OutcomeUnknown) as unknown:
-        await placing
-    proxy.let_answers()
-    found = await stream.trading.outcome(unknown.value)
+    found = await stream.trading.outcome(await lose(proxy, placing))
     assert found is not None
     assert found.sub_account == 1
 
@@ -210,10 +213,7 @@ async def test_the_same_order_sent_again_after_an_unknown_outcome_is_one_order(
     proxy.hold_answers()
     placing = asyncio.create_task(stream.trading.submit(order))
     await until_async(direct, 1)
-    proxy.cut()
-    with pytest.raises(OutcomeUnknown):
-        await placing
-    proxy.let_answers()
+    await lose(proxy, placing)
     await until(lambda: stream._sign_in.is_signed_in, "it is connected again")
     again = await stream.trading.submit(order)
     assert again.order.is_open
@@ -313,11 +313,7 @@ async def test_an_order_with_a_longer_life_of_its_own_is_found_as_well(
         async with asyncio.timeout(20):
             while not await direct.fills().all():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        proxy.cut()
-        with pytest.raises(OutcomeUnknown) as unknown:
-            await placing
-        proxy.let_answers()
-        found = await stream.trading.outcome(unknown.value)
+        found = await stream.trading.outcome(await lose(proxy, placing))
         assert found is not None
         assert found.is_filled
 
