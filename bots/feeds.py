@@ -49,12 +49,15 @@ class ExchangeFeed:
         await self._stack.aclose()
 
     def latest(self, elapsed_ms: int) -> OtherBook | None:
-        """None while the stream is down: what it said last may be wrong by now. Raises ExchangeError when it
-        will never be up again."""
+        """None while the stream is down, or what was missed is on its way: what it said last may be wrong by
+        now. Raises ExchangeError when it will never be up again."""
         try:
-            bids, asks = self._live_book().depth(self._levels)
+            book = self._live_book()
         except NotLive:
             return None
+        if not book.is_current:
+            return None
+        bids, asks = book.depth(self._levels)
         return OtherBook(tuple(bids), tuple(asks))
 
     def _live_book(self) -> LiveBook:

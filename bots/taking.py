@@ -42,7 +42,8 @@ class Taking:
             book, market = books[symbol], markets[symbol]
             try:
                 balances.require_live()
-                book.require_live()
+                if not book.require_live().is_current:
+                    continue  # what happened while the connection was lost is still on its way
                 funds = shared_funds(market, markets.values(), lambda asset: balances[asset].available)
                 take = self._takers.take(market, *book.depth(DEPTH), funds)
                 if take is None:

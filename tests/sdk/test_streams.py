@@ -306,6 +306,22 @@ async def test_a_lost_connection_makes_them_stale_and_live_again(
         assert stream.connects == 2
 
 
+async def test_a_book_that_goes_on_is_current_once_what_was_missed_is_there(
+    market: Market, proxy: ChaosProxy, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 1_000.0)
+    await market.quote()
+    async with Exchange(proxy.url) as exchange, exchange.stream(silence_s=60.0, **QUICK) as quiet:
+        book = await quiet.book(MARKET)
+        assert book.is_current
+        await take_nothing(market)
+        proxy.cut()
+        await until(lambda: quiet.connects == 2 and book.is_live, "it goes on")
+        assert not book.is_current, "nobody has said yet that nothing is on its way"
+        await take(market)
+        await until(lambda: book.is_current, "what comes is as new as the connection")
+
+
 async def test_a_connection_over_which_nothing_comes_any_more_is_given_up(
     market: Market, proxy: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ):

@@ -106,6 +106,10 @@ class PrivateFeed(Subscription[T]):
         return self._mode is not Mode.TAKING or (self._seq or 0) < (self._topic.seq or 0)
 
     @property
+    def is_current(self) -> bool:
+        return super().is_current and not self.is_behind
+
+    @property
     def resume_seq(self) -> int | None:
         """See `topics.Follower`."""
         return self._seq if self._mode in {Mode.TAKING, Mode.RETURNING} else None

@@ -66,6 +66,15 @@ class Subscription(Generic[T]):
         return self._stale_since_ms is None
 
     @property
+    def is_current(self) -> bool:
+        """It is live, and nothing is on its way any more of what happened before the connection was made.
+
+        After a reconnect what was missed comes in message by message; this is true once all of it is there,
+        which the exchange's next sign of life tells where nothing was missed: after 5 s at most.
+        """
+        return self.is_live and self._topic.is_made_up
+
+    @property
     def stale_since_ms(self) -> int | None:
         """Since when it is not live; None while it is."""
         return self._stale_since_ms

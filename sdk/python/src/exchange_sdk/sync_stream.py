@@ -38,6 +38,11 @@ class SyncSubscription(Generic[T]):
         return self._feed.is_live
 
     @property
+    def is_current(self) -> bool:
+        """Whether it is live, and nothing of an absence is still on its way."""
+        return self._loop.call(lambda: self._feed.is_current)
+
+    @property
     def stale_reason(self) -> str | None:
         """Why it is not live; None while it is."""
         return self._feed.stale_reason

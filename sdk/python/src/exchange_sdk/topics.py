@@ -99,6 +99,8 @@ class Topic:
         self.seq: int | None = None
         """As of when the state is true; None before the first snapshot."""
         self.time_ms = 0
+        self.is_made_up = False
+        """On this connection it has everything that was missed before it."""
         self.snapshots = 0
         self.resumed = 0
         self._host = host
@@ -159,6 +161,7 @@ class Topic:
     def _stop(self, reason: str) -> None:
         was_live = self._phase in {Phase.LIVE, Phase.ENDING}
         self._phase = Phase.OFF
+        self.is_made_up = False
         if was_live:
             for follower in list(self._followers):
                 follower.on_stale(reason)
@@ -186,6 +189,7 @@ class Topic:
             self._phase = Phase.OFF
             self._refused(error, connection)
             return
+        self.is_made_up = False
         if reply.frame.resumed:
             self._phase = Phase.LIVE
             self.resumed += 1
@@ -250,6 +254,7 @@ class Topic:
             self.state.replace(message.data)
             self.seq, self.time_ms = message.seq, message.time_ms
             self.snapshots += 1
+            self.is_made_up = True
             self._phase = Phase.LIVE
             self._has_begun = True
             for follower in list(self._followers):
@@ -265,6 +270,9 @@ class Topic:
             self.seq = max(self.seq, message.seq)
             if not message.is_step:  # their time is the wall's, not the engine's
                 self.time_ms = message.time_ms
+        connection = self._host.connection
+        if connection is not None and message.seq >= connection.welcome.seq:
+            self.is_made_up = True
         for follower in list(self._followers):
             follower.on_update(message)
 
@@ -284,6 +292,7 @@ class Topic:
         """Everything up to this seq was sent."""
         if self._phase is Phase.LIVE and self.seq is not None:
             self.seq = max(self.seq, seq)
+            self.is_made_up = True
             self._attempts = 0
             for follower in list(self._followers):
                 follower.on_caught_up(self.seq)
