@@ -49,6 +49,8 @@ async def test_what_can_not_be_approved_is_told(market: Market) -> None:
         wrong: list[dict[str, Any]] = [
             {"scopes": ["withdraw"]},
             {"scopes": "read"},
+            {"markets": "ETH-USDC"},
+            {"ip_ranges": "10.0.0.0/8"},
             {"expires": datetime(2026, 12, 1)},  # noqa: DTZ001
         ]
         for options in wrong:

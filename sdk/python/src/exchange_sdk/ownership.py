@@ -107,6 +107,8 @@ class Ownership:
         unknown = set(scopes) - set(_SCOPES)
         if isinstance(scopes, str) or unknown:
             raise ValueError(f"scopes are a sequence of {' and '.join(_SCOPES)}, not {scopes!r}")
+        if isinstance(markets, str) or isinstance(ip_ranges, str):
+            raise TypeError("markets and ip_ranges are sequences: of one, too")
         content: dict[str, Any] = {
             "key": key_id(key),
             "name": name,
