@@ -246,6 +246,15 @@ async def test_health_and_documentation_are_free(exchange: Exchange) -> None:
     assert (await exchange.client.get("/asyncapi.json")).status_code == 200
 
 
+async def test_what_is_free_is_free_to_look_at_and_nothing_is_free_to_be_read_for(exchange: Exchange) -> None:
+    while (await exchange.client.get("/v1/markets")).status_code == 200:
+        pass
+    for path in ("/v1/health/live", "/docs", "/docs/nowhere", "/openapi.json", "/assets/index.js"):
+        for method in ("POST", "PUT", "BREW"):
+            answer = await exchange.client.request(method, path, json={"as": "much as you like"})
+            problem(answer, 429, "rate_limited")
+
+
 async def test_what_is_public_stays_readable_by_other_sites_when_it_is_refused(exchange: Exchange) -> None:
     for path in ("/v1/markets", "/v1/udf/config"):
         while (answer := await exchange.client.get(path)).status_code == 200:

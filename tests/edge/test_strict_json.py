@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from exchange.edge import strict_json
 from exchange.edge.problems import Problem
-from exchange.edge.strict_json import MAX_DEPTH, JsonFloat, decode_any, decode_json
+from exchange.edge.strict_json import MAX_DEPTH, MAX_VALUES, JsonFloat, decode_any, decode_json
+from exchange.gateway.batches import MAX_OPERATIONS
+from exchange.gateway.requests import PLACE_FIELDS
 
 SCALARS = (
     st.none()
@@ -80,6 +82,11 @@ def outcome(decode, raw: bytes) -> object:
 @example(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
 @example(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
 @example(b"[" * 30_000)
+@example(b"[" + b"{}," * 1_999 + b"{}]")
+@example(b"[" + b"{}," * 2_000 + b"{}]")
+@example(b"[" + b"1," * 4_000 + b"1]")
+@example(b'["\\u0041",' + b'"",' * 3_000 + b'"\\\\"]')
+@example(b"{},[[" + b'"\\' * 3_000)
 def test_both_ways_give_the_same(raw: bytes) -> None:
     assert outcome(decode_json, raw) == outcome(decode_any, raw)
 
@@ -99,6 +106,35 @@ def test_what_is_usually_sent_goes_the_short_way(raw: bytes, monkeypatch: pytest
     expected = json.loads(raw)
     monkeypatch.setattr(strict_json, "decode_any", no_need)
     assert decode_json(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" + b"{}," * 20_000 + b"{}]",
+        b"[" + b"{}," * 20_000 + b'"\\u0041"]',
+        b'{"a":[' + b'"",' * 20_000 + b"1.5]}",
+        b"," * 60_000,
+    ],
+)
+def test_a_text_of_too_many_values_is_not_read(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: object) -> object:
+        raise AssertionError("it takes tens of milliseconds, and nobody knows yet who has sent it")
+
+    monkeypatch.setattr(strict_json, "_decode_plain", never)
+    monkeypatch.setattr(strict_json, "_DECODER", None)
+    with pytest.raises(Problem, match="too_many_values"):
+        decode_json(raw)
+
+
+def test_the_largest_batch_has_half_as_many_values_as_are_read() -> None:
+    order = dict.fromkeys(PLACE_FIELDS, "x") | {
+        "op": "place",
+        "trigger": {"type": "stop", "price": "1"},
+    }
+    raw = json.dumps({"operations": [order] * MAX_OPERATIONS}).encode()
+    assert decode_json(raw) == json.loads(raw)
+    assert raw.count(b",") + raw.count(b"{") + raw.count(b"[") < MAX_VALUES / 2
 
 
 def test_a_key_that_is_there_twice_is_named() -> None:

@@ -26,6 +26,7 @@ class EdgeCode(StrEnum):
     DUPLICATE_KEY = "duplicate_key"
     NESTING_TOO_DEEP = "nesting_too_deep"
     NUMBER_TOO_LARGE = "number_too_large"
+    TOO_MANY_VALUES = "too_many_values"
     BODY_TIMEOUT = "body_timeout"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -62,6 +63,7 @@ STATUS_AND_TITLE: Mapping[str, tuple[int, str]] = {
     EdgeCode.DUPLICATE_KEY: (400, "A JSON object of the body has a key twice."),
     EdgeCode.NESTING_TOO_DEEP: (400, "The body's JSON is nested too deeply."),
     EdgeCode.NUMBER_TOO_LARGE: (400, "The body has a JSON number of too many digits."),
+    EdgeCode.TOO_MANY_VALUES: (400, "The body's JSON has too many values."),
     EdgeCode.BAD_REQUEST: (400, "The request could not be understood."),
     EdgeCode.BODY_TIMEOUT: (408, "The body did not arrive in time."),
     EdgeCode.BODY_TOO_LARGE: (413, "The body is larger than 64 KiB."),

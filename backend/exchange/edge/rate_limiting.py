@@ -53,14 +53,17 @@ def cost(method: str, path: str) -> tuple[RequestKind, int] | None:
     kind = _BY_REQUEST.get((method, path))
     if kind is not None:
         return kind, 1
-    if path in _FREE or path.startswith(_FREE_PREFIXES):
-        return None
     noun = path.removeprefix("/v1/").partition("/")[0]
     if method in {"GET", "HEAD"}:
-        return None if is_static(path) else (RequestKind.ANY, _read_weight(path, noun))
+        return None if _is_free(path) else (RequestKind.ANY, _read_weight(path, noun))
     if method == "DELETE" and noun in _CANCELLED:
         return RequestKind.CANCEL, 1
     return RequestKind.ANY, SIGNED_WEIGHT if noun in _SIGNED else 1
+
+
+def _is_free(path: str) -> bool:
+    """To look at only: the body of anything else would be read for nothing, as often as anybody likes."""
+    return path in _FREE or path.startswith(_FREE_PREFIXES) or is_static(path)
 
 
 def _read_weight(path: str, noun: str) -> int:

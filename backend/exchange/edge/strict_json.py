@@ -6,7 +6,8 @@ decodes to JsonFloat, which is no number: no field of this API is one, and its l
 
 Nearly every text is plain and sound, and is decoded by msgspec, five times as fast. It takes duplicate keys
 too; but in a text that has as many colons as its value has members, no key can be there twice. A text that
-may be anything but plain goes the long way, which knows what to say of it.
+may be anything but plain goes the long way, which knows what to say of it. How long that takes has a bound:
+it is done before anybody is known, in the loop that trades, so a text may have only so many values.
 """
 
 import json
@@ -19,8 +20,12 @@ from exchange.edge.problems import EdgeCode, Problem
 
 MAX_DEPTH = 16
 MAX_INT_DIGITS = 20
+MAX_VALUES = 4_000
+"""More than twice what the largest batch has."""
 
-_STRUCTURE = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.?[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
+"""A whole text in quotes, as far as it goes, or a bracket."""
+_LOOKED_AT_BYTES = 1_024
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -43,6 +48,7 @@ class _NotPlain(Exception):
 
 def decode_json(raw: bytes) -> object:
     """The value of a JSON text. Raises Problem with a code for each way in which it can be bad."""
+    _check_values(raw)
     if b"\\u" not in raw:
         try:
             value: object = _decode_plain(raw)
@@ -55,6 +61,7 @@ def decode_json(raw: bytes) -> object:
 
 def decode_any(raw: bytes) -> object:
     """The same, the long way."""
+    _check_values(raw)
     _check_depth(raw)
     try:
         text = raw.decode()
@@ -90,20 +97,25 @@ def _members(value: object, depth: int) -> int:
     return count
 
 
+def _check_values(raw: bytes) -> None:
+    """There are no more values than brackets and commas, but for one."""
+    if raw.count(b",") + raw.count(b"{") + raw.count(b"[") < MAX_VALUES:
+        return
+    _check_depth(raw[:_LOOKED_AT_BYTES])
+    raise Problem(EdgeCode.TOO_MANY_VALUES, f"at most {MAX_VALUES} values")
+
+
 def _check_depth(raw: bytes) -> None:
     if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return
-    depth, in_string = 0, False
-    for token in _STRUCTURE.findall(raw):
-        if token == b'"':
-            in_string = not in_string
-        elif in_string:
-            continue
-        elif token in b"{[":
+    depth = 0
+    for token in _STRUCTURE.finditer(raw):
+        first = raw[token.start()]
+        if first in b"{[":
             depth += 1
             if depth > MAX_DEPTH:
                 raise Problem(EdgeCode.NESTING_TOO_DEEP, f"at most {MAX_DEPTH} levels")
-        elif token in b"}]":
+        elif first in b"}]":
             depth -= 1
 
 

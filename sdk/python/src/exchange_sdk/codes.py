@@ -11,6 +11,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "malformed_json",
         "nesting_too_deep",
         "number_too_large",
+        "too_many_values",
     ),
     401: (
         "agent_expired",
