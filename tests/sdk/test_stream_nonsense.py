@@ -1,5 +1,6 @@
 """What comes over a stream's connection and is no message, and what a proxy says in the exchange's place."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -72,6 +73,27 @@ async def test_a_book_of_what_are_no_numbers_ends_the_book_only(market: Market) 
 def test_a_proxy_does_not_send_a_stream_away_for_an_hour(asked: str, waits_s: float | None) -> None:
     refused = InvalidStatus(Response(503, "Service Unavailable", Headers({"Retry-After": asked}), b"<html>"))
     assert _not_opened(refused).retry_after_s == waits_s
+
+
+async def test_a_stream_whose_closing_is_interrupted_is_closed_all_the_same(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Exchange(market.url) as exchange, exchange.stream(**QUICK) as stream:
+        assert stream.connection is not None
+        begun = asyncio.Event()
+
+        async def hang() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(stream.connection, "close", hang)
+        closing = asyncio.create_task(stream.close())
+        await begun.wait()
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert stream._work is not None
+        assert stream._work.done(), "nothing goes on connecting"
+        assert not stream.is_connected
 
 
 async def test_a_feed_that_has_less_than_its_state_is_behind(market: Market) -> None:

@@ -128,12 +128,14 @@ class Stream:
     async def close(self) -> None:
         """Ends the connection; iterations end when what waits was read."""
         self._is_closed = True
-        if self.connection is not None:
-            await self.connection.close()
-        if self._work is not None:
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
-        self._end(self._error)
+        try:
+            if self.connection is not None:
+                await self.connection.close()
+        finally:  # also when it is interrupted: nothing goes on connecting
+            if self._work is not None:
+                self._work.cancel()
+                await asyncio.gather(self._work, return_exceptions=True)
+            self._end(self._error)
 
     # ---- subscriptions
 
