@@ -10,6 +10,7 @@ from tests.sdk.market import Market
 from exchange.sequencer.sequencer import Overloaded as EngineOverloaded
 from exchange_sdk import Amend, Cancel, Exchange, OutcomeUnknown, Place, Retries
 from exchange_sdk.errors import InsufficientFunds, Overloaded, UnknownOrder, Unreachable
+from exchange_sdk.orders import BatchOutcomeUnknown
 
 ALWAYS = [Fault.ANSWER_LOST] * 20
 
@@ -112,6 +113,21 @@ async def test_a_batch_is_sent_again_only_where_nothing_in_it_is_amended(
         await client.batch([Amend(order=first.unwrap(), size="0.4"), Cancel(order=first.unwrap())])
     assert len(way.sent) == 3
     assert await client.open_orders() == []
+
+
+async def test_of_a_batch_without_any_answer_it_is_told_which_orders_to_look_for(
+    client: Exchange, way: FaultyWay
+) -> None:
+    orders = [Place(market="ETH-USDC", side="buy", size=1, price=2900 + number) for number in range(2)]
+    way.faults.extend(ALWAYS)
+    with pytest.raises(BatchOutcomeUnknown) as caught:
+        await client.batch(orders)
+    assert caught.value.operations == orders
+    assert caught.value.settled_at_ms is not None
+    for order in orders:
+        found = await client.find_order(order.client_order_id)
+        assert found is not None
+        assert found.is_open
 
 
 async def test_a_cancellation_whose_answer_was_lost_ends_with_the_cancelled_order(

@@ -19,8 +19,8 @@ from exchange_sdk.errors import (
     Unreachable,
 )
 from exchange_sdk.models import Placed
+from exchange_sdk.orders import BatchOutcomeUnknown
 from exchange_sdk.stream import Stream
-from exchange_sdk.trading_stream import BatchOutcomeUnknown
 
 MARKET = "ETH-USDC"
 QUICK = {"first_delay_s": 0.01, "longest_delay_s": 0.05}

@@ -6,11 +6,13 @@ does the first only, so an order can be sent again when no answer came.
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from exchange_sdk.errors import OutcomeUnknown
 from exchange_sdk.models import (
     Order,
     OrderType,
@@ -167,6 +169,15 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
 
 Operation = Place | Amend | Cancel
 """One item of a batch."""
+
+
+class BatchOutcomeUnknown(OutcomeUnknown):
+    """The same of a batch: it was done as a whole, each operation done or refused, or not at all."""
+
+    def __init__(self, operations: Sequence[Operation], settled_at_ms: int) -> None:
+        super().__init__(f"batch of {len(operations)}", None, settled_at_ms)
+        self.operations = list(operations)
+        """What was sent; each Place has its client_order_id."""
 
 
 def operation_json(operation: Operation) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from exchange_sdk.numbers import Number
 from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
+    BatchOutcomeUnknown,
     Cancel,
     Operation,
     OrderRef,
@@ -166,7 +167,8 @@ class Trading(Account):
     async def batch(self, operations: Sequence[Operation]) -> list[BatchResult]:
         """Does up to 100 operations in their order, committed as one; each is done or refused by itself.
 
-        One with an Amend in it is not sent again by itself: it raises OutcomeUnknown when no answer came.
+        One with an Amend in it is not sent again by itself. Raises BatchOutcomeUnknown, which has the
+        operations, when no answer came.
         """
         expires_at_ms = await self._expiry_ms()
         dated = [
@@ -183,7 +185,12 @@ class Trading(Account):
             repeatable=not any(isinstance(operation, Amend) for operation in dated),
             expires_at_ms=expires_at_ms,
         )
-        results = (await self._http.send(call, _Batch)).results
+        try:
+            results = (await self._http.send(call, _Batch)).results
+        except OutcomeUnknown as lost:
+            unknown = BatchOutcomeUnknown(operations, expires_at_ms)
+            unknown.refusal = lost.refusal
+            raise unknown from lost.__cause__
         await self._http.note_refused(*codes_of(results))
         return list(results)
 

@@ -29,6 +29,7 @@ from exchange_sdk.numbers import Number
 from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
+    BatchOutcomeUnknown,
     Cancel,
     Operation,
     OrderRef,
@@ -65,15 +66,6 @@ class _Batch(Model, frozen=True):
 class _Switched(Model, frozen=True):
     seq: int
     enabled: bool
-
-
-class BatchOutcomeUnknown(OutcomeUnknown):
-    """The same of a batch: it was done as a whole, each operation done or refused, or not at all."""
-
-    def __init__(self, operations: Sequence[Operation], settled_at_ms: int) -> None:
-        super().__init__(f"batch of {len(operations)}", None, settled_at_ms)
-        self.operations = list(operations)
-        """What was sent; each Place has its client_order_id."""
 
 
 class TradingStream:
