@@ -8,7 +8,7 @@ from tests.edge.harness import ORIGIN, running_exchange, served
 from tests.edge_ws.speaking import BOOK, Streams
 
 from exchange.edge.app import create_app
-from exchange.edge.identity import SESSION_COOKIE
+from exchange.edge.cookies import SESSION_COOKIE
 from exchange.edge.ws.connection import Connection
 from exchange.edge.ws.protocol import WebSocketProtocol
 from exchange.gateway.rate_limit import TokenBuckets

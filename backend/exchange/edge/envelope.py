@@ -1,4 +1,5 @@
-"""Around every answer: a request id, security headers, and the last net for errors.
+"""Around every answer: a request id, security headers, and the last net for errors. And before every request:
+of its cookies only ours are looked at.
 
 The outermost middleware. An exception that nothing below has turned into an answer is logged with its
 traceback under the request id and answered with a bare `internal_error`.
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.edge.cookies import take_cookies
 from exchange.edge.cross_origin import PUBLIC_READ_HEADERS, is_public_read
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.gateway.origins import check_origin
@@ -69,6 +71,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        take_cookies(scope)
         identifier = scope[_REQUEST_ID] = f"{_draw_bits(64):016x}"
         started = False
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from exchange.core.commands import UseNonce
 from exchange.core.words import AgentScope
 from exchange.edge.body import raw_body
+from exchange.edge.cookies import SESSION_COOKIE, cookies_of
 from exchange.edge.dependencies import edge_of
 from exchange.edge.rate_limiting import charge_of
 from exchange.gateway.callers import Caller
@@ -28,9 +29,6 @@ from exchange.gateway.signed_requests import (
     SignedHeaders,
     signed_headers,
 )
-
-SESSION_COOKIE = "__Host-session"
-PRE_LOGIN_COOKIE = "__Host-pre-login"
 
 _BY_SESSION: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
 AUTHENTICATED: dict[str, Any] = {"security": _BY_SESSION}
@@ -90,7 +88,7 @@ def presented_token(request: Request) -> str:
         if scheme.lower() != "bearer":
             raise SessionRefused(GatewayCode.UNAUTHENTICATED, "the only authorization scheme here is Bearer")
         return token.strip()
-    cookie = request.cookies.get(SESSION_COOKIE)
+    cookie = cookies_of(request).get(SESSION_COOKIE)
     if cookie is None:
         raise SessionRefused(GatewayCode.UNAUTHENTICATED, "sign in first, or sign the request with a key")
     require_origin(request)

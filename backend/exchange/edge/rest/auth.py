@@ -5,11 +5,10 @@ from pydantic import BaseModel, Field
 
 from exchange.core.commands import OpenAccount
 from exchange.core.events import AccountKnown, AccountOpened, Rejected
+from exchange.edge.cookies import PRE_LOGIN_COOKIE, SESSION_COOKIE, cookies_of
 from exchange.edge.dependencies import Edge, edge_of
 from exchange.edge.identity import (
     AUTHENTICATED,
-    PRE_LOGIN_COOKIE,
-    SESSION_COOKIE,
     SessionOf,
     clear_cookie,
     presented_token,
@@ -95,9 +94,9 @@ async def post_login(request: Request, response: Response, body: LoginRequest) -
     """Ends a login with the wallet's signature. The first login of a wallet opens its account."""
     edge = edge_of(request)
     pre_login_token = body.pre_login_token
-    if pre_login_token is None and PRE_LOGIN_COOKIE in request.cookies:
+    if pre_login_token is None and PRE_LOGIN_COOKIE in cookies_of(request):
         require_origin(request)
-        pre_login_token = request.cookies[PRE_LOGIN_COOKIE]
+        pre_login_token = cookies_of(request)[PRE_LOGIN_COOKIE]
     owner = await edge.login.redeem(body.message, body.signature, pre_login_token)
     token, session = await edge.sessions.open(owner, await _account_id(edge, owner))
     set_cookie(response, SESSION_COOKIE, token, (session.expires_ns - session.created_ns) // 10**9)

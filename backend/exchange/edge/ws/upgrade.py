@@ -3,11 +3,10 @@
 Only `GET /v1/ws`, from our own pages or from no page at all, and as long as there is room.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request as StarletteRequest
-from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.routing import Route
 from websockets.datastructures import Headers
@@ -17,7 +16,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from exchange.edge.identity import SESSION_COOKIE
+from exchange.edge.cookies import SESSION_COOKIE, own_cookies
 from exchange.edge.problems import EdgeCode, Problem
 from exchange.edge.ws.frames import WINDOW_BITS
 from exchange.edge.ws.limits import STRANGERS
@@ -50,7 +49,7 @@ def open_handshake() -> ServerProtocol:
 def accept(
     websocket: ServerProtocol,
     target: str,
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Sequence[tuple[bytes, bytes]],
     allowed_origins: frozenset[str],
 ) -> tuple[Upgrade, bytes]:
     """What the upgrade said, and the answer that completes it. Raises Problem."""
@@ -66,8 +65,7 @@ def accept(
     response = websocket.accept(Request(target, named))
     if response.status_code != 101:
         raise _refused(websocket.handshake_exc)
-    cookies = cookie_parser("; ".join(named.get_all("Cookie")))
-    return Upgrade(cookies.get(SESSION_COOKIE), bool(origins)), response.serialize()
+    return Upgrade(own_cookies(headers).get(SESSION_COOKIE), bool(origins)), response.serialize()
 
 
 def takes_deflated(websocket: ServerProtocol) -> bool:
