@@ -114,7 +114,7 @@ class FileFeed:
         try:
             item = json.loads(line)
             return int(item["at_ms"]), OtherBook(_levels(item, "bids"), _levels(item, "asks"))
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise FeedInvalid(f"{self._path}, line {number}: {error!r}") from error
 
 

@@ -21,6 +21,7 @@ _DIGITS = Decimal("1e-12")
 _WIDE = Context(prec=60)
 _DICE = 12
 _FACES = 1_000
+_MOST_PLACES = 18
 
 
 class Reference(Protocol):
@@ -92,6 +93,8 @@ class Recording:
             raise RecordingInvalid("the times must rise")
         if not all(price.is_finite() and price > 0 for price in self._prices):
             raise RecordingInvalid("the prices must be above zero")
+        if not all(abs(price.adjusted()) <= _MOST_PLACES for price in self._prices):
+            raise RecordingInvalid("a price is too large or too small")
         if speed < 1:
             raise RecordingInvalid("a recording is played at speed 1 at least")
         self._stale_ms = stale_ms

@@ -26,6 +26,7 @@ GOOD = '{"at_ms": 0, "bids": [["10", "1"]], "asks": [["11", "1"]]}\n'
         '{"at_ms": 1, "bids": [["9", "1"], ["10", "1"]], "asks": [["11", "1"]]}',
         '{"at_ms": 1, "bids": [["10", "1"]], "asks": [["12", "1"], ["11", "1"]]}',
         GOOD,
+        "[" * 100_000,
     ],
     ids=[
         "no number",
@@ -35,6 +36,7 @@ GOOD = '{"at_ms": 0, "bids": [["10", "1"]], "asks": [["11", "1"]]}\n'
         "bids upside down",
         "asks upside down",
         "time stands still",
+        "no end of brackets",
     ],
 )
 async def test_books_that_can_not_be_are_refused(line: str, tmp_path: Path) -> None:

@@ -73,8 +73,9 @@ def test_a_recording_can_be_played_faster() -> None:
         [*POINTS, (9_001, Decimal(0))],
         [*POINTS, (9_001, Decimal("NaN"))],
         [*POINTS, (9_001, Decimal("Infinity"))],
+        [*POINTS, (9_001, Decimal("1e999999"))],
     ],
-    ids=["none", "one", "time stands still", "no price", "no number", "no end"],
+    ids=["none", "one", "time stands still", "no price", "no number", "no end", "too large"],
 )
 def test_recordings_that_make_no_sense_are_refused(points: list[tuple[int, Decimal]]) -> None:
     with pytest.raises(RecordingInvalid):
