@@ -34,7 +34,10 @@ from exchange.edge.raw_problem import last_answer
 from exchange.edge.ws.protocol import WebSocketProtocol
 from exchange.edge.ws.upgrade import PATH
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 16 * 1024
+"""As much as any browser sends. What is in a head is taken apart before anybody is known: thousands of
+parameters, cookies or entity tags cost milliseconds of the loop that trades, and as many more as there are.
+"""
 MAX_MESSAGE_BYTES = 512 * 1024
 MAX_HEADERS = 100
 PIECE_BYTES = 4 * 1024
