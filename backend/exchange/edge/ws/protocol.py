@@ -8,7 +8,8 @@ we send does not go through it, because it is framed once for everybody (`frames
     the client does not read                `connection.writable` is False, and nothing more is read from it
     too many of its requests wait           nothing more is read from it
     it reads again                          `connection.on_writable`
-    it sends much at once                   a piece (`limits.Bounds`) is taken apart in each turn of the loop
+    it sends much at once                   a piece (`limits.Bounds`) is taken apart in each turn of the loop;
+                                            of what that inflates to no more is looked at in one turn, either
     we close                                nothing more is taken apart nor answered; the client has
                                             CLOSE_WAIT_S to close its side
     an error of ours while reading          logged, closed with 1011
@@ -16,6 +17,7 @@ we send does not go through it, because it is framed once for everybody (`frames
 
 import asyncio
 import socket
+from collections import deque
 from typing import Any
 
 from uvicorn.config import Config
@@ -60,6 +62,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._is_binary = False
         self._is_paused = False
         self._unparsed = b""
+        self._frames: deque[Frame] = deque()
+        """Of the piece that was taken apart last, those that were not looked at yet."""
         self._next_turn: asyncio.Handle | None = None
         self._ignored_bytes = 0
         self._close_timer: asyncio.TimerHandle | None = None
@@ -94,7 +98,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._unparsed += data
         if self._next_turn is None:
             self._parse()
-        if self._unparsed:
+        if self._unparsed or self._frames:
             self._read_or_not()
 
     def _parse_on(self) -> None:
@@ -103,17 +107,24 @@ class WebSocketProtocol(asyncio.Protocol):
         self._read_or_not()
 
     def _parse(self) -> None:
-        """Takes a piece apart; the rest is for the next turns of the loop."""
+        """Takes a piece apart; the rest is for the next turns of the loop, as are too many inflated bytes."""
         assert self._connection is not None
         bounds = self._connection.bounds
-        self._websocket.max_size = bounds.message_bytes
-        piece, self._unparsed = self._unparsed[: bounds.piece_bytes], self._unparsed[bounds.piece_bytes :]
-        self._websocket.receive_data(piece)
+        if not self._frames:
+            self._websocket.max_size = bounds.message_bytes
+            piece, self._unparsed = self._unparsed[: bounds.piece_bytes], self._unparsed[bounds.piece_bytes :]
+            self._websocket.receive_data(piece)
+            self._frames.extend(self._websocket.events_received())  # type: ignore[arg-type]  # no requests
+        taken_bytes = 0
         with self._connection.containing():
-            for frame in self._websocket.events_received():
-                assert isinstance(frame, Frame)
+            while self._frames and taken_bytes < bounds.piece_bytes:
+                frame = self._frames.popleft()
+                taken_bytes += len(frame.data)
                 self._take(frame)
-        self._send_answers()
+        if not self._frames:
+            self._send_answers()
+        elif self._next_turn is None:
+            self._next_turn = asyncio.get_running_loop().call_soon(self._parse_on)
 
     def eof_received(self) -> None:
         self._wait_for_close(CLOSE_WAIT_S)  # what is still to be written may never be read
@@ -190,7 +201,7 @@ class WebSocketProtocol(asyncio.Protocol):
         ):
             return
         must_wait = self._is_paused or self._connection.is_backed_up
-        if must_wait or self._unparsed:
+        if must_wait or self._unparsed or self._frames:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -199,6 +210,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _forget_unparsed(self) -> None:
         self._unparsed = b""
+        self._frames.clear()
         if self._next_turn is not None:
             self._next_turn.cancel()
             self._next_turn = None
