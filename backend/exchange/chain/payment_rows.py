@@ -178,9 +178,14 @@ class PaymentRows:
                                 sources(PaymentState.SETTLED),
                             )
                         elif isinstance(event, WithdrawalRefunded):
+                            # Why it waited is over; why somebody rejected it is not.
                             await connection.execute(
-                                "UPDATE payments SET state = 'refunded', updated_ms = $2,"
-                                " note = CASE WHEN state = 'rejected' THEN note ELSE '' END"
+                                "UPDATE payments SET note = ''"
+                                " WHERE withdrawal_id = $1 AND state != 'rejected'",
+                                event.withdrawal_id,
+                            )
+                            await connection.execute(
+                                "UPDATE payments SET state = 'refunded', updated_ms = $2"
                                 " WHERE withdrawal_id = $1 AND state = ANY($3::text[])",
                                 event.withdrawal_id,
                                 updated_ms,
