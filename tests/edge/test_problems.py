@@ -1,5 +1,5 @@
 import pytest
-from tests.edge.harness import problem
+from tests.edge.harness import impatient, problem
 
 from exchange.core.rejects import RejectReason
 from exchange.edge.problems import STATUS_AND_TITLE, EdgeCode, rejected
@@ -87,7 +87,8 @@ async def test_an_error_of_ours_tells_nothing_but_its_request_id(exchange):
 async def test_a_database_that_is_away_is_a_503(exchange):
     trader = await exchange.trader()
     await exchange.edge.pool.close()
-    problem(await trader.get("/v1/fills"), 503, "unavailable")
+    with impatient(exchange):
+        problem(await trader.get("/v1/fills"), 503, "unavailable")
     problem(
         await exchange.client.post("/v1/auth/nonce", json={"address": trader.key.address}), 503, "unavailable"
     )
