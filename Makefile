@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 3
+BROWSERS ?= 2
 SUBSCRIBERS ?= 100,1000
 FORGE := bin/forge
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -95,7 +96,7 @@ test-web: .venv/.ready web/node_modules/.ready ## The web app's types, and the t
 test-browser: core build/contracts/.ready web/dist/.ready ## The built web app in a real browser, against a devnet of its own (needs Chromium)
 	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)"; exit 1; }
 	@echo "== web app in $(CHROMIUM)"
-	@CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -q tests/browser $(ARGS)
+	@CHROMIUM="$(CHROMIUM)" $(BIN)/pytest -n $(BROWSERS) --dist loadfile -q tests/browser $(ARGS)
 
 measure-web: core build/contracts/.ready web/dist/.ready ## How large and how fast the built web app is (needs Chromium)
 	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)"; exit 1; }

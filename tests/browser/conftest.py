@@ -6,6 +6,7 @@ which takes a fifth more of the processors, traces too.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -40,11 +41,14 @@ BOTS_S = 90.0
 
 _WATCH = pytest.StashKey[Watch]()
 _TOLD = pytest.StashKey[list[str]]()
+_TELL = "told at the end"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.option.output = str(BUILD / "browser")
+    # Each worker cleans its folder when it begins.
+    config.option.output = str(BUILD / "browser" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
     config.stash[_TOLD] = []
+    config.pluginmanager.register(_Told(config.stash[_TOLD]))
     expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -57,15 +61,27 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
+class _Told:
+    """Collects what tests of all workers have told."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._lines += [str(line) for name, line in report.user_properties if name == _TELL]
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for line in config.stash[_TOLD]:
         terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """A line that is printed at the end of the run: something measured."""
-    return pytestconfig.stash[_TOLD].append
+    properties = request.node.user_properties
+    return lambda line: properties.append((_TELL, line))
 
 
 @pytest.fixture(scope="session")
