@@ -1,6 +1,7 @@
 """More requests at once than there are connections: each is made when its turn comes, and not before."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from tests.sdk.market import Market
 from tests.sdk.watching import until
 
-from exchange_sdk import AgentKey, Exchange, transport
+from exchange_sdk import AgentKey, Exchange, Place, transport
 from exchange_sdk.errors import Unreachable
 from exchange_sdk.models import Placed
 
@@ -66,18 +67,25 @@ async def test_what_waits_is_signed_when_its_turn_comes(client: Exchange, gate: 
     assert all(each.order.is_open for each in placed)
     expires_ms = [int(order.headers["Exchange-Expires"]) for order in gate.orders]
     assert min(expires_ms[AT_ONCE:]) >= max(expires_ms[:AT_ONCE]) + 2_900
+    good_till_ms = [json.loads(order.content)["expires_at_ms"] for order in gate.orders]
+    assert min(good_till_ms[AT_ONCE:]) >= max(good_till_ms[:AT_ONCE]) + 2_900
     nonces = [int(order.headers["Exchange-Nonce"]) for order in gate.orders]
     assert nonces == sorted(nonces), "so none is too old when it arrives"
 
 
 async def test_what_waited_for_longer_than_it_is_good_for_is_not_sent(client: Exchange, gate: Gate) -> None:
-    placing = place(client, 3)
+    placing = place(client, 2)
     await until(lambda: len(gate.orders) == AT_ONCE, "the first are on their way")
-    client.clock._origin_ns += 60 * 10**9
+    expires_at_ms = client.clock.now_ms() + 20_000
+    late = Place(market="ETH-USDC", side="buy", size=1, price=900, expires_at_ms=expires_at_ms)
+    waiting = asyncio.create_task(client.submit(late))
+    await until(lambda: bool(client._http._turns._waiters), "it waits")
+    client.clock._origin_ns += 30 * 10**9
     gate.opens.set()
-    results = await asyncio.gather(*placing, return_exceptions=True)
-    assert isinstance(results[-1], Unreachable), "nothing was done"
-    assert len(gate.orders) == AT_ONCE
+    with pytest.raises(Unreachable):
+        await waiting
+    await asyncio.gather(*placing, return_exceptions=True)
+    assert len(gate.orders) == AT_ONCE, "nothing was done"
 
 
 async def test_a_cancellation_does_not_wait_behind_what_is_to_be_placed(client: Exchange, gate: Gate) -> None:

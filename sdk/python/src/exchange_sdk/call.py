@@ -1,8 +1,8 @@
 """Something to ask of the exchange, or to have done."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 Who = Literal["nobody", "trader", "owner"]
@@ -29,6 +29,9 @@ class Call:
     """Of the order with that id."""
     expires_at_ms: int | None = None
     """The exchange takes it no later than this, so neither is it sent again later."""
+    life_ms: int | None = None
+    """Instead: for so long, from when it is sent for the first time. Then it has the body of `body_until`."""
+    body_until: Callable[[int], Mapping[str, Any]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):  # it would become a part of the exchange's name
@@ -49,6 +52,14 @@ class Call:
         """Path and query."""
         given = {name: value for name, value in self.params.items() if value is not None}
         return f"{self.path}?{urlencode(given)}" if given else self.path
+
+    def dated(self, now_ms: int) -> Self:
+        """As it is sent at this time, and then again and again."""
+        if self.life_ms is None or self.body_until is None:
+            return self
+        expires_at_ms = now_ms + self.life_ms
+        body = self.body_until(expires_at_ms)
+        return replace(self, body=body, expires_at_ms=expires_at_ms, life_ms=None, body_until=None)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

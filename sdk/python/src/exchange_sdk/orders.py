@@ -174,10 +174,20 @@ Operation = Place | Amend | Cancel
 class BatchOutcomeUnknown(OutcomeUnknown):
     """The same of a batch: it was done as a whole, each operation done or refused, or not at all."""
 
-    def __init__(self, operations: Sequence[Operation], settled_at_ms: int) -> None:
+    def __init__(self, operations: Sequence[Operation], settled_at_ms: int | None) -> None:
         super().__init__(f"batch of {len(operations)}", None, settled_at_ms)
         self.operations = list(operations)
         """What was sent; each Place has its client_order_id."""
+
+
+def dated(operations: Sequence[Operation], expires_at_ms: int) -> list[Operation]:
+    """The same, to be taken no later than this where they do not say when."""
+    return [
+        operation
+        if isinstance(operation, Cancel) or operation.expires_at_ms is not None
+        else msgspec.structs.replace(operation, expires_at_ms=expires_at_ms)
+        for operation in operations
+    ]
 
 
 def operation_json(operation: Operation) -> dict[str, Any]:

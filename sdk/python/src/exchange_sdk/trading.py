@@ -1,6 +1,7 @@
 """Placing, changing and ending orders."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -25,11 +26,11 @@ from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
     BatchOutcomeUnknown,
-    Cancel,
     Operation,
     OrderRef,
     Place,
     Time,
+    dated,
     new_client_id,
     operation_json,
     order_id_of,
@@ -102,16 +103,20 @@ class Trading(Account):
 
     async def submit(self, order: Place) -> Placed:
         """Places an order that was made before. See `place`."""
-        expires_at_ms = order.expires_at_ms or await self._expiry_ms()
-        dated = msgspec.structs.replace(order, expires_at_ms=expires_at_ms)
+
+        def body_until(expires_at_ms: int) -> dict[str, Any]:
+            return msgspec.structs.replace(order, expires_at_ms=expires_at_ms).fields()
+
         call = Call(
             "POST",
             "/v1/orders",
-            body=dated.fields(),
+            body=order.fields(),
             who="trader",
             client_order_id=order.client_order_id,
             sub_account=order.sub_account,
-            expires_at_ms=expires_at_ms,
+            expires_at_ms=order.expires_at_ms,
+            life_ms=_REQUEST_LIFE_MS if order.expires_at_ms is None else None,
+            body_until=body_until,
         )
         return await self._http.send(call, Placed)
 
@@ -124,14 +129,13 @@ class Trading(Account):
         Never sent again by itself: raises OutcomeUnknown when no answer came.
         """
         change = Amend(order=order, price=price, size=size)
-        expires_at_ms = await self._expiry_ms()
         call = Call(
             "PATCH",
             f"/v1/orders/{change.order_id}",
-            body=change.fields() | {"expires_at_ms": expires_at_ms},
             who="trader",
             repeatable=False,
-            expires_at_ms=expires_at_ms,
+            life_ms=_REQUEST_LIFE_MS,
+            body_until=lambda expires_at_ms: change.fields() | {"expires_at_ms": expires_at_ms},
         )
         return await self._http.send(call, Placed)
 
@@ -170,25 +174,25 @@ class Trading(Account):
         One with an Amend in it is not sent again by itself. Raises BatchOutcomeUnknown, which has the
         operations, when no answer came.
         """
-        expires_at_ms = await self._expiry_ms()
-        dated = [
-            operation
-            if isinstance(operation, Cancel) or operation.expires_at_ms is not None
-            else msgspec.structs.replace(operation, expires_at_ms=expires_at_ms)
-            for operation in operations
-        ]
+        sent = list(operations)
+        for operation in sent:
+            operation_json(operation)  # raises TypeError for what is none, before anything is asked
+
+        def body_until(expires_at_ms: int) -> dict[str, Any]:
+            return {"operations": [operation_json(each) for each in dated(sent, expires_at_ms)]}
+
         call = Call(
             "POST",
             "/v1/orders/batch",
-            body={"operations": [operation_json(operation) for operation in dated]},
             who="trader",
-            repeatable=not any(isinstance(operation, Amend) for operation in dated),
-            expires_at_ms=expires_at_ms,
+            repeatable=not any(isinstance(operation, Amend) for operation in sent),
+            life_ms=_REQUEST_LIFE_MS,
+            body_until=body_until,
         )
         try:
             results = (await self._http.send(call, _Batch)).results
         except OutcomeUnknown as lost:
-            unknown = BatchOutcomeUnknown(operations, expires_at_ms)
+            unknown = BatchOutcomeUnknown(sent, lost.settled_at_ms)
             unknown.refusal = lost.refusal
             raise unknown from lost.__cause__
         await self._http.note_refused(*codes_of(results))
@@ -223,10 +227,6 @@ class Trading(Account):
         return await self._http.post(
             "/v1/cancel-all-after", body, DeadMansSwitch, who="trader", repeatable=True
         )
-
-    async def _expiry_ms(self) -> int:
-        await self._http.ready()
-        return self._http.clock.now_ms() + _REQUEST_LIFE_MS
 
 
 def _decided_ms(now: ServerTime) -> int:

@@ -30,11 +30,11 @@ from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
     BatchOutcomeUnknown,
-    Cancel,
     Operation,
     OrderRef,
     Place,
     Time,
+    dated,
     new_client_id,
     operation_json,
     order_id_of,
@@ -155,13 +155,8 @@ class TradingStream:
     async def batch(self, operations: Sequence[Operation]) -> list[BatchResult]:
         """Does up to 100 operations in their order, committed as one; each is done or refused by itself."""
         expires_at_ms = self._expiry_ms()
-        dated = [
-            operation
-            if isinstance(operation, Cancel) or operation.expires_at_ms is not None
-            else msgspec.structs.replace(operation, expires_at_ms=expires_at_ms)
-            for operation in operations
-        ]
-        body = {"op": "batch", "operations": [operation_json(operation) for operation in dated]}
+        sent = dated(operations, expires_at_ms)
+        body = {"op": "batch", "operations": [operation_json(operation) for operation in sent]}
         answer = await self._ask(body, _Batch, BatchOutcomeUnknown(operations, expires_at_ms))
         await self._exchange._http.note_refused(*codes_of(answer.results))
         return list(answer.results)

@@ -81,10 +81,6 @@ class _Failure(Exception):
         self.error = error
 
 
-class _ClosedMeanwhile(Exception):
-    """The client was closed by another task while one waited for an answer."""
-
-
 class Transport:
     """The way to one exchange, with at most one key and one wallet."""
 
@@ -157,7 +153,6 @@ class Transport:
     async def send(self, call: Call, into: type[T]) -> T:
         """The answer to a call. Raises ExchangeError."""
         url = httpx.URL(self.url + call.target)
-        content = b"" if call.body is None else msgspec.json.encode(call.body)
         unknown: OutcomeUnknown | None = None
         attempt, repairs = 1, 0
         while True:
@@ -167,7 +162,9 @@ class Transport:
             try:
                 try:
                     token = await self._credential(call)
-                    response = await self._request(call, url, content, token)
+                    turns = await self._turn(call)
+                    call, sending = self._begun(call, url, token, turns)
+                    response = await self._answered(call, sending)
                     return self._answer(call, response, into)
                 except _Failure as failure:
                     error, ending = failure.error, failure.ending
@@ -235,6 +232,8 @@ class Transport:
 
     async def _credential(self, call: Call) -> str | None:
         """Has what it takes to say who asks: the session's token, where one is used."""
+        if call.life_ms is not None:
+            await self.ready()
         if call.who == "nobody":
             return None
         if call.who == "trader" and self.key is not None:
@@ -265,34 +264,10 @@ class Transport:
             )
         return headers
 
-    async def _request(self, call: Call, url: httpx.URL, content: bytes, token: str | None) -> httpx.Response:
+    async def _turn(self, call: Call) -> asyncio.Semaphore:
+        """Waits until it may be sent; what is to be released then. Raises _Failure where it is not sent any
+        more."""
         turns = self._turns_to_cancel if call.cancels else self._turns
-        await self._turn(call, turns)
-        try:
-            headers = self._headers(call, url, content, token)
-            request = self._client.build_request(call.method, url, content=content or None, headers=headers)
-            sending = self._begun(request)
-        except BaseException:
-            turns.release()
-            raise
-        sending.add_done_callback(lambda _: turns.release())
-        try:
-            response = await self._answered(sending)
-        except _NOT_SENT as cause:
-            raise _Failure(
-                "not sent", _told(Unreachable(f"{self.url} can not be reached: {cause!r}"), cause)
-            ) from None
-        except (httpx.RequestError, TimeoutError) as cause:
-            raise _Failure("unclear", _told(Unreachable(f"{call}: no answer: {cause!r}"), cause)) from None
-        except _ClosedMeanwhile:
-            raise _Failure("unclear", Unreachable(f"{call}: the client was closed meanwhile")) from None
-        finally:
-            self._client.cookies.clear()  # a browser's; here the token is what counts
-        self._note_rate_limit(response.headers)
-        return response
-
-    async def _turn(self, call: Call, turns: asyncio.Semaphore) -> None:
-        """Waits until it may be sent. Raises _Failure where it is not sent any more."""
         waits, why_not = turns.locked(), ""
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -307,28 +282,54 @@ class Transport:
         if why_not:
             turns.release()
             raise _Failure("not sent", Unreachable(f"{call}: {why_not}, nothing was sent"))
+        return turns
 
-    def _begun(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
-        """The request, under way. It goes on by itself when who waits for it is cancelled: httpx loses the
-        connection of one that is cancelled in the middle, until none is left."""
+    def _begun(
+        self, call: Call, url: httpx.URL, token: str | None, turns: asyncio.Semaphore
+    ) -> tuple[Call, asyncio.Task[httpx.Response]]:
+        """The call as it is sent, and its request, under way, which has its turn until it ends.
+
+        It goes on by itself when who waits for it is cancelled: httpx loses the connection of one that is
+        cancelled in the middle, until none is left.
+        """
 
         async def send() -> httpx.Response:
             async with asyncio.timeout(_TIMEOUTS * self._timeout_s):
                 return await self._client.send(request)
 
-        sending = asyncio.create_task(send())
+        try:
+            call = call.dated(self.clock.now_ms())
+            content = b"" if call.body is None else msgspec.json.encode(call.body)
+            headers = self._headers(call, url, content, token)
+            request = self._client.build_request(call.method, url, content=content or None, headers=headers)
+            sending = asyncio.create_task(send())
+        except BaseException:
+            turns.release()
+            raise
         self._under_way.add(sending)
         sending.add_done_callback(self._ended)
-        return sending
+        sending.add_done_callback(lambda _: turns.release())
+        return call, sending
 
-    async def _answered(self, sending: asyncio.Task[httpx.Response]) -> httpx.Response:
+    async def _answered(self, call: Call, sending: asyncio.Task[httpx.Response]) -> httpx.Response:
         try:
-            return await asyncio.shield(sending)
+            response = await asyncio.shield(sending)
+        except _NOT_SENT as cause:
+            raise _Failure(
+                "not sent", _told(Unreachable(f"{self.url} can not be reached: {cause!r}"), cause)
+            ) from None
+        except (httpx.RequestError, TimeoutError) as cause:
+            raise _Failure("unclear", _told(Unreachable(f"{call}: no answer: {cause!r}"), cause)) from None
         except asyncio.CancelledError:
             waiting = asyncio.current_task()
             if self._is_closed and sending.cancelled() and waiting is not None and not waiting.cancelling():
-                raise _ClosedMeanwhile from None
+                closed = Unreachable(f"{call}: the client was closed meanwhile")
+                raise _Failure("unclear", closed) from None
             raise
+        finally:
+            self._client.cookies.clear()  # a browser's; here the token is what counts
+        self._note_rate_limit(response.headers)
+        return response
 
     def _ended(self, sending: asyncio.Task[httpx.Response]) -> None:
         self._under_way.discard(sending)
