@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
+from importlib.abc import MetaPathFinder
 
 import httpx
 import pytest
@@ -14,6 +16,16 @@ from exchange_sdk.errors import Unreachable
 from exchange_sdk.models import Placed
 
 AT_ONCE = 2
+
+
+class Searches(MetaPathFinder):
+    """Knows which modules are searched for."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        self.names.append(fullname)
 
 
 class Gate(httpx.AsyncBaseTransport):
@@ -118,3 +130,14 @@ async def test_what_waits_when_the_client_is_closed_was_not_done(
     results = await asyncio.gather(*placing, return_exceptions=True)
     assert all(isinstance(result, Unreachable) for result in results[AT_ONCE:])
     assert len(gate.orders) == AT_ONCE
+
+
+async def test_no_request_searches_the_disk_for_a_module_that_is_not_there(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Exchange(market.url) as exchange:
+        await exchange.time()
+        searches = Searches()
+        monkeypatch.setattr(sys, "meta_path", [searches, *sys.meta_path])
+        await exchange.time()
+    assert "sniffio" not in searches.names
