@@ -1,6 +1,6 @@
 /** What was typed as an amount: atoms, or what is wrong with it. Pure. */
 
-import { fromUnits, parseDecimal, rescale } from "../numbers";
+import { compare, fromUnits, minus, parseDecimal, rescale } from "../numbers";
 
 export type ReadAmount = { atoms: bigint; text: string } | { problem: string | null };
 
@@ -19,6 +19,11 @@ export function readAmount(typed: string, decimals: number, symbol: string): Rea
 /** What may be spent of a balance when the network's fee comes out of it as well; never below zero. */
 export function lessFee(balance: bigint, fee: bigint): bigint {
   return balance > fee ? balance - fee : 0n;
+}
+
+/** What arrives of an amount whose fee is taken out of it, both in decimals; nothing where the fee is more. */
+export function afterFee(amount: string, fee: string): string {
+  return compare(fee, amount) > 0 ? "0" : minus(amount, fee);
 }
 
 /** Two digits of a fee are enough to read. It is an estimate in any case. */

@@ -15,7 +15,7 @@ import { Select } from "../ui/select";
 import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import { SignatureRefused } from "../wallet/signer";
-import { readAmount, shortened } from "./amount";
+import { afterFee, readAmount, shortened } from "./amount";
 import type { Asset } from "./assets";
 import { useLater } from "./later";
 import { useOwnSigner } from "./own-signer";
@@ -146,7 +146,12 @@ export function WithdrawForm(props: Props): ReactElement {
         error={destinationProblem}
         onChange={(value) => onDraft({ ...draft, destination: value })}
       />
-      <Costs quote={quote !== null && quote.asset === asset.symbol && "text" in amount ? quote : null} asset={asset} assets={assets} />
+      <Costs
+        quote={quote !== null && quote.asset === asset.symbol && "text" in amount ? quote : null}
+        amount={"text" in amount ? amount.text : null}
+        asset={asset}
+        assets={assets}
+      />
       {otherProblem !== null && <p className="note bad" role="alert">{otherProblem}</p>}
       {refused?.stage === "cancelled" && <p className="note" role="status">You did not sign. Nothing was withdrawn.</p>}
       {(quote?.halted ?? deployment.withdrawals_halted) && (
@@ -203,7 +208,8 @@ function wordsFor(field: "destination" | null, ...problems: Words[]): string | n
   return problems.find((each) => each !== null && (field === null ? each.field !== "amount" && each.field !== "destination" : each.field === field))?.text ?? null;
 }
 
-function Costs({ quote, asset, assets }: { quote: Quote | null; asset: Asset; assets: Asset[] }): ReactElement {
+/** A quote may still be that of another amount: what arrives is of what is entered now. */
+function Costs({ quote, amount, asset, assets }: { quote: Quote | null; amount: string | null; asset: Asset; assets: Asset[] }): ReactElement {
   const coin = assets.find((each) => each.token === NATIVE)?.symbol ?? "";
   const fee = quote?.fee ?? asset.withdrawal_fee;
   const network = quote?.network ?? null;
@@ -219,7 +225,7 @@ function Costs({ quote, asset, assets }: { quote: Quote | null; asset: Asset; as
       </div>
       <div>
         <dt>You receive</dt>
-        <dd className="strong"><Money value={quote?.receives ?? null} asset={asset.symbol} /></dd>
+        <dd className="strong"><Money value={amount === null ? null : afterFee(amount, fee)} asset={asset.symbol} /></dd>
       </div>
       <div>
         <dt>Network cost, paid by the exchange</dt>

@@ -5,9 +5,10 @@
 
 import { api, NoAnswer, type Schemas } from "../api/client";
 import type { Deployment } from "../api/deployment";
-import { compare, minus, parseDecimal } from "../numbers";
+import { compare, parseDecimal } from "../numbers";
 import { toast } from "../ui/toast";
 import { type Purpose, SignatureRefused, type Signer } from "../wallet/signer";
+import { afterFee } from "./amount";
 import { type Exchange, handIn, lookUp, NotKnownYet } from "./hand-in";
 import { type FundsField, inWords, refusal } from "./problem-text";
 import { isRecord, type Run, Runs, texts, useRuns } from "./runs";
@@ -145,10 +146,10 @@ export function purposeOf(order: WithdrawalOrder, quote: Quote, deadlineS: numbe
   const { symbol } = order.asset;
   const isOdd = compare(quote.fee, "0") < 0 || compare(quote.fee, order.maxFee) > 0 || compare(quote.fee, order.amount) > 0;
   if (isOdd) throw new NotWhatWasEntered();
-  const least = compare(order.maxFee, order.amount) > 0 ? "0" : minus(order.amount, order.maxFee);
+  const least = afterFee(order.amount, order.maxFee);
   const isExact = compare(quote.fee, order.maxFee) === 0;
   const fee = isExact ? quote.fee : `${quote.fee}, at most ${order.maxFee}`;
-  const receives = isExact ? least : `${minus(order.amount, quote.fee)}, at least ${least}`;
+  const receives = isExact ? least : `${afterFee(order.amount, quote.fee)}, at least ${least}`;
   const purpose: Purpose = {
     title: `Withdraw ${order.amount} ${symbol}`,
     lines: [

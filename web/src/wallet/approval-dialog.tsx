@@ -40,7 +40,7 @@ export function ApprovalDialog({ pending, wallet }: { pending: Pending<"typed-da
     </>
   );
   return (
-    <Dialog title={purpose.title} open onClose={() => pending.refuse()} closeOnBackdrop={false} footer={footer}>
+    <Dialog title={purpose.title} open onClose={() => pending.refuse()} closeOnBackdrop={false} footer={footer} className="signing">
       <div className="stack" role="group" aria-label="What is signed" tabIndex={0}>
         <PurposeFacts purpose={purpose} />
         {foreign && <p className="note bad">This is for another chain than the exchange’s. It cannot be signed here.</p>}

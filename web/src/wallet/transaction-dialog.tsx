@@ -70,7 +70,7 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
     </>
   );
   return (
-    <Dialog title={purpose.title} open onClose={close} closable={!unlock.busy} closeOnBackdrop={false} footer={footer}>
+    <Dialog title={purpose.title} open onClose={close} closable={!unlock.busy} closeOnBackdrop={false} footer={footer} className="signing">
       <div className="stack" role="group" aria-label="What is signed" tabIndex={0}>
         <PurposeFacts purpose={purpose} />
         <section className="data">
