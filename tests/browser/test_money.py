@@ -5,6 +5,7 @@ there is the `proven` wallet's, so the one proof of the day has it.
 """
 
 import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -163,6 +164,7 @@ def test_a_rejected_withdrawal_comes_back_after_its_deadline(holder: Page, money
     expect(balance(holder, "USDC")).to_contain_text("1,000")
     withdrawals(holder).get_by_text("250 USDC").first.click()
     expect(withdrawals(holder).get_by_text("The whole amount is back in your balance")).to_be_visible()
+    expect(withdrawals(holder).get_by_text("Please call us first.")).to_be_visible()
     look(holder, "refunded")
 
 
@@ -222,6 +224,35 @@ def test_a_withdrawal_without_an_answer_outlives_a_reload(holder: Page, money: D
         expect(doubt).to_have_count(0)
     mine_until(money.chain, said(withdrawals(holder), "Settled"))
     expect(balance(holder, "USDC")).to_contain_text("950")
+
+
+def test_a_withdrawal_whose_fee_has_risen_is_signed_again_as_it_is(holder: Page, money: Devnet) -> None:
+    dialog = steps.fill_withdrawal(holder, "USDC", "50")
+    dialog.get_by_label("Amount", exact=True).fill("50.0")
+    highest = itertools.count(1)
+    holder.route("**/v1/withdrawals/quote?*", lambda route: with_higher_fee(route, next(highest)))
+    dialog.get_by_role("button", name="Withdraw 50 USDC").click()
+    expect(dialog.get_by_text("The fee has just risen.")).to_be_visible(timeout=steps.CHAIN_MS)
+    look(holder, "fee-risen")
+    holder.unroute("**/v1/withdrawals/quote?*")
+    with holder.expect_response("**/v1/withdrawals/quote?*", timeout=steps.CHAIN_MS):
+        pass  # it is asked for again and again
+    dialog.get_by_role("button", name="Withdraw 50 USDC").click()
+    mine_until(money.chain, dialog.get_by_text("Your withdrawal has been paid."))
+
+
+def test_what_a_withdrawal_comes_to_is_of_what_is_entered_now(holder: Page) -> None:
+    dialog = steps.fill_withdrawal(holder, "USDC", "50")
+    dialog.get_by_label("To", exact=True).select_option(label="Another address")
+    dialog.get_by_label("Address", exact=True).fill(OTHER.removesuffix("0e"))  # for this there is no quote
+    dialog.get_by_label("Amount", exact=True).fill("7")
+    receives = dialog.get_by_role("definition").filter(has_text=re.compile(r"^\d+ USDC$"))
+    expect(receives.last).to_have_text("7 USDC")
+
+
+def with_higher_fee(route: Route, highest: int) -> None:
+    answer = route.fetch()
+    route.fulfill(response=answer, json=answer.json() | {"max_fee": str(highest)})
 
 
 # ---- deposits
@@ -310,6 +341,27 @@ def pool(chain: DevChain) -> set[str]:
     """Hashes of what waits for a block."""
     waiting = chain.rpc("txpool_content")["pending"]
     return {each["hash"] for by_nonce in waiting.values() for each in by_nonce.values()}
+
+
+def test_a_deposit_that_its_wallet_cancels_is_not_waited_for(holder: Page, money: Devnet) -> None:
+    chain = money.chain
+    with chain.standing_still():
+        with holder.expect_request(
+            lambda request: "eth_getTransactionByHash" in (request.post_data or "")
+        ) as asked:
+            tx_hash = send_deposit(holder, chain, "2")
+        asked.value.response()  # from here on the page would know another one in its place
+        sent = chain.rpc("eth_getTransactionByHash", tx_hash)
+        instead = {name: sent[name] for name in ("from", "nonce", "gas")} | {
+            "to": sent["from"],
+            "value": "0x0",
+        }
+        fee = {name: hex(3 * int(sent[name], 16)) for name in ("maxFeePerGas", "maxPriorityFeePerGas")}
+        chain.rpc("anvil_impersonateAccount", sent["from"])
+        chain.rpc("eth_sendTransaction", instead | fee)
+        chain.rpc("anvil_stopImpersonatingAccount", sent["from"])
+    expect(deposits(holder)).to_contain_text("another transaction in place", timeout=steps.CHAIN_MS)
+    look(holder, "deposit-cancelled")
 
 
 def test_test_funds_that_nobody_waited_for_come_all_the_same(saver: Page) -> None:
