@@ -8,7 +8,9 @@ import "./styles/base.css";
 import "./styles/layout.css";
 import "./shell/shell.css";
 import "./ui/feedback.css";
-import "./ui/controls.css";
+import "./ui/buttons.css";
+import "./ui/fields.css";
+import "./ui/choices.css";
 import "./trade/trade.css";
 import "./market/market.css";
 

@@ -1,6 +1,6 @@
 /** What is pressed. While `busy` it keeps the focus, tells so, and does nothing. */
 
-import "./controls.css";
+import "./buttons.css";
 
 import type { ComponentProps, MouseEvent, ReactElement } from "react";
 
@@ -15,6 +15,7 @@ export interface ButtonProps extends ComponentProps<"button"> {
   icon?: IconName | undefined;
   /** Gets the focus when the dialog that it is in opens */
   "data-autofocus"?: boolean | undefined;
+  "data-cancel"?: boolean | undefined;
 }
 
 export function Button({

@@ -1,6 +1,6 @@
 /** A label with its control, a hint, and what is wrong with it; tied together for those who do not see them. */
 
-import "./controls.css";
+import "./fields.css";
 
 import { createContext, type ReactElement, type ReactNode, useContext, useId } from "react";
 

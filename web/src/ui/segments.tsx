@@ -1,6 +1,6 @@
 /** One of a few, all in view: radio buttons that look like one control. */
 
-import "./controls.css";
+import "./choices.css";
 
 import { type ReactElement, type ReactNode, useId } from "react";
 

@@ -1,6 +1,6 @@
 /** One of some: the browser's own control, which works with every keyboard and on every phone. */
 
-import "./controls.css";
+import "./fields.css";
 
 import type { ComponentProps, ReactElement } from "react";
 

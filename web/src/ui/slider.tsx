@@ -1,6 +1,6 @@
 /** A part of the whole, in percent, with marks that can be pressed. */
 
-import "./controls.css";
+import "./choices.css";
 
 import type { ReactElement } from "react";
 

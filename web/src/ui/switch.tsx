@@ -1,6 +1,6 @@
 /** On or off, at once. */
 
-import "./controls.css";
+import "./choices.css";
 
 import { type ReactElement, type ReactNode, useId } from "react";
 

@@ -1,6 +1,6 @@
 /** One of some views: arrows go from tab to tab, Tab goes on to what the tab shows. */
 
-import "./controls.css";
+import "./choices.css";
 
 import { type KeyboardEvent, type ReactElement, type ReactNode, useRef } from "react";
 

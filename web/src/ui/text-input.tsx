@@ -1,6 +1,6 @@
 /** A line, or some lines, of text. With inputMode="decimal" only what an exact decimal is made of can be typed. */
 
-import "./controls.css";
+import "./fields.css";
 
 import type { ChangeEvent, ComponentProps, ReactElement, ReactNode } from "react";
 
@@ -24,8 +24,16 @@ export function TextInput(props: TextInputProps): ReactElement {
   const wiring = useField();
   const numeric = inputMode === "decimal" || inputMode === "numeric";
   function change(event: ChangeEvent<HTMLInputElement>): void {
-    const text = event.target.value;
-    onChange(inputMode === "decimal" ? cleanDecimal(text, value) : text);
+    const input = event.target;
+    const text = input.value;
+    const next = inputMode === "decimal" ? cleanDecimal(text, value) : text;
+    onChange(next);
+    if (next === text) return;
+    // With another text than was typed, the browser would put the caret at the end.
+    const at = Math.max(0, (input.selectionStart ?? text.length) + next.length - text.length);
+    queueMicrotask(() => {
+      if (input.value === next) input.setSelectionRange(at, at);
+    });
   }
   return (
     <span className={["input", numeric && "number", className].filter(Boolean).join(" ")}>
