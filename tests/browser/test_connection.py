@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from playwright.sync_api import Page, expect
 from tests.browser import steps
+from tests.browser.injected_wallet import InjectedWallet
 from tests.browser.watch import Watch
 from tests.browser.wire import Wire
 
@@ -78,6 +79,35 @@ def test_a_device_that_was_offline_comes_back(page: Page, devnet: Devnet, watch:
     expect_the_book_of(devnet, page)
 
 
+def test_an_order_that_ended_unseen_stands_in_the_history(
+    page: Page, injected: InjectedWallet, devnet: Devnet, watch: Watch
+) -> None:
+    watch.allow_disconnection()
+    wire = Wire(page)
+    devnet.chain.deposit(injected.address, "USDC", 5_000)
+    steps.open_market(page)
+    steps.connect_injected(page)
+    steps.enable_trading(page, steps.EXTENSION)
+    steps.wait_for_funds(page, "5,000 USDC")
+    steps.place(page, "Buy", price="2000", size="0.3")
+    expect(page.get_by_role("tab", name="Open orders 1")).to_be_visible()
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_text("No orders yet")).to_be_visible()
+    other = page.context.new_page()
+    other.goto("/trade/ETH-USDC")
+    cancel = other.get_by_role("button", name=re.compile("^Cancel buy order"))
+    expect(cancel).to_be_visible()
+    wire.forget()
+    wire.cut()
+    cancel.click()
+    expect(cancel).to_have_count(0)
+    wire.mend()
+    steps.wait_until_live(page)
+    row = page.get_by_role("table", name="Order history").get_by_role("row", name=re.compile("ETH-USDC"))
+    expect(row).to_contain_text("Cancelled")
+    expect(page.get_by_role("tab", name="Open orders", exact=True)).to_be_visible()
+
+
 def test_an_exchange_that_was_restarted_is_found_again(page: Page, devnet: Devnet, watch: Watch) -> None:
     watch.allow_disconnection()
     watch.allow(r"^503 ")
@@ -88,3 +118,22 @@ def test_an_exchange_that_was_restarted_is_found_again(page: Page, devnet: Devne
     expect(steps.account(page)).to_be_visible()
     steps.wait_for_market(page)
     expect_the_book_of(devnet, page)
+
+
+def test_a_chart_that_does_not_come_takes_nothing_else_away(page: Page, watch: Watch) -> None:
+    watch.allow(r"^failed GET /assets/chart-canvas", r"^console: ", r"^error: .*dynamically imported module")
+    page.route("**/assets/chart-canvas*.js", lambda route: route.abort())
+    steps.open_market(page)
+    expect(page.get_by_text("The chart stopped working")).to_be_visible()
+    page.unroute("**/assets/chart-canvas*.js")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("canvas").first).to_be_visible()
+
+
+def test_a_stranger_to_whom_the_wallet_does_not_come_keeps_the_market(page: Page, watch: Watch) -> None:
+    watch.allow_disconnection()
+    steps.open_market(page)
+    page.route("**/assets/*.js", lambda route: route.abort())
+    steps.order_form(page).get_by_role("button", name="Start trading").click()
+    expect(steps.toast(page, "The wallet could not be loaded")).to_be_visible()
+    expect(steps.bids(page).first).to_be_visible()

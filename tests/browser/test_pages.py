@@ -97,15 +97,29 @@ def test_a_phone_has_a_button_for_the_commands(phone: Page) -> None:
     expect(phone).to_have_url(re.compile("/settings$"))
 
 
-TOASTS_STAY = """(() => {
-    const later = window.setTimeout;
-    window.setTimeout = (what, ms, ...rest) => later(what, ms === 5000 ? 120000 : ms, ...rest);
-})()"""
-"""However slow the machine is: what went well is shown for 5 s otherwise."""
+def test_a_phone_shows_the_order_form_to_whom_a_command_leads_there(phone: Page) -> None:
+    phone.goto("/trade/ETH-USDC")
+    expect(steps.order_form(phone)).to_be_hidden()
+    phone.get_by_role("banner").get_by_role("button", name="Search commands").click()
+    phone.get_by_role("dialog", name="Commands").get_by_role("option", name=re.compile("^Sell")).click()
+    form = steps.order_form(phone)
+    expect(form.get_by_role("tab", name="Sell")).to_have_attribute("aria-selected", "true")
+    expect(form.get_by_label("Size", exact=True)).to_be_focused()
+
+
+def test_who_goes_to_another_market_by_the_keyboard_stands_in_it(page: Page) -> None:
+    steps.open_market(page)
+    page.keyboard.press("/")
+    dialog = page.get_by_role("dialog", name="Markets")
+    dialog.get_by_role("combobox").fill("wbtc usdc")
+    expect(dialog.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/trade/WBTC-USDC$"))
+    expect(page.get_by_role("main")).to_be_focused()
 
 
 def test_a_message_can_be_dismissed_while_a_dialog_is_open(page: Page) -> None:
-    page.add_init_script(TOASTS_STAY)
+    page.add_init_script(steps.TOASTS_STAY)
     page.goto("/")
     steps.make_wallet_with_password(page)
     steps.lock(page)
@@ -115,3 +129,45 @@ def test_a_message_can_be_dismissed_while_a_dialog_is_open(page: Page) -> None:
     dialog.get_by_role("button", name="Dismiss").last.click()
     expect(dialog.get_by_text("Wallet locked")).to_have_count(0)
     expect(dialog.get_by_label("Password", exact=True)).to_be_visible()
+
+
+def test_a_message_on_a_phone_hides_nothing_of_a_dialog(new_visitor: NewVisitor) -> None:
+    """On one that is not high, so that the dialog has all the room that it may have."""
+    how = {**PHONE, "viewport": {"width": NARROWEST, "height": 480}}
+    phone = new_visitor(reduced_motion="reduce", **how).new_page()
+    phone.add_init_script(steps.TOASTS_STAY)
+    phone.goto("/")
+    steps.make_wallet_with_password(phone)
+    steps.lock(phone)
+    dialog = steps.start(phone)
+    expect(dialog.get_by_text("Wallet locked")).to_be_visible()
+    phone.wait_for_timeout(500)  # it has come to its place
+    message, title = (
+        dialog.locator(".toast").last.bounding_box(),
+        dialog.get_by_role("heading").first.bounding_box(),
+    )
+    assert message is not None
+    assert title is not None
+    assert message["y"] + message["height"] <= title["y"]
+
+
+LAID_OVER = """(rows) => {
+  const cut = (style) => style.overflowX === "hidden" && style.textOverflow === "ellipsis";
+  return rows.filter((row) => {
+    const copy = row.cloneNode(true);
+    row.after(copy);
+    const faults = [...copy.querySelectorAll("button > span")].filter((cell) => {
+      cell.textContent = "123,456,789,012.12345678";
+      return cell.scrollWidth <= cell.clientWidth || !cut(getComputedStyle(cell));
+    });
+    copy.remove();
+    return faults.length > 0;
+  }).length;
+}"""
+
+
+def test_long_numbers_in_the_book_do_not_lie_over_each_other(phone: Page) -> None:
+    phone.goto("/trade/ETH-USDC")
+    phone.get_by_role("tab", name="Book", exact=True).click()
+    expect(steps.bids(phone).first).to_be_visible()
+    assert phone.locator(".bids .book-row").evaluate_all(LAID_OVER) == 0

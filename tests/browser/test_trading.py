@@ -118,6 +118,104 @@ def test_an_order_is_marked_in_the_book_and_changed_where_it_stands(trader: Page
     expect(marked).to_have_count(0)
 
 
+def test_an_order_that_ends_while_it_is_amended_is_told(trader: Page) -> None:
+    steps.place(trader, "Buy", price=FAR_BELOW, size="0.5")
+    open_orders(trader).get_by_role("button", name=re.compile("^Amend")).click()
+    dialog = trader.get_by_role("dialog", name="Amend")
+    dialog.get_by_label("Price").fill("2100")
+    save = dialog.get_by_role("button", name="Save")
+    expect(save).to_be_enabled()
+    other = trader.context.new_page()
+    other.goto("/trade/ETH-USDC")
+    open_orders(other).get_by_role("button", name=re.compile("^Cancel")).click()
+    expect(dialog.get_by_text("not open any more")).to_be_visible()
+    expect(save).to_be_disabled()
+
+
+def test_an_order_that_is_filled_is_told_on_every_page(trader: Page, devnet: Devnet) -> None:
+    steps.place(trader, "Buy", price=FAR_BELOW, size="0.05")
+    expect(open_orders(trader)).to_have_count(1)
+    steps.open_page(trader, "Settings")
+    other = trader.context.new_page()
+    other.goto("/trade/ETH-USDC")
+    open_orders(other).get_by_role("button", name="Change the price").click()
+    best = Decimal(devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["asks"][0][0])
+    price = open_orders(other).get_by_label("New price")
+    price.fill(str(best + 50))
+    price.press("Enter")
+    expect(steps.toast(trader, "Your order is filled")).to_be_visible()
+
+
+def test_orders_are_cancelled_one_after_the_other_by_the_keyboard(trader: Page) -> None:
+    for size in ("0.1", "0.2"):
+        steps.place(trader, "Buy", price=FAR_BELOW, size=size)
+        expect(steps.toast(trader, re.compile(f"Buy {size} ETH stands at"))).to_be_visible()
+    rows = open_orders(trader)
+    expect(trader.get_by_role("button", name="Dismiss")).to_have_count(0)
+    trader.evaluate(steps.TOASTS_STAY)
+    cancel = rows.get_by_role("button", name=re.compile("^Cancel"))
+    cancel.first.press("Enter")
+    expect(rows).to_have_count(1)
+    expect(cancel).to_be_focused()
+    cancel.press("Enter")
+    expect(rows).to_have_count(0)
+    tab = trader.get_by_role("tab", name="Open orders")
+    expect(tab).to_be_focused()
+    dismiss = trader.get_by_role("button", name="Dismiss")
+    expect(dismiss).to_have_count(2)
+    dismiss.first.press("Enter")
+    expect(dismiss).to_have_count(1)
+    expect(dismiss).to_be_focused()
+    dismiss.press("Enter")
+    expect(dismiss).to_have_count(0)
+    expect(tab).to_be_focused()
+
+
+def test_what_is_no_digit_leaves_the_caret_where_it_was(page: Page) -> None:
+    steps.open_market(page)
+    size = steps.order_form(page).get_by_label("Size", exact=True)
+    size.fill("1250")
+    size.press("Home")
+    for key in ("ArrowRight", "x", "5", ",", "7"):
+        size.press(key)
+    expect(size).to_have_value("15.7250")
+
+
+def test_an_order_is_moved_by_its_line_on_the_chart(trader: Page, devnet: Devnet) -> None:
+    best = Decimal(devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["bids"][0][0])
+    price = best - 10
+    steps.place(trader, "Buy", price=str(price), size="0.5")
+    row = open_orders(trader)
+    expect(row).to_have_count(1)
+    dialog = trader.get_by_role("dialog", name="Amend")
+    drag_order_line(trader, by_px=30, until=dialog)
+    field = dialog.get_by_label("Price")
+    lower = Decimal(field.input_value())
+    assert lower < price
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    expect(row).to_contain_text(f"{lower.normalize():,}")
+
+
+def drag_order_line(page: Page, by_px: int, until: Locator) -> None:
+    """Down by so much. The chart tells where the line is, and is asked again should it move meanwhile."""
+    chart = page.get_by_role("application", name=re.compile("^Candles of"))
+    box = chart.bounding_box()
+    assert box is not None
+    x = box["x"] + box["width"] / 2
+    for y in [box["y"] + at for _ in range(20) for at in range(4, int(box["height"]) - 4, 4)]:
+        page.mouse.move(x, y)
+        if "grab" not in (chart.get_attribute("class") or ""):
+            continue
+        page.mouse.down()
+        page.mouse.move(x, y + by_px, steps=4)
+        page.mouse.up()
+        page.wait_for_timeout(300)
+        if until.is_visible():
+            return
+    raise AssertionError("no line can be taken")
+
+
 def test_what_is_refused_of_a_market_order_is_told(trader: Page, watch: Watch) -> None:
     """About its price, for which it has no field."""
     watch.allow(r"^409 POST /v1/orders$")

@@ -19,6 +19,7 @@ class Wire:
         self._routes: list[WebSocketRoute] = []
         self._is_down = False
         self._is_silent = False
+        self._resumes = True
         page.route_web_socket("**/v1/ws", self._open)
 
     def lose(self, channel: str, updates: int = 1) -> None:
@@ -34,6 +35,10 @@ class Wire:
 
     def mend(self) -> None:
         self._is_down = False
+
+    def forget(self) -> None:
+        """From now on the exchange has not kept what was missed: nothing is resumed, all begins anew."""
+        self._resumes = False
 
     def mute(self) -> None:
         """The connection stands, and nothing comes any more until `unmute`."""
@@ -58,7 +63,10 @@ class Wire:
         exchange.on_message(lambda frame: self._from_exchange(route, frame))
 
     def _from_page(self, exchange: WebSocketRoute, frame: str | bytes) -> None:
-        self.asked.append(json.loads(frame))
+        request = json.loads(frame)
+        self.asked.append(request)
+        if not self._resumes and request.pop("resume_seq", None) is not None:
+            frame = json.dumps(request)
         exchange.send(frame)
 
     def _from_exchange(self, route: WebSocketRoute, frame: str | bytes) -> None:

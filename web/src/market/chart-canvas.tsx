@@ -4,15 +4,17 @@ import { type KeyboardEvent, type ReactElement, useEffect, useRef, useState } fr
 
 import { CandleFeed } from "./candle-feed";
 import { type Candle, INTERVAL_MS, type Interval } from "./candles";
+import { dragOrders } from "./chart-dragging";
 import { ChartDrawing, type ChartOrder } from "./chart-drawing";
 import { CandleLegend, type LegendHandle } from "./chart-legend";
 import { CandleTable } from "./chart-table";
 import { useMarket } from "./markets";
 
-interface ChartCanvasProps {
+export interface ChartCanvasProps {
   market: string;
   interval: Interval;
   orders: readonly ChartOrder[];
+  onMove: ((order: ChartOrder, price: string) => void) | undefined;
 }
 
 type State = "loading" | "ready" | "empty" | "failed";
@@ -24,11 +26,12 @@ const TOLD: Readonly<Record<State, string>> = {
   failed: "The chart can not be loaded. Trying again.",
 };
 
-export default function ChartCanvas({ market, interval, orders }: ChartCanvasProps): ReactElement {
+export default function ChartCanvas({ market, interval, orders, onMove }: ChartCanvasProps): ReactElement {
   const stage = useRef<HTMLDivElement>(null);
   const drawing = useRef<ChartDrawing | null>(null);
   const feed = useRef<CandleFeed | null>(null);
   const legend = useRef<LegendHandle>(null);
+  const moved = useRef(onMove);
   const [state, setState] = useState<State>("loading");
   const known = useMarket(market);
   const tick = known?.tick;
@@ -46,9 +49,11 @@ export default function ChartCanvas({ market, interval, orders }: ChartCanvasPro
       needOlder: () => void feed.current?.loadOlder(),
     });
     drawing.current = made;
+    const letGo = dragOrders(stage.current, made, (order, price) => moved.current?.(order, price));
     const onTheme = new MutationObserver(() => made.applyTheme());
     onTheme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     return () => {
+      letGo();
       onTheme.disconnect();
       made.destroy();
       drawing.current = null;
@@ -80,6 +85,9 @@ export default function ChartCanvas({ market, interval, orders }: ChartCanvasPro
   }, [market, interval, tick, tickDecimals]);
 
   useEffect(() => drawing.current?.showOrders(orders), [orders]);
+  useEffect(() => {
+    moved.current = onMove;
+  }, [onMove]);
 
   function onKeyDown(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

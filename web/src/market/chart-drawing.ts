@@ -17,6 +17,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
+import { fromUnits, grouped, toUnits } from "../numbers";
 import { type Candle, filled } from "./candles";
 import type { Market } from "./markets";
 
@@ -46,6 +47,8 @@ const FIRST_BARS = 110;
 const MARGIN_BARS = 4;
 /** Older candles are asked for when fewer than these are left outside of view. */
 const AHEAD_BARS = 40;
+/** How far from a line it is still taken. */
+const GRAB_PX = 5;
 
 export class ChartDrawing {
   private readonly chart: IChartApi;
@@ -56,6 +59,9 @@ export class ChartDrawing {
   private orders: readonly ChartOrder[] = [];
   private byTime = new Map<number, Candle>();
   private intervalMs = MINUTE_MS;
+  private market: Pick<Market, "tick" | "tickDecimals"> | undefined;
+  /** The order whose line is somewhere else than its price. */
+  private moved: string | null = null;
 
   constructor(
     private readonly element: HTMLElement,
@@ -70,7 +76,7 @@ export class ChartDrawing {
       autoSize: true,
       layout: { attributionLogo: false, fontFamily: getComputedStyle(element).fontFamily, fontSize: 11 },
       crosshair: { mode: CrosshairMode.Normal },
-      rightPriceScale: { minimumWidth: 68, scaleMargins: { top: 0.12, bottom: 0.22 } },
+      rightPriceScale: { minimumWidth: 72, scaleMargins: { top: 0.12, bottom: 0.22 } },
       timeScale: { timeVisible: true, secondsVisible: false, rightOffset: MARGIN_BARS, minBarSpacing: 1 },
       handleScroll: { vertTouchDrag: false },
     });
@@ -100,11 +106,13 @@ export class ChartDrawing {
 
   /** Another market or interval: nothing is shown until its candles come. */
   begin(market: Pick<Market, "tick" | "tickDecimals"> | undefined, intervalMs: number): void {
+    this.market = market;
     this.intervalMs = intervalMs;
     this.byTime = new Map();
     if (market !== undefined) {
-      const priceFormat = { type: "price", precision: market.tickDecimals, minMove: Number(market.tick) } as const;
-      this.candles.applyOptions({ priceFormat });
+      const { tickDecimals } = market;
+      const formatter = (price: number): string => grouped(price.toFixed(tickDecimals));
+      this.candles.applyOptions({ priceFormat: { type: "custom", minMove: Number(market.tick), formatter } });
     }
     this.candles.setData([]);
     this.volumes.setData([]);
@@ -163,6 +171,30 @@ export class ChartDrawing {
       this.candles.removePriceLine(line);
       this.lines.delete(id);
     }
+  }
+
+  /** Whose line is at this height, of those that stand in the book. */
+  orderAt(y: number): ChartOrder | null {
+    if (y > this.chart.paneSize().height) return null;
+    const distance = ({ price }: ChartOrder): number => Math.abs((this.candles.priceToCoordinate(Number(price)) ?? Infinity) - y);
+    return this.orders.find((order) => order.waitsAs === null && distance(order) <= GRAB_PX) ?? null;
+  }
+
+  /** Puts the line of an order to this height, and says what price that is; null: it goes back to its own. */
+  moveOrder(order: ChartOrder | null, y: number): string | null {
+    if (this.moved !== null && this.moved !== order?.id) {
+      const left = this.orders.find(({ id }) => id === this.moved);
+      if (left !== undefined) this.lines.get(left.id)?.line.applyOptions({ price: Number(left.price) });
+    }
+    this.moved = order?.id ?? null;
+    const height = Math.min(Math.max(y, 0), this.chart.paneSize().height);
+    const price = this.candles.coordinateToPrice(height);
+    if (order === null || price === null || this.market === undefined) return null;
+    const { tick, tickDecimals } = this.market;
+    const ticks = Math.max(1, Math.round(price / Number(tick)));
+    const text = fromUnits(BigInt(ticks) * toUnits(tick, tickDecimals), tickDecimals);
+    this.lines.get(order.id)?.line.applyOptions({ price: Number(text) });
+    return text;
   }
 
   /** Reads the colours of the page again. */

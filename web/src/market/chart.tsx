@@ -4,13 +4,26 @@ import "./market.css";
 
 import { lazy, type ReactElement, Suspense, useState } from "react";
 
+import { ErrorBoundary } from "../ui/error-boundary";
 import { Segments } from "../ui/segments";
 import { type Interval, INTERVALS } from "./candles";
+import type { ChartCanvasProps } from "./chart-canvas";
 import type { ChartOrder } from "./chart-drawing";
 
 export type { ChartOrder } from "./chart-drawing";
 
-const ChartCanvas = lazy(() => import("./chart-canvas"));
+const load = (): Promise<typeof import("./chart-canvas")> => import("./chart-canvas");
+let ChartCanvas = lazy(load);
+
+/** What could not be loaded is remembered as that: trying again is another try. */
+function loadAnew(): void {
+  ChartCanvas = lazy(load);
+}
+
+function Canvas(props: ChartCanvasProps): ReactElement {
+  const Loaded = ChartCanvas;
+  return <Loaded {...props} />;
+}
 
 const REMEMBERED = "chart.interval";
 const NO_ORDERS: readonly ChartOrder[] = [];
@@ -20,10 +33,12 @@ export interface ChartProps {
   market: string;
   /** One's own open orders: lines at their prices. */
   orders?: readonly ChartOrder[];
+  /** One's line was put to another price. */
+  onMove?: (order: ChartOrder, price: string) => void;
   className?: string;
 }
 
-export function Chart({ market, orders = NO_ORDERS, className = "" }: ChartProps): ReactElement {
+export function Chart({ market, orders = NO_ORDERS, onMove, className = "" }: ChartProps): ReactElement {
   const [interval, setInterval] = useState(rememberedInterval);
   function choose(next: Interval): void {
     setInterval(next);
@@ -42,9 +57,11 @@ export function Chart({ market, orders = NO_ORDERS, className = "" }: ChartProps
         <Segments label="Interval" value={interval} options={CHOICES} onChange={choose} />
       </header>
       <div className="chart-panel">
-        <Suspense fallback={<div className="chart-stage" />}>
-          <ChartCanvas market={market} interval={interval} orders={orders} />
-        </Suspense>
+        <ErrorBoundary label="The chart" onAgain={loadAnew}>
+          <Suspense fallback={<div className="chart-stage" />}>
+            <Canvas market={market} interval={interval} orders={orders} onMove={onMove} />
+          </Suspense>
+        </ErrorBoundary>
       </div>
       <p className="chart-foot">
         <span>UTC</span>

@@ -26,14 +26,18 @@ export function Account(): ReactElement {
 
 function StartButton(): ReactElement {
   const [open, setOpen] = useState(false);
+  const [busy, setBusy] = useState(false);
 
   async function start(): Promise<void> {
+    setBusy(true);
     try {
       await loadStartDialog();
       setOpen(true);
     } catch {
       // No connection, or the exchange has a newer app than this page.
       toast("error", "The wallet could not be loaded", "Load the page anew and try again.");
+    } finally {
+      setBusy(false);
     }
   }
   function loadEarly(): void {
@@ -51,6 +55,7 @@ function StartButton(): ReactElement {
       <Button
         kind="primary"
         className="start-button"
+        busy={busy}
         data-tour="start"
         onPointerEnter={loadEarly}
         onFocus={loadEarly}

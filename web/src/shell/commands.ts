@@ -34,6 +34,11 @@ export function getCommands(): readonly Command[] {
   return commands;
 }
 
+/** Does what is offered by that name; nothing while it is not. */
+export function runCommand(id: string): void {
+  commands.find((command) => command.id === id)?.run();
+}
+
 function listen(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);

@@ -6,6 +6,7 @@ import { type CSSProperties, type ReactElement, type ReactNode, type RefObject, 
 
 import { MarketSwitcher } from "../market/market-switcher";
 import { Link, navigate, usePath } from "../router";
+import { OrderNotices } from "../trade/order-notices";
 import { Button, IconButton } from "../ui/button";
 import { Confirms } from "../ui/confirm";
 import { ErrorBoundary } from "../ui/error-boundary";
@@ -15,7 +16,7 @@ import { Account } from "./account-menu";
 import { BackupStrip, useNeedsBackup } from "./backup-strip";
 import { registerCommand } from "./commands";
 import { Connection, ConnectionBanner } from "./connection";
-import { FIRST_MARKET, pageOf, PAGES } from "./pages";
+import { FIRST_MARKET, marketOf, pageOf, PAGES } from "./pages";
 import { Palette } from "./palette";
 import { Keys, ShortcutDialog } from "./shortcut-list";
 import { listenForShortcuts } from "./shortcuts";
@@ -29,7 +30,7 @@ export function Shell({ children }: { children: ReactNode }): ReactElement {
   const path = usePath();
   const [shown, setShown] = useState<Shown>(null);
   const needsBackup = useNeedsBackup();
-  const main = useFocusOnNewPage(pageOf(path)?.path);
+  const main = useFocusOnNewPage(`${pageOf(path)?.path ?? ""} ${marketOf(path) ?? FIRST_MARKET}`);
   useOwnCommands(setShown);
   const close = (): void => setShown(null);
   return (
@@ -50,6 +51,7 @@ export function Shell({ children }: { children: ReactNode }): ReactElement {
       <Palette open={shown === "palette"} onClose={close} />
       <ShortcutDialog open={shown === "shortcuts"} onClose={close} />
       <Tour active={pageOf(path)?.path === "/trade"} />
+      <OrderNotices />
       <Confirms />
       <Toasts />
     </div>
@@ -134,8 +136,8 @@ function Logo(): ReactElement {
   );
 }
 
-/** A new page begins at its beginning for those who hear it, too; not the first, which the browser begins. */
-function useFocusOnNewPage(page: string | undefined): RefObject<HTMLElement | null> {
+/** A new page, or market, begins at its beginning for those who hear it, too; not the first, which the browser begins. */
+function useFocusOnNewPage(page: string): RefObject<HTMLElement | null> {
   const main = useRef<HTMLElement>(null);
   const before = useRef(page);
   useEffect(() => {

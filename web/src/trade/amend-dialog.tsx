@@ -2,37 +2,50 @@
 
 import { type FormEvent, type ReactElement, useId, useState } from "react";
 
-import type { Market } from "../market/markets";
+import { type Market, useMarket } from "../market/markets";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Field } from "../ui/field";
 import { TextInput } from "../ui/text-input";
 import { type AmendDraft, amendDraft, checkAmend } from "./amend-draft";
 import { FaultText } from "./nearest";
-import type { Order } from "./open-orders";
+import { type Order, useOpenOrders } from "./open-orders";
 import { useAmend } from "./use-amend";
 import { sideText } from "./words";
 
 export interface AmendDialogProps {
+  /** As it was when this was asked for. */
   order: Order;
-  market: Market;
+  /** What is filled in already. */
+  change?: Partial<AmendDraft>;
   onClose(): void;
 }
 
-export function AmendDialog({ order, market, onClose }: AmendDialogProps): ReactElement {
-  const [draft, setDraft] = useState<AmendDraft>(() => amendDraft(order));
+export function AmendDialog(props: AmendDialogProps): ReactElement | null {
+  const market = useMarket(props.order.market);
+  return market === undefined ? null : <OpenDialog market={market} {...props} />;
+}
+
+function OpenDialog({ order: asked, change: filledIn = {}, market, onClose }: AmendDialogProps & { market: Market }): ReactElement {
+  const orders = useOpenOrders();
+  // As it is now: it may be filled in part, or be gone, while somebody types.
+  const current = orders?.find(({ order_id }) => order_id === asked.order_id);
+  const isOpen = orders === null || current !== undefined;
+  const order = current ?? asked;
+  const [typed, setTyped] = useState<Partial<AmendDraft>>(filledIn);
   const { busy, refusal, clear, send } = useAmend(order);
   const id = useId();
+  const draft = { ...amendDraft(order), ...typed };
   const checked = checkAmend(draft, order, market);
 
   function change(patch: Partial<AmendDraft>): void {
-    setDraft((before) => ({ ...before, ...patch }));
+    setTyped((before) => ({ ...before, ...patch }));
     clear();
   }
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
-    if (checked.change !== null && !busy && (await send(checked.change))) onClose();
+    if (isOpen && checked.change !== null && !busy && (await send(checked.change))) onClose();
   }
 
   const faultOf = (field: "price" | "size") => {
@@ -48,7 +61,7 @@ export function AmendDialog({ order, market, onClose }: AmendDialogProps): React
       footer={
         <>
           <Button onClick={onClose}>Leave it</Button>
-          <Button type="submit" form={id} kind="primary" busy={busy} disabled={checked.change === null}>
+          <Button type="submit" form={id} kind="primary" busy={busy} disabled={!isOpen || checked.change === null}>
             Save
           </Button>
         </>
@@ -82,7 +95,12 @@ export function AmendDialog({ order, market, onClose }: AmendDialogProps): React
             ? "A smaller size at the same price keeps the order's place in the queue."
             : "The order goes to the end of the queue, and may trade at once."}
         </p>
-        {refusal !== null && refusal.field !== "price" && refusal.field !== "size" && (
+        {!isOpen && !busy && (
+          <p className="note warn" role="alert">
+            This order is not open any more. What became of it stands in the history.
+          </p>
+        )}
+        {isOpen && refusal !== null && refusal.field !== "price" && refusal.field !== "size" && (
           <p className="note bad" role="alert">
             {refusal.text}
           </p>

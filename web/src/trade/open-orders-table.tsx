@@ -1,10 +1,11 @@
 /** The open orders, live, with what can be done about each. */
 
-import { type ReactElement, useState } from "react";
+import { type ReactElement, useLayoutEffect, useRef, useState } from "react";
 
 import { type Market, useMarkets } from "../market/markets";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
+import { handFocusOn } from "../ui/focus";
 import { shownAmount } from "../ui/money";
 import { AmendDialog } from "./amend-dialog";
 import { Editable } from "./editable";
@@ -17,7 +18,6 @@ import { dateTimeText, kindText } from "./words";
 export function OpenOrdersTable({ orders }: { orders: readonly Order[] | null }): ReactElement {
   const markets = useMarkets();
   const [amended, setAmended] = useState<Order | null>(null);
-  const market = amended === null ? undefined : markets.get(amended.market);
   const columns: readonly RecordColumn<Order>[] = [
     { id: "time", title: "Placed", cell: (order) => <TimeCell ms={order.created_ms} /> },
     { id: "market", title: "Market", head: "start", cell: (order) => <MarketCell market={order.market} /> },
@@ -52,15 +52,18 @@ export function OpenOrdersTable({ orders }: { orders: readonly Order[] | null })
         rowKey={(order) => order.order_id}
         empty={<Empty icon="book" title="No open orders" detail="Orders that wait for their price stand here." />}
       />
-      {amended !== null && market !== undefined && (
-        <AmendDialog order={amended} market={market} onClose={() => setAmended(null)} />
-      )}
+      {amended !== null && <AmendDialog order={amended} onClose={() => setAmended(null)} />}
     </>
   );
 }
 
 function Actions({ order, onAmend }: { order: Order; onAmend(): void }): ReactElement {
   const [busy, setBusy] = useState(false);
+  const root = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    const row = root.current?.closest<HTMLElement>("tr, .record") ?? null;
+    return () => leaveRow(row);
+  }, []);
   async function cancel(): Promise<void> {
     setBusy(true);
     await cancelOrder(order);
@@ -68,17 +71,29 @@ function Actions({ order, onAmend }: { order: Order; onAmend(): void }): ReactEl
   }
   const what = `${order.side} order of ${order.size} at ${order.price ?? "market"}`;
   return (
-    <span className="row tight end">
+    <span ref={root} className="row tight end">
       {order.type === "limit" && (
         <Button size="s" kind="plain" aria-label={`Amend ${what}`} onClick={onAmend}>
           Amend
         </Button>
       )}
-      <Button size="s" busy={busy} aria-label={`Cancel ${what}`} onClick={() => void cancel()}>
+      <Button size="s" busy={busy} data-cancel aria-label={`Cancel ${what}`} onClick={() => void cancel()}>
         Cancel
       </Button>
     </span>
   );
+}
+
+/** Who has cancelled an order by the keyboard stands at the next, or where the list is chosen when there is none. */
+function leaveRow(row: HTMLElement | null): void {
+  const list = row?.parentElement ?? null;
+  if (row === null || list === null) return;
+  const at = [...list.children].indexOf(row);
+  const tab = row.closest("[role=tabpanel]")?.getAttribute("aria-labelledby") ?? "";
+  handFocusOn(row, () => {
+    const next = list.isConnected ? (list.children[at] ?? list.lastElementChild) : null;
+    return next?.querySelector<HTMLElement>("[data-cancel]") ?? document.getElementById(tab);
+  });
 }
 
 function KindCell({ order }: { order: Order }): ReactElement {

@@ -2,11 +2,11 @@
 
 import "./trade.css";
 
-import { type FormEvent, lazy, type ReactElement, Suspense, useCallback, useEffect, useRef, useState } from "react";
+import { type FormEvent, type ReactElement, useCallback, useEffect, useRef, useState } from "react";
 
 import { useAgent } from "../agent/agent";
 import { useSession } from "../session";
-import { useCommand } from "../shell/commands";
+import { runCommand, useCommand } from "../shell/commands";
 import { Button } from "../ui/button";
 import { Loading } from "../ui/loading";
 import { Tabs } from "../ui/tabs";
@@ -19,14 +19,12 @@ import { isOfKey, type Refusal } from "./refusals";
 import { useSubmit } from "./submit";
 import { useSurroundings } from "./surroundings";
 
-const StartDialog = lazy(() =>
-  import("../onboarding/start-dialog").then((module) => ({ default: module.StartDialog })),
-);
-
 export interface OrderFormProps {
   market: string;
   /** A price to fill in. A new object fills it in again. */
   picked?: { readonly price: string } | null;
+  /** A command wants something of the form: it has to be in view. */
+  onWanted?: () => void;
 }
 
 const KINDS = [
@@ -35,14 +33,13 @@ const KINDS = [
   { value: "stop", label: "Stop" },
 ] as const;
 
-export function OrderForm({ market: symbol, picked = null }: OrderFormProps): ReactElement {
+export function OrderForm({ market: symbol, picked = null, onWanted }: OrderFormProps): ReactElement {
   const { status } = useSession();
   const agent = useAgent();
   const { around, market, watch } = useSurroundings(symbol);
   const [draft, setDraft] = useState<OrderDraft>(newDraft);
   const [seen, setSeen] = useState<ReadonlySet<DraftField>>(new Set());
   const [refused, setRefusal] = useState<Refusal | null>(null);
-  const [starting, setStarting] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const hasPrice = useRef(false);
   const sentSize = useRef("");
@@ -71,10 +68,16 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
     }));
   }, [picked]);
 
-  const turn = useCallback((side: Side) => {
+  const [turns, setTurns] = useState(0);
+  const turn = (side: Side): void => {
     change({ side });
-    form.current?.querySelector<HTMLInputElement>("input[name=size]")?.focus();
-  }, [change]);
+    setTurns(turns + 1);
+    onWanted?.();
+  };
+  useEffect(() => {
+    // Not before it is in view.
+    if (turns > 0) form.current?.querySelector<HTMLInputElement>("input[name=size]")?.focus();
+  }, [turns]);
   useCommand({ id: "buy", title: "Buy", keys: "b", group: "Trade", run: () => turn("buy") });
   useCommand({ id: "sell", title: "Sell", keys: "s", group: "Trade", run: () => turn("sell") });
 
@@ -90,7 +93,7 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    if (status !== "signed-in") return setStarting(true);
+    if (status !== "signed-in") return runCommand("start");
     if (checked === null || around === null || !mayTrade(agent)) return;
     setSeen(new Set<DraftField>(["price", "trigger", "size", "goodTill", "order"]));
     const first = checked.errors[0];
@@ -168,11 +171,6 @@ export function OrderForm({ market: symbol, picked = null }: OrderFormProps): Re
           </p>
         )}
       </div>
-      {starting && (
-        <Suspense fallback={null}>
-          <StartDialog open onClose={() => setStarting(false)} />
-        </Suspense>
-      )}
     </form>
   );
 }

@@ -27,7 +27,8 @@ export function noticeOf(order: Order): { kind: "ok" | "info"; title: string; de
   return { kind: "info", title: "Your order has ended", detail: `${what}: ${statusText(order).toLowerCase()}${some}` };
 }
 
-export function useOrderNotices(): void {
+/** Draws nothing: on every page it says so. */
+export function OrderNotices(): null {
   const state = useOrdersState();
   const before = useRef(state);
   useEffect(() => {
@@ -37,4 +38,5 @@ export function useOrderNotices(): void {
     }
     before.current = state;
   }, [state]);
+  return null;
 }

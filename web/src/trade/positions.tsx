@@ -2,13 +2,14 @@
 
 import "./trade.css";
 
-import { type ReactElement, type ReactNode, useState } from "react";
+import { type ReactElement, type ReactNode, useLayoutEffect, useRef, useState } from "react";
 
 import { pathWith } from "../api/client";
 import { useSession } from "../session";
 import { useCommand } from "../shell/commands";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
+import { handFocusOn } from "../ui/focus";
 import { Checkbox } from "../ui/switch";
 import { TabPanel, Tabs } from "../ui/tabs";
 import { BalancesTable } from "./balances-table";
@@ -56,9 +57,7 @@ export function Positions({ market, className = "" }: PositionsProps): ReactElem
               <Checkbox label={`${market} only`} checked={onlyThis} onChange={setOnlyThis} />
             )}
             {shown === "open" && count > 0 && (
-              <Button size="s" onClick={() => void cancelAll(count, bound)}>
-                Cancel all
-              </Button>
+              <CancelAll count={count} market={bound} />
             )}
             {files(shown, bound)}
           </div>
@@ -76,6 +75,19 @@ export function Positions({ market, className = "" }: PositionsProps): ReactElem
         )}
       </TabPanel>
     </section>
+  );
+}
+
+function CancelAll({ count, market }: { count: number; market: string | undefined }): ReactElement {
+  const button = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => {
+    const there = button.current;
+    return () => handFocusOn(there, () => document.getElementById("positions-tab-open"));
+  }, []);
+  return (
+    <Button ref={button} size="s" onClick={() => void cancelAll(count, market)}>
+      Cancel all
+    </Button>
   );
 }
 

@@ -5,7 +5,7 @@ import "./trade.css";
 import { type ReactElement, useCallback, useMemo, useState } from "react";
 
 import { Book } from "../market/book";
-import { Chart } from "../market/chart";
+import { Chart, type ChartOrder } from "../market/chart";
 import { useMarketsQuery } from "../market/markets";
 import { Tape } from "../market/tape";
 import { TickerBar } from "../market/ticker-bar";
@@ -13,9 +13,9 @@ import { Link } from "../router";
 import { useCommand } from "../shell/commands";
 import { Empty } from "../ui/empty";
 import { Tabs } from "../ui/tabs";
+import { AmendDialog } from "./amend-dialog";
 import { lineOf, standing } from "./marks";
-import { useOpenOrders } from "./open-orders";
-import { useOrderNotices } from "./order-notices";
+import { type Order, useOpenOrders } from "./open-orders";
 import { OrderForm } from "./order-form";
 import { Positions } from "./positions";
 import { useNarrow } from "./use-narrow";
@@ -46,10 +46,19 @@ function Panes({ market }: { market: string }): ReactElement {
   const narrow = useNarrow();
   const [pane, setPane] = useState<Pane>("chart");
   const [picked, setPicked] = useState<{ price: string } | null>(null);
-  const orders = useOpenOrders(market);
-  useOrderNotices();
-  const lines = useMemo(() => (orders ?? []).map(lineOf).filter((line) => line !== null), [orders]);
-  const own = useMemo(() => (orders ?? []).map(standing).filter((order) => order !== null), [orders]);
+  const orders = useOpenOrders();
+  const here = useMemo(() => (orders ?? []).filter((order) => order.market === market), [orders, market]);
+  const lines = useMemo(() => here.map(lineOf).filter((line) => line !== null), [here]);
+  const own = useMemo(() => here.map(standing).filter((order) => order !== null), [here]);
+
+  const [amended, setAmended] = useState<{ order: Order; price: string } | null>(null);
+  const move = useCallback(
+    ({ id }: ChartOrder, price: string) => {
+      const order = here.find(({ order_id }) => order_id === id);
+      if (order !== undefined) setAmended({ order, price });
+    },
+    [here],
+  );
 
   const pick = useCallback((price: string) => {
     setPicked({ price });
@@ -71,15 +80,18 @@ function Panes({ market }: { market: string }): ReactElement {
         <TickerBar market={market} />
         {narrow && <Tabs<Pane> label="What is shown" even tabs={tabs} value={pane} onChange={setPane} />}
       </div>
-      <Chart market={market} orders={lines} className="area-chart" />
+      <Chart market={market} orders={lines} onMove={move} className="area-chart" />
       <Book market={market} onPick={pick} own={own} className="area-book" />
       <Tape market={market} className="area-tape" />
       <section className="panel area-form" aria-label="Order form" data-tour="form">
         <div className="panel-body scroll">
-          <OrderForm market={market} picked={picked} />
+          <OrderForm market={market} picked={picked} onWanted={show} />
         </div>
       </section>
       <Positions market={market} className="area-positions" />
+      {amended !== null && (
+        <AmendDialog order={amended.order} change={{ price: amended.price }} onClose={() => setAmended(null)} />
+      )}
     </div>
   );
 }

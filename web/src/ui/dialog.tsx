@@ -44,6 +44,7 @@ function OpenDialog(props: DialogProps): ReactElement {
       leave();
       element.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
+      else document.getElementById("main")?.focus({ preventScroll: true }); // not to the top of the page
     };
   }, []);
 

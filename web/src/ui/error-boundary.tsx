@@ -10,6 +10,8 @@ interface Props {
   label?: string | undefined;
   /** Another value is another try: the path of the page */
   resetKey?: string | undefined;
+  /** Before it is tried again */
+  onAgain?: (() => void) | undefined;
   children: ReactNode;
 }
 
@@ -33,6 +35,11 @@ export class ErrorBoundary extends Component<Props, State> {
     console.error(error, info.componentStack);
   }
 
+  private tryAgain(): void {
+    this.props.onAgain?.();
+    this.setState({ failed: false });
+  }
+
   override render(): ReactNode {
     if (!this.state.failed) return this.props.children;
     return (
@@ -43,7 +50,7 @@ export class ErrorBoundary extends Component<Props, State> {
           detail="Your money and your orders are not affected. Trying again, or loading the page anew, usually helps."
           action={
             <div className="row">
-              <Button kind="primary" onClick={() => this.setState({ failed: false })}>
+              <Button kind="primary" onClick={() => this.tryAgain()}>
                 Try again
               </Button>
               <Button onClick={() => location.reload()}>Load the page anew</Button>

@@ -2,10 +2,20 @@
 
 import "./feedback.css";
 
-import { type ReactElement, type ReactPortal, useEffect, useRef, useSyncExternalStore } from "react";
+import {
+  type FocusEvent,
+  type ReactElement,
+  type ReactPortal,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useSyncExternalStore,
+} from "react";
 import { createPortal } from "react-dom";
 
 import { IconButton } from "./button";
+import { handFocusOn } from "./focus";
 import { Icon } from "./icon";
 import { onDialogs, uppermostDialog } from "./open-dialogs";
 import { dismissToast, holdToasts, type Toast, toastStore } from "./toast";
@@ -23,6 +33,19 @@ function Region(): ReactElement {
   const toasts = useSyncExternalStore(toastStore.subscribe, toastStore.get);
   const region = useRef<HTMLElement>(null);
   const newest = toasts.at(-1)?.id;
+  const cameFrom = useRef<Element | null>(null);
+
+  function enter({ relatedTarget }: FocusEvent): void {
+    // From nowhere is from one of them, which was dismissed.
+    if (relatedTarget !== null && region.current?.contains(relatedTarget) !== true) cameFrom.current = relatedTarget;
+    holdToasts(true);
+  }
+  // Who dismisses one by the keyboard stands at the next, and after the last where they came from.
+  const next = useCallback((): HTMLElement | null => {
+    const other = region.current?.querySelector<HTMLElement>(".toast button");
+    const back = cameFrom.current instanceof HTMLElement && cameFrom.current.isConnected ? cameFrom.current : null;
+    return other ?? back ?? document.getElementById("main");
+  }, []);
 
   // A dialog is above everything but a popover that was shown after it.
   useEffect(() => {
@@ -43,26 +66,31 @@ function Region(): ReactElement {
       aria-label="Notifications"
       onPointerEnter={() => holdToasts(true)}
       onPointerLeave={() => holdToasts(false)}
-      onFocus={() => holdToasts(true)}
+      onFocus={enter}
       onBlur={() => holdToasts(false)}
     >
       <div role="status" aria-live="polite">
         {others.map((toast) => (
-          <ToastCard key={toast.id} toast={toast} />
+          <ToastCard key={toast.id} toast={toast} next={next} />
         ))}
       </div>
       <div aria-live="assertive">
         {errors.map((toast) => (
-          <ToastCard key={toast.id} toast={toast} />
+          <ToastCard key={toast.id} toast={toast} next={next} />
         ))}
       </div>
     </section>
   );
 }
 
-function ToastCard({ toast }: { toast: Toast }): ReactElement {
+function ToastCard({ toast, next }: { toast: Toast; next(): HTMLElement | null }): ReactElement {
+  const card = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const there = card.current;
+    return () => handFocusOn(there, next);
+  }, [next]);
   return (
-    <div className={`toast ${toast.kind}`} data-kind={toast.kind}>
+    <div ref={card} className={`toast ${toast.kind}`} data-kind={toast.kind}>
       <Icon name={ICONS[toast.kind]} size={18} />
       <div className="grow">
         <p className="toast-title">
