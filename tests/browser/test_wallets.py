@@ -125,6 +125,24 @@ def test_deposit_addresses_stay_hidden_until_the_backup_is_confirmed(page: Page)
     expect(dialog.get_by_role("img", name=re.compile("QR|address", re.IGNORECASE)).first).to_be_visible()
 
 
+def test_locking_in_one_tab_takes_the_words_off_the_other(page: Page, watch: Watch) -> None:
+    watch.allow(r"^401 ")
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    page.get_by_role("button", name="Back up", exact=True).first.click()
+    dialog = page.get_by_role("dialog", name="Back up your wallet")
+    dialog.get_by_label("Password", exact=True).fill(steps.PASSWORD)
+    dialog.get_by_role("button", name="Show the words").click()
+    steps.phrase_words(dialog)
+    other = page.context.new_page()
+    other.goto("/portfolio")
+    expect(steps.account(other)).to_be_visible()
+    steps.lock(other)
+    page.bring_to_front()
+    expect(dialog).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("list", name="Recovery phrase")).to_have_count(0)
+
+
 def test_a_phrase_brings_the_wallet_to_another_browser(
     page: Page, new_visitor: Callable[..., BrowserContext]
 ) -> None:
@@ -158,6 +176,29 @@ def test_a_keystore_file_is_one_that_others_can_read(page: Page) -> None:
         steps.sign(page, verb="Download")
     key = Account.decrypt(download.value.path().read_text(), FILE_PASSWORD)
     assert Account.from_key(key).address.lower() == steps.address(page).lower()
+
+
+def test_a_file_that_is_no_keystore_is_not_read_into_the_page(page: Page) -> None:
+    steps.open_market(page)
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="I have a phrase or keystore").click()
+    dialog.get_by_role("radio", name="Keystore file").check()
+    chosen = {"name": "film.json", "mimeType": "application/json", "buffer": b"[" * 30_000}
+    dialog.locator("input[type=file]").set_input_files(files=[chosen])
+    field = dialog.get_by_role("textbox", name="Keystore file", exact=True)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_value("")
+    expect(dialog.get_by_text("too long for a keystore")).to_be_visible()
+
+
+def test_a_second_wallet_has_another_name_than_the_first(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.lock(page)
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="Use another wallet, or your phrase").click()
+    dialog.get_by_role("button", name="Make a wallet").click()
+    expect(dialog.get_by_label("Wallet name")).to_have_value("My wallet 2")
 
 
 @pytest.mark.parametrize("word", ["password", "12345678"])
