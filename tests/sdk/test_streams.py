@@ -164,8 +164,9 @@ async def test_a_subscription_is_over_at_the_end_of_its_block(market: Market, st
 
 
 async def test_a_block_that_could_not_begin_leaves_no_subscription_behind(market: Market, proxy: ChaosProxy):
-    async with Exchange(proxy.url) as exchange, exchange.stream(timeout_s=1.0, **QUICK) as stream:
+    async with Exchange(proxy.url) as exchange, exchange.stream(**QUICK) as stream:
         proxy.hold_answers()
+        stream.begin_timeout_s = 0.5
         with pytest.raises(Unreachable, match="did not begin"):
             async with stream.book(MARKET):
                 raise AssertionError
@@ -316,7 +317,7 @@ async def test_a_book_that_goes_on_is_current_once_what_was_missed_is_there(
         assert book.is_current
         await take_nothing(market)
         proxy.cut()
-        await until(lambda: quiet.connects == 2 and book.is_live, "it goes on")
+        await until(lambda: quiet.connects > 1 and book.is_live, "it goes on")
         assert not book.is_current, "nobody has said yet that nothing is on its way"
         await take(market)
         await until(lambda: book.is_current, "what comes is as new as the connection")
