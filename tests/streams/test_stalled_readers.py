@@ -78,8 +78,10 @@ async def read_to(client: Hostile, seq: int) -> int:
 async def until_all_are_stalled(server: ServerProcess, number: int, bursts: int, rest_s: float) -> int:
     """Trades until nothing more can be written to them; the server's memory then, in KiB."""
     async with asyncio.timeout(60):
-        while (told := await server.trade(bursts))["stalled"] < number:
+        told = await server.trade(bursts)
+        while told["stalled"] < number:
             await asyncio.sleep(rest_s)
+            told = await server.trade(bursts)
     return told["memory_kib"]
 
 
