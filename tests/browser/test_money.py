@@ -273,6 +273,36 @@ def test_a_token_without_permits_is_approved_and_then_deposited(saver: Page, mon
     assert int(chain.rpc("eth_call", call, "latest"), 16) == 0  # exactly what was deposited, nothing more
 
 
+def test_all_that_is_signed_can_be_reached_without_a_mouse(saver: Page, money: Devnet) -> None:
+    address = steps.address(saver)
+    money.chain.give(address, "ETH", 1)
+    money.chain.give(address, "USDC", 20)
+    steps.ask_deposit(saver, "USDC", "20")
+    permit = saver.get_by_role("dialog", name="Let the vault take 20 USDC")
+    expect(permit).to_be_visible(timeout=steps.CHAIN_MS)
+    expect(steps.toast(saver, "is ready")).to_have_count(0)  # it would lie over it on a phone
+    wait_until_still(permit)
+    assert violations(saver) == []
+    steps.sign(saver)
+    dialog = saver.get_by_role("dialog", name="Deposit 20 USDC")
+    expect(dialog.get_by_role("button", name="Sign and send", exact=True)).to_be_enabled(
+        timeout=steps.CHAIN_MS
+    )
+    wait_until_still(dialog)
+    assert violations(saver) == []
+
+
+def wait_until_still(dialog: Locator) -> None:
+    """It has come up, and its button is no longer dim: on the way there all is half transparent."""
+    dialog.evaluate("""
+        (dialog) => Promise.all(
+            dialog.getAnimations({ subtree: true })
+                .filter((each) => each.effect.getComputedTiming().endTime !== Infinity)
+                .map((each) => each.finished.catch(() => null)),
+        ).then(() => null)
+    """)
+
+
 def word(address: str) -> str:
     return address.removeprefix("0x").lower().rjust(64, "0")
 

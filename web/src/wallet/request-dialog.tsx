@@ -2,10 +2,11 @@
 
 import "./wallet.css";
 
-import type { ReactElement } from "react";
+import { type ReactElement, useEffect } from "react";
 
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
+import { dismissToast, toastStore } from "../ui/toast";
 import { WalletMissing } from "../vault/errors";
 import { ApprovalDialog } from "./approval-dialog";
 import { BackupDialog } from "./backup-dialog";
@@ -17,6 +18,7 @@ import { useWalletState, walletOf } from "./wallets";
 
 export default function RequestDialog({ pending }: { pending: Pending }): ReactElement | null {
   const { wallets } = useWalletState();
+  useEffect(dismissNews, []);
   if (is(pending, "waiting")) return <WaitingDialog pending={pending} />;
   if (is(pending, "start")) return null;
   const { address } = pending.request as { address: string };
@@ -27,6 +29,11 @@ export default function RequestDialog({ pending }: { pending: Pending }): ReactE
   if (is(pending, "transaction")) return <TransactionDialog pending={pending} wallet={wallet} />;
   if (is(pending, "backup")) return <BackupDialog pending={pending} wallet={wallet} />;
   return null;
+}
+
+/** On a phone they would lie over what is to be signed. Errors stay. */
+function dismissNews(): void {
+  for (const { id, kind } of toastStore.get()) if (kind !== "error") dismissToast(id);
 }
 
 function is<K extends RequestKind>(pending: { request: { kind: RequestKind } }, kind: K): pending is Pending<K> {

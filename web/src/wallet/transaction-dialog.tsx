@@ -91,7 +91,7 @@ export function TransactionDialog({ pending, wallet }: { pending: Pending<"trans
             {transaction.data !== undefined && transaction.data !== "0x" && (
               <div>
                 <dt>Data</dt>
-                <dd className="mono data-bytes">{transaction.data}</dd>
+                <dd className="mono data-bytes" tabIndex={0}>{transaction.data}</dd>
               </div>
             )}
             <div>
