@@ -134,6 +134,14 @@ def wait_until_signed_in(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def other_tab(page: Page, path: str) -> Page:
+    """Another tab of the same browser, signed in as the first is."""
+    other = page.context.new_page()
+    other.goto(path)
+    expect(account(other)).to_be_visible()
+    return other
+
+
 def lock(page: Page) -> None:
     account(page).click()
     page.get_by_role("button", name="Lock wallet").click()

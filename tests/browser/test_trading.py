@@ -125,8 +125,7 @@ def test_an_order_that_ends_while_it_is_amended_is_told(trader: Page) -> None:
     dialog.get_by_label("Price").fill("2100")
     save = dialog.get_by_role("button", name="Save")
     expect(save).to_be_enabled()
-    other = trader.context.new_page()
-    other.goto("/trade/ETH-USDC")
+    other = steps.other_tab(trader, "/trade/ETH-USDC")
     open_orders(other).get_by_role("button", name=re.compile("^Cancel")).click()
     expect(dialog.get_by_text("not open any more")).to_be_visible()
     expect(save).to_be_disabled()
@@ -136,8 +135,7 @@ def test_an_order_that_is_filled_is_told_on_every_page(trader: Page, devnet: Dev
     steps.place(trader, "Buy", price=FAR_BELOW, size="0.05")
     expect(open_orders(trader)).to_have_count(1)
     steps.open_page(trader, "Settings")
-    other = trader.context.new_page()
-    other.goto("/trade/ETH-USDC")
+    other = steps.other_tab(trader, "/trade/ETH-USDC")
     open_orders(other).get_by_role("button", name="Change the price").click()
     best = Decimal(devnet.call("GET", "/v1/markets/ETH-USDC/book?depth=1")["asks"][0][0])
     price = open_orders(other).get_by_label("New price")
@@ -284,8 +282,7 @@ def test_a_revoked_key_asks_for_a_new_one(trader: Page, watch: Watch) -> None:
 
 
 def test_two_tabs_show_the_same_orders(trader: Page) -> None:
-    other = trader.context.new_page()
-    other.goto("/trade/ETH-USDC")
+    other = steps.other_tab(trader, "/trade/ETH-USDC")
     steps.place(trader, "Buy", price=FAR_BELOW, size="0.3")
     expect(open_orders(other)).to_have_count(1)
     open_orders(other).get_by_role("button", name=re.compile("Cancel")).click()
