@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import asyncpg
 from prometheus_client import PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
@@ -21,6 +20,8 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.types import Receive, Scope, Send
+
+from exchange.stores.errors import OUTAGES
 
 PATH = "/metrics"
 PLAIN_TEXT = "text/plain; charset=utf-8"
@@ -160,7 +161,7 @@ class Metrics(Collector):
             try:
                 async with asyncio.timeout(LOOK_UP_TIMEOUT_S):
                     time_ns = await self._sources.time_after(seq)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except OUTAGES:
                 continue  # not known: better no figure than a wrong one
             lag_s[name] = 0.0 if time_ns is None else max(0.0, (self._sources.clock_ns() - time_ns) / 1e9)
         self._lag_s = lag_s

@@ -38,6 +38,9 @@ TASK_ROOTS = frozenset(
 )
 """Modules that may catch Exception, because a task ends there. Each is a decision."""
 
+OUTAGES_BY_NAME = frozenset({"stores/errors.py", "stores/postgres.py", "edge/errors.py"})
+"""Where the list is, where it is a shorter one, and where each error is told to clients."""
+
 
 def name(path: Path) -> str:
     return path.relative_to(BACKEND).as_posix()
@@ -132,6 +135,16 @@ def test_exception_is_caught_at_task_roots_only(path: Path) -> None:
             )
             reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
             assert not too_wide or reraises, f"{name(path)}:{node.lineno} catches everything"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_outages_of_the_database_are_caught_by_their_list(path: Path) -> None:
+    """A list of one's own forgets one of the driver's errors, and is found out when the database dies."""
+    if name(path) in OUTAGES_BY_NAME:
+        return
+    for node in nodes(path):
+        of_driver = isinstance(node, ast.Attribute) and node.attr in {"InterfaceError", "InternalClientError"}
+        assert not of_driver, f"{name(path)}:{getattr(node, 'lineno', 0)}: use stores.errors.OUTAGES"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -1,3 +1,4 @@
+import asyncpg
 import pytest
 from tests.edge.harness import impatient, problem
 
@@ -61,6 +62,29 @@ async def test_a_full_inbox_says_when_to_try_again(exchange):
     response = await trader.order()
     problem(response, 503, "overloaded")
     assert response.headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionRefusedError("nobody listens"),
+        asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"),
+        asyncpg.InterfaceError("the connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_database_that_is_away_is_an_outage_whatever_the_driver_calls_it(
+    exchange, monkeypatch, failure
+):
+    trader = await exchange.trader()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("exchange.edge.rest.orders.order_by_id", fail)
+    response = await trader.request("GET", "/v1/orders/7")
+    problem(response, 503, "unavailable")
 
 
 async def test_a_stopped_engine_leaves_the_outcome_unknown(exchange):

@@ -170,7 +170,15 @@ async def test_the_lag_in_seconds_is_that_of_the_first_command_that_is_missing(
     assert await journaled.tail.time_after(journaled.state.seq) is None
 
 
-@pytest.mark.parametrize("failure", [OSError("gone"), asyncpg.InterfaceError("closed"), TimeoutError()])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError("gone"),
+        asyncpg.InterfaceError("closed"),
+        asyncpg.InternalClientError("another operation is in progress"),
+        TimeoutError(),
+    ],
+)
 async def test_a_lag_that_can_not_be_looked_up_is_left_out_and_all_else_is_shown(failure: Exception) -> None:
     figures = Figures(head_seq=9, failure=failure)
     async with listening(figures.metrics()) as client:

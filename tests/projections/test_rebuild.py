@@ -1,5 +1,6 @@
 """Counting what is there at a rebuild's end, however much that is."""
 
+import asyncio
 from typing import Any
 
 import asyncpg
@@ -9,6 +10,7 @@ from exchange.projections.rebuild import Rebuild, RebuildWatch, begin_rebuild, r
 from exchange.projections.trades import RowOfTrades, StoredTrade, insert_trades, trade_columns
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.errors import ClickHouseError
+from exchange.stores.postgres import Connection
 
 MARKETS, MINUTES = 4, 200
 AT_ONCE = 300
@@ -25,6 +27,42 @@ async def insert_a_trade_a_minute(clickhouse: ClickHouse) -> None:
         for n, (minute, trade) in enumerate(trades)
     ]
     await insert_trades(clickhouse, trade_columns(rows), "1")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionRefusedError("nobody listens"),
+        asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"),
+        asyncpg.InterfaceError("the connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_whatever_the_driver_makes_of_an_outage_it_is_waited_out(
+    pool: asyncpg.Pool, clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """All that was seen of a Postgres that was killed. The engine ends with the tasks beside it."""
+    monkeypatch.setattr("exchange.projections.rebuild.OUTAGE_PAUSE_S", 0.01)
+    await clickhouse.migrate()
+    watch = RebuildWatch(pool, clickhouse, poll_s=0.01)
+    looked_again = asyncio.Event()
+
+    async def look(_: Connection) -> None:
+        if not watch_failed.is_set():
+            watch_failed.set()
+            raise failure
+        looked_again.set()
+
+    watch_failed = asyncio.Event()
+    monkeypatch.setattr(watch, "_done", look)
+    task = asyncio.create_task(watch.run())
+    try:
+        async with asyncio.timeout(10):
+            await looked_again.wait()
+    finally:
+        task.cancel()
+    assert watch_failed.is_set()
 
 
 async def test_a_rebuild_is_finished_also_when_all_candles_at_once_are_too_many_to_count(

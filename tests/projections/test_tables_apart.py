@@ -94,6 +94,20 @@ async def test_tables_that_are_ahead_of_the_journal_end_it(
         await ReadTablesApart(pool, database_url).run()
 
 
+async def test_a_process_that_finds_no_database_says_so_in_a_line_and_waits_for_it(
+    pool: asyncpg.Pool, journaled: JournaledExchange, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The database can go away between the exchange's last look and the process's first."""
+    with capture_logs() as logs:
+        async with running(ReadTablesApart(pool, "postgresql://127.0.0.1:1/none")):
+            async with asyncio.timeout(LONG_S):
+                while len(logs) < 2:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.01)
+            assert the_process()
+    assert {log["event"] for log in logs} == {"read_tables_stalled"}
+    assert capfd.readouterr().err == ""
+
+
 async def test_what_the_process_logs_is_in_the_log_of_the_exchange(
     pool: asyncpg.Pool, database_url: str, journaled: JournaledExchange
 ) -> None:

@@ -154,6 +154,7 @@ _RENDERINGS: dict[type, Callable[[Any], Problem]] = {
     EngineStopped: _of_stop,
     OSError: _of_outage,
     asyncpg.InterfaceError: _of_outage,
+    asyncpg.InternalClientError: _of_outage,
     asyncpg.PostgresConnectionError: _of_outage,
     asyncpg.InsufficientResourcesError: _of_outage,
     asyncpg.OperatorInterventionError: _of_outage,

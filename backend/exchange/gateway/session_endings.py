@@ -13,10 +13,10 @@ import asyncpg
 import structlog
 
 from exchange.gateway.sessions import ENDED_CHANNEL, Sessions
+from exchange.stores.errors import OUTAGES
 
 CHECK_S = 30.0
 RETRY_S = 1.0
-_OUTAGE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 logger = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class SessionEndings:
                 finally:
                     self.listening.clear()
                     connection.terminate()
-            except _OUTAGE as error:
+            except OUTAGES as error:
                 logger.warning("session_endings_not_heard", error=repr(error))
             await asyncio.sleep(self._retry_s)
 

@@ -16,6 +16,7 @@ import asyncpg
 
 from exchange.journal.errors import AppendUnknown, Fenced
 from exchange.journal.rows import row_hash
+from exchange.stores.errors import OUTAGES
 
 _APPEND = """
 WITH fence AS (
@@ -26,14 +27,6 @@ WITH fence AS (
 INSERT INTO journal (seq_first, seq_last, epoch, time_ns, rules_version, commands, events, hash_prev, hash)
 SELECT $1, $2, fence.epoch, $4, $5, $6, $7, $8, $9 FROM fence
 """
-
-_NO_ANSWER = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what the driver makes of a connection that broke between two statements
-)
 
 _CLAIM = "UPDATE writer SET epoch = epoch + 1 RETURNING epoch, head_seq, head_hash"
 
@@ -119,7 +112,7 @@ class JournalLog:
                     hash_prev,
                     digest,
                 )
-        except _NO_ANSWER as error:
+        except OUTAGES as error:
             raise AppendUnknown(seq_first, seq_last) from error
         if self._append.get_statusmsg() != "INSERT 0 1":
             raise Fenced(self.epoch, seq_first)
@@ -130,7 +123,7 @@ class JournalLog:
         try:
             async with asyncio.timeout(self._timeout_s):
                 epoch = await self._connection.fetchval("SELECT epoch FROM writer")
-        except _NO_ANSWER as error:
+        except OUTAGES as error:
             raise AppendUnknown(self.head.seq + 1, self.head.seq + 1) from error
         if epoch != self.epoch:
             raise Fenced(self.epoch, self.head.seq + 1)

@@ -32,6 +32,7 @@ from exchange.journal.snapshot_rows import (
     SnapshotEntry,
     open_snapshot,
 )
+from exchange.stores.errors import OUTAGES
 
 ROWS_PER_READ = 64
 READ_TIMEOUT_S = 60.0
@@ -195,11 +196,5 @@ def reading(what: str) -> Iterator[None]:
     """Makes one error of whatever goes wrong with the database in the body: JournalUnreadable."""
     try:
         yield
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except OUTAGES as error:
         raise JournalUnreadable(what, str(error) or type(error).__name__) from error

@@ -29,7 +29,7 @@ from exchange.projections.volumes import DAY_NS, volumes_of_accounts
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.sequencer import Overloaded, Submit
 from exchange.stores.clickhouse import ClickHouse
-from exchange.stores.errors import ClickHouseError
+from exchange.stores.errors import OUTAGES, ClickHouseError
 
 DAYS = 30
 REVIEW_INTERVAL_S = 60.0
@@ -37,7 +37,7 @@ FOLLOWERS_WAIT_S = 5.0
 SQL_TIMEOUT_S = 30.0
 MAX_MOVES_PER_REVIEW = 1_000
 
-_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ClickHouseError, Overloaded)
+_PASSING = (*OUTAGES, ClickHouseError, Overloaded)
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class FeeTierWorker:
         while True:
             try:
                 await self.review()
-            except _OUTAGES as error:
+            except _PASSING as error:
                 log.warning("fee_tiers_not_reviewed", error=repr(error))
             await asyncio.sleep(self._interval_s)
 

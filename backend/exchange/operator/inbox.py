@@ -13,11 +13,10 @@ import structlog
 from exchange.core.events import Rejected
 from exchange.operator.requests import Answer, OperatorRequest, OperatorRequests
 from exchange.sequencer.sequencer import CommandNotEncodable, Overloaded, Submit
+from exchange.stores.errors import OUTAGES
 
 POLL_S = 1.0
 OUTAGE_PAUSE_S = 5.0
-
-_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +35,7 @@ class OperatorInbox:
         while True:
             try:
                 await self.take_up()
-            except _OUTAGES as error:
+            except OUTAGES as error:
                 self._cleared = False  # one may be taken, with its outcome not noted
                 log.warning("operator_requests_fault", error=repr(error))
                 await asyncio.sleep(OUTAGE_PAUSE_S)

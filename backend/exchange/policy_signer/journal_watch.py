@@ -34,6 +34,7 @@ from exchange.journal.rows import READ_ROWS, JournalRow
 from exchange.policy_signer.refusals import RefusalCode, Refused
 from exchange.policy_signer.settings import Identity
 from exchange.policy_signer.state_file import StateFile
+from exchange.stores.errors import OUTAGES
 
 ROWS_PER_READ = 128
 """Of up to 500 commands each, in one durable transaction: that is what costs, not the hashing."""
@@ -50,7 +51,6 @@ _HASH_AT_AND_LAST = """
 SELECT (SELECT hash FROM journal WHERE seq_last = $1), (SELECT max(seq_last) FROM journal)
 """
 """Both as of one moment: a replica goes on between two statements."""
-_NO_ANSWER = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger(__name__)
 
@@ -252,7 +252,7 @@ def _refusing() -> Iterator[None]:
     except JournalCorrupt as error:
         log.critical("journal_corrupt", seq=error.seq, problem=error.what)
         raise Refused(RefusalCode.JOURNAL_CORRUPT, str(error)) from error
-    except _NO_ANSWER as error:  # its text may name the database
+    except OUTAGES as error:  # its text may name the database
         raise Refused(RefusalCode.JOURNAL_UNAVAILABLE, type(error).__name__) from error
 
 

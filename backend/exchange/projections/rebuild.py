@@ -16,7 +16,7 @@ import structlog
 from exchange.projections.blocks import forget_blocks, last_block
 from exchange.projections.cursor import CLICKHOUSE, read_cursor
 from exchange.stores.clickhouse import ClickHouse
-from exchange.stores.errors import ClickHouseError
+from exchange.stores.errors import OUTAGES, ClickHouseError
 from exchange.stores.postgres import Connection
 
 POLL_S = 0.5
@@ -25,7 +25,6 @@ OUTAGE_PAUSE_S = 5.0
 TIMEOUT_S = 30.0
 _LOCK = 0x65786362  # any number that nothing else in the database locks
 
-_OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _COLUMNS = "id, begun_ms, target_seq, finished_ms, seq, trades, candles"
 
 log = structlog.get_logger(__name__)
@@ -118,7 +117,7 @@ class RebuildWatch:
             try:
                 async with self._pool.acquire() as connection:
                     await self._watch(connection)
-            except _OUTAGES as error:
+            except OUTAGES as error:
                 log.warning("clickhouse_rebuilds_not_watched", error=repr(error))
             await asyncio.sleep(OUTAGE_PAUSE_S)
 

@@ -58,9 +58,9 @@ def heed_parent(woken: Callable[[], None]) -> None:
 
 
 async def follow(started: Started) -> None:
-    """Keeps the tables up to date. Raises HeadLost, and what the database raises before anything is read."""
+    """Keeps the tables up to date, also when the database comes later than we do. Raises HeadLost."""
     loop = asyncio.get_running_loop()
-    pool = await open_pool(started.database_url, CONNECTIONS, CONNECTIONS)
+    pool = await open_pool(started.database_url, 0, CONNECTIONS)
     tail = Tail(pool, on_wait=lambda: say(Waiting()))
     threading.Thread(
         target=heed_parent, args=(lambda: loop.call_soon_threadsafe(tail.notify),), daemon=True

@@ -31,6 +31,7 @@ from urllib.parse import quote
 import asyncpg
 
 from exchange.stores.errors import (
+    OUTAGES,
     DataFolderBroken,
     DataFolderInUse,
     LeftoverServer,
@@ -279,7 +280,7 @@ class EmbeddedPostgres:
         while self._process.poll() is None and time.monotonic() < deadline:
             try:
                 connection = await asyncpg.connect(self.url, timeout=5.0)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except OUTAGES:
                 await asyncio.sleep(POLL_S)
             else:
                 await connection.close(timeout=5.0)

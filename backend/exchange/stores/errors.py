@@ -2,6 +2,17 @@
 
 from pathlib import Path
 
+import asyncpg
+
+OUTAGES = (
+    OSError,  # a TimeoutError is one
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,  # the driver's, for a connection that is gone
+    asyncpg.InternalClientError,  # the driver's, for one that broke between two statements
+)
+"""All that is raised while the database is away, for whoever waits until it is back. In one place, because
+the driver's errors have no common parent, and each of them is easily forgotten."""
+
 
 class StoreError(Exception):
     """Any failure of Postgres or ClickHouse that is not a bug of ours."""

@@ -22,7 +22,6 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import asyncpg
 import structlog
 
 from exchange.core.rejects import RejectReason
@@ -39,6 +38,7 @@ from exchange.feeds.keys import Channel, TopicKey
 from exchange.gateway.callers import Caller
 from exchange.gateway.refusals import GatewayCode
 from exchange.metrics import StreamCounters
+from exchange.stores.errors import OUTAGES
 
 FLUSH_S = 0.01
 REST_FACTOR = 4
@@ -314,7 +314,7 @@ class Hub:
             try:
                 for fan_out in await with_steps(self._edge, list(self._fan_outs.values())):
                     await fan_out.look_up()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except OUTAGES as error:
                 logger.warning("chain_steps_not_read", error=repr(error))
             except Exception:
                 self._begin_anew()
