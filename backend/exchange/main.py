@@ -287,7 +287,9 @@ async def serve(
                 )
             )
             metrics_url = await _serve_metrics(metrics, settings.metrics, stack)
-        server = Server(create_app(edge, hub), max_streams=settings.max_streams)
+        server = Server(
+            create_app(edge, hub), max_streams=settings.max_streams, connections=rate_limits.connections
+        )
         await stack.enter_async_context(running("API", server.run_until_cancelled(sockets)))
         if on_started is not None:
             await on_started(Started(committed.seq, log.epoch, list(committed.markets.values()), metrics_url))

@@ -97,7 +97,7 @@ class Sources:
     commits: CommitCounters
     streams: StreamCounters
     rate_limited: Mapping[str, int]
-    """Requests and operations refused so far, by the name of the budget that was used up."""
+    """Requests, operations and connections refused so far, by the name of the budget that was used up."""
     clock_ns: Callable[[], int]
 
 
@@ -173,7 +173,7 @@ class Metrics(Collector):
         yield from self._streams()
         yield _counter(
             "exchange_rate_limited",
-            "Requests and operations refused for being too many, by the budget that was used up.",
+            "Requests, operations, connections refused for being too many, by the budget that was used up.",
             "budget",
             self._sources.rate_limited,
         )

@@ -20,6 +20,7 @@ SNAPSHOT_COMMANDS = 100
 RATES = """
 [ip]
 requests = { burst = 100000, per_s = 50000 }
+connections = 10000
 
 [key]
 requests = { burst = 100000, per_s = 50000 }

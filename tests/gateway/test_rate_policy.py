@@ -5,6 +5,7 @@ import pytest
 
 from exchange.core.words import RateClass
 from exchange.gateway.rate_policy import (
+    MOST_TOKENS,
     AccountClasses,
     PolicyInvalid,
     Rate,
@@ -22,6 +23,7 @@ def test_an_empty_file_is_the_default_policy():
     assert policy.ip.requests == Rate(2_000, 500)
     assert policy.ip.of_cancels == Rate(4_000, 1_000)
     assert policy.ip.sign_ins == Rate(20, 1)
+    assert policy.ip.connections == 200
     assert policy.key.requests == Rate(1_000, 200)
     assert policy.key.of_cancels == Rate(2_000, 400)
     assert policy.account.standard.orders == Rate(1_000, 200)
@@ -63,6 +65,7 @@ def test_a_file_changes_what_it_names_and_cancels_are_twice_the_rest_unless_it_s
         ("[key]\nrequests = { burst = 1, per_s = 1000001 }", "<= 1000000 - at `$.key.requests.per_s`"),
         ("[key]\nrequests = { burst = 1.5, per_s = 1 }", "got `float`"),
         ('[key]\nrequests = { burst = "5", per_s = 1 }', "got `str`"),
+        ("[ip]\nrequests = { burst = 5, per_s = 1 }\nconnections = 0", ">= 1 - at `$.ip.connections`"),
         ("[key]\nrequests = { burst = true, per_s = 1 }", "got `bool`"),
         ("[key]\nsign_ins = { burst = 1, per_s = 1 }", "unknown field `sign_ins`"),
         ("[account.gold]\norders = { burst = 1, per_s = 1 }", "unknown field `gold`"),
@@ -86,6 +89,7 @@ def test_a_uniform_policy_has_one_rate_for_everything_and_twice_that_for_cancell
     for rates in (policy.account.standard, policy.account.market_maker):
         assert (rates.orders, rates.of_cancels) == (Rate(9, 3), Rate(18, 6))
     assert policy.ip.sign_ins == Rate(9, 3)
+    assert policy.ip.connections == MOST_TOKENS
 
 
 def test_the_documented_file_is_the_default_policy():
@@ -94,6 +98,7 @@ def test_the_documented_file_is_the_default_policy():
     for documented, default in ((policy.ip, RateLimitPolicy().ip), (policy.key, RateLimitPolicy().key)):
         assert (documented.requests, documented.of_cancels) == (default.requests, default.of_cancels)
     assert policy.ip.sign_ins == RateLimitPolicy().ip.sign_ins
+    assert policy.ip.connections == RateLimitPolicy().ip.connections
     for name in RateClass:
         documented, default = getattr(policy.account, name), getattr(RateLimitPolicy().account, name)
         assert (documented.orders, documented.of_cancels) == (default.orders, default.of_cancels)

@@ -9,7 +9,8 @@ they come. Here bytes go to the parser in small pieces, and between two pieces:
     a request waits for the answer to the one before          no more is parsed, nor read, until then
     no complete head `head_timeout_s` after it could begin    closed
     an answer that is not fetched for `write_timeout_s`       closed
-    more connections than the limit has room for              closed at once
+    more connections than the limit has room for              503, closed; far more: closed at once
+    more of one address than it may have                      429, closed; far more: closed at once
 
 All is counted for each message anew, so a connection may live and pipeline for ever. The body's own limit is
 `edge.body`'s; MAX_MESSAGE_BYTES leaves room for one that comes in chunks of one byte. Idle connections
@@ -25,14 +26,16 @@ from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from exchange.edge.envelope import SECURITY_HEADERS
 from exchange.edge.http_answer import PlainAnswer
-from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.problems import RETRY_AFTER_S, EdgeCode, Problem
 from exchange.edge.raw_problem import last_answer
 from exchange.edge.ws.protocol import WebSocketProtocol
 from exchange.edge.ws.upgrade import PATH
+from exchange.gateway.open_connections import OpenConnection, OpenConnections, TooManyConnections
 
 MAX_HEAD_BYTES = 16 * 1024
 """As much as any browser sends. What is in a head is taken apart before anybody is known: thousands of
@@ -52,7 +55,7 @@ class TooManyHeaders(ValueError):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. For `uvicorn.Config(http=BoundedProtocol)`."""
+    """One connection. For `uvicorn.Config(http=BoundedProtocol)`, or a `partial` with `open_connections`."""
 
     head_timeout_s = 10.0
     write_timeout_s = 30.0
@@ -63,8 +66,12 @@ class BoundedProtocol(HttpToolsProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        open_connections: OpenConnections | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._open_connections = open_connections
+        self._counted: OpenConnection | None = None
         self._unparsed = b""
         self._message_bytes = 0
         self._in_head = False
@@ -79,6 +86,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if limit is not None and len(self.connections) > limit + SPARE_CONNECTIONS:
             transport.abort()
             return
+        if self._open_connections is not None:
+            address = get_remote_addr(transport)
+            self._counted = self._open_connections.open(address[0] if address else None)
+            if self._counted is None:
+                transport.abort()
+                return
         opened = transport.get_extra_info("socket")
         if opened is not None and opened.family in (socket.AF_INET, socket.AF_INET6):
             # asyncio leaves this out where a listening socket was made without a protocol number; then each
@@ -90,6 +103,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = b""
         self._cancel_head_timer()
         self._cancel_write_timer()
+        if self._counted is not None:
+            self._counted.close()
+            self._counted = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -152,6 +168,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._cancel_write_timer()
         self.flow.resume_reading()
         self.connections.discard(self)
+        counted, self._counted = self._counted, None
         assert self.ws_protocol_class is not None
         protocol = self.ws_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.app_state
@@ -159,7 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
         assert isinstance(protocol, WebSocketProtocol)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
-        protocol.upgrade(self.url, self.headers)
+        protocol.upgrade(self.url, self.headers, counted)
         if is_paused:
             protocol.pause_writing()
         self.parser = None  # type: ignore[assignment]
@@ -171,6 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Any other request is the application's, which says what is wrong with it."""
         return (
             super()._should_upgrade()
+            and self._refusal is None
             and self.config.app.state.hub is not None  # type: ignore[union-attr]
             and self.url.partition(b"?")[0] == WEBSOCKET_PATH
             and self.parser.get_method() == b"GET"
@@ -180,7 +198,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.send = PlainAnswer(cycle).send  # type: ignore[method-assign]
-        super()._start_asgi_task(cycle, _too_many_connections if app is service_unavailable else app)
+        if self._refusal is not None:
+            app = _refusing(Problem.of_refusal(self._refusal))
+        elif app is service_unavailable:
+            app = _refusing(_too_many_connections())
+        super()._start_asgi_task(cycle, app)
 
     # ---- the bounds
 
@@ -220,6 +242,10 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._await_head()  # an answer is on its way, and a client may pipeline at leisure until then
 
+    @property
+    def _refusal(self) -> TooManyConnections | None:
+        return None if self._counted is None else self._counted.refusal
+
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -237,7 +263,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._write_timer = None
 
 
-async def _too_many_connections(scope: Any, receive: Any, send: Any) -> None:
-    headers = {"Connection": "close", "Retry-After": "1"} | SECURITY_HEADERS
-    problem = Problem(EdgeCode.OVERLOADED, "too many connections at this moment", headers=headers)
-    await problem.response(secrets.token_hex(8))(scope, receive, send)
+def _too_many_connections() -> Problem:
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return Problem(EdgeCode.OVERLOADED, "too many connections at this moment", headers=headers)
+
+
+def _refusing(problem: Problem) -> ASGI3Application:
+    """Answers whatever is asked with the problem, and closes the connection."""
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        problem.headers = {"Connection": "close"} | SECURITY_HEADERS | problem.headers
+        await problem.response(secrets.token_hex(8))(scope, receive, send)
+
+    return refuse

@@ -5,12 +5,14 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.ws.protocol import WebSocketProtocol
+from exchange.gateway.open_connections import OpenConnections
 
 BACKLOG = 2_048
 MAX_CONNECTIONS = 1_000
@@ -50,12 +52,17 @@ def listen(host: str, port: int, option: str = "--port") -> list[socket.socket]:
 class Server(uvicorn.Server):
     """uvicorn for one app, without its signal handlers: the process has its own."""
 
-    def __init__(self, app: ASGIApp, *, max_streams: int = 0) -> None:
-        """With `max_streams` the app has a hub, whose WebSockets are connections beside all others."""
+    def __init__(
+        self, app: ASGIApp, *, max_streams: int = 0, connections: OpenConnections | None = None
+    ) -> None:
+        """With `max_streams` the app has a hub, whose WebSockets are connections beside all others.
+
+        `connections` bounds those of each address. None: all may be of one, for no stranger gets here.
+        """
         super().__init__(
             uvicorn.Config(
                 app,
-                http=BoundedProtocol,
+                http=partial(BoundedProtocol, open_connections=connections),  # type: ignore[arg-type]
                 limit_concurrency=MAX_CONNECTIONS + max_streams,
                 proxy_headers=False,
                 log_config=None,

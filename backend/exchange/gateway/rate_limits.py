@@ -21,6 +21,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from exchange.core.words import RateClass
+from exchange.gateway.open_connections import OpenConnections
 from exchange.gateway.rate_limit import TokenBuckets
 from exchange.gateway.rate_policy import Rate, RateLimitPolicy
 from exchange.gateway.refusals import GatewayCode, GatewayRefusal
@@ -134,7 +135,8 @@ class RateLimits:
         self.policies: dict[int, bytes] = {}
         """What `RateLimit-Policy` says, by the bits of the budgets taken from."""
         self.refused: Counter[str] = Counter()
-        """Requests and operations refused, by the name of the budget that was used up."""
+        """Requests, operations and connections refused, by the name of the budget or bound."""
+        self.connections = OpenConnections(policy.ip.connections, self.refused)
 
     def _level(self, scope: str, purpose: str, ordinary: Rate, cancels: Rate) -> Level:
         budgets = []

@@ -4,6 +4,7 @@
     requests = { burst = 2000, per_s = 500 }
     cancels = { burst = 4000, per_s = 1000 }            # left out: twice the requests
     sign_ins = { burst = 20, per_s = 1 }                # requests to sign in or out
+    connections = 200                                   # open at a time, WebSockets among them
 
     [key]                                               # of one session or agent key
     requests = { burst = 1000, per_s = 200 }
@@ -55,9 +56,10 @@ class KeyRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IpRates(KeyRates, frozen=True, forbid_unknown_fields=True):
-    """Of one client address: the same, and attempts to sign in."""
+    """Of one client address: the same, attempts to sign in, and how many connections it may have open."""
 
     sign_ins: Rate = Rate(20, 1)
+    connections: _Tokens = 200
 
 
 class AccountRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +97,10 @@ def read_policy(text: str) -> RateLimitPolicy:
 
 
 def uniform_policy(rate: Rate) -> RateLimitPolicy:
-    """The same rate for everything, whoever does it; cancellations have twice that."""
+    """The same rate for everything, whoever does it; cancellations have twice that.
+
+    Connections have no bound to speak of.
+    """
     account = AccountRates(rate)
-    return RateLimitPolicy(IpRates(rate, sign_ins=rate), KeyRates(rate), AccountClasses(account, account))
+    ip = IpRates(rate, sign_ins=rate, connections=MOST_TOKENS)
+    return RateLimitPolicy(ip, KeyRates(rate), AccountClasses(account, account))

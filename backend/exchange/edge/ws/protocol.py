@@ -33,6 +33,7 @@ from exchange.edge.ws.close_codes import CloseCode
 from exchange.edge.ws.connection import Connection
 from exchange.edge.ws.hub import Hub
 from exchange.edge.ws.upgrade import accept, open_handshake, takes_deflated
+from exchange.gateway.open_connections import OpenConnection
 from exchange.gateway.rate_limit import client_key
 from exchange.gateway.rate_limits import RateLimited, RateLimits
 
@@ -58,6 +59,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._websocket = open_handshake()
         self._transport: asyncio.Transport
         self._connection: Connection | None = None
+        self._counted: OpenConnection | None = None
         self._message = bytearray()
         self._is_binary = False
         self._is_paused = False
@@ -80,6 +82,9 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server_connections.discard(self)
+        if self._counted is not None:
+            self._counted.close()
+            self._counted = None
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._forget_unparsed()
@@ -144,8 +149,14 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # ---- what the server calls
 
-    def upgrade(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        """Answers the request that this connection began with, and opens the stream."""
+    def upgrade(
+        self, target: bytes, headers: list[tuple[bytes, bytes]], counted: OpenConnection | None
+    ) -> None:
+        """Answers the request that this connection began with, and opens the stream.
+
+        It goes on being `counted` as one of its address until it is lost.
+        """
+        self._counted = counted
         state = self._app_state
         hub: Hub = state.hub
         edge: Edge = state.edge
