@@ -29,7 +29,8 @@ from exchange.chain.signer import LocalSender, LocalSigner
 from exchange.chain.withdrawals import WithdrawalPolicy, WithdrawalWorker
 from exchange.chain.witness import Witness
 from exchange.config import LocalKey, Settings
-from exchange.edge.dependencies import DepositAddressing, HealthPart
+from exchange.edge.dependencies import DepositAddressing
+from exchange.edge.readiness import HealthPart
 from exchange.journal.tail import Tail
 from exchange.proofs.publisher import ProofPublisher, ProofSource, RootContract
 from exchange.sequencer.committed import CommittedView

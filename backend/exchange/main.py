@@ -32,9 +32,9 @@ from exchange.core.rejects import RejectReason
 from exchange.core.terms import RULES_VERSION
 from exchange.custody import Custody, make_custody
 from exchange.edge.app import create_app
-from exchange.edge.dependencies import Edge, EdgeConfig, HealthPart, MarketData
+from exchange.edge.dependencies import Edge, EdgeConfig, MarketData
+from exchange.edge.readiness import HealthPart
 from exchange.edge.rest.health import (
-    check_parts,
     clickhouse_part,
     engine_part,
     lag_part,
@@ -466,7 +466,7 @@ async def _open_pool(database_url: str, stack: contextlib.AsyncExitStack) -> asy
 
 
 async def _parts_ready(edge: Edge) -> dict[str, bool]:
-    return {part.name: part.ready for part in await check_parts(edge.health_parts)}
+    return {part.name: part.ready for part in await edge.readiness.parts()}
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

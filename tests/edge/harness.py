@@ -326,6 +326,7 @@ async def running_exchange(
             swagger_ui=SWAGGER_UI,
             read_wait_s=PATIENCE_S,
             auth_burst=1_000,
+            health_kept_s=0.0,
         ),
         submit=submit,
         submit_batch=submit_batch,

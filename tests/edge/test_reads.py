@@ -14,7 +14,7 @@ from exchange.core.commands import (
 )
 from exchange.core.words import MarketState
 from exchange.edge.app import create_app
-from exchange.edge.dependencies import HealthPart
+from exchange.edge.readiness import HealthPart
 from exchange.edge.reads import decode_cursor, encode_cursor
 
 USDC_ATOMS = 10**6

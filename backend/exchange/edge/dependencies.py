@@ -1,6 +1,6 @@
 """What the edge is given: everything it reads from and writes to, in one frozen bundle, no globals."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from exchange.chain.forwarders import Forwarders
 from exchange.chain.gas_price import GasPrice
 from exchange.chain.reconcile import FinalizedComparison
 from exchange.chain.risk import RiskPolicy
+from exchange.edge.caching import Prepared
+from exchange.edge.readiness import KEPT_S, HealthPart, Readiness
 from exchange.edge.shared_answers import SharedAnswers
 from exchange.gateway.rate_limits import RateLimits
 from exchange.gateway.sessions import Sessions
@@ -51,20 +53,8 @@ class EdgeConfig:
     """And how many more each second."""
     network_fee_max_atoms: Mapping[str, int] = field(default_factory=dict)
     """The most that a withdrawal fee may rise to, by asset symbol, where it follows the network's."""
-
-
-@dataclass(frozen=True, slots=True)
-class HealthPart:
-    """One part of readiness. `check` answers None when all is well, else what is wrong.
-
-    A text is shown to everybody as it is, so it holds nothing but words of ours. Of an exception, whose text
-    may carry an address or a key, only the type's name is shown, be it answered or raised.
-    A part that is not `required` is reported, but trading goes on without it.
-    """
-
-    name: str
-    required: bool
-    check: Callable[[], Awaitable[str | Exception | None]]
+    health_kept_s: float = KEPT_S
+    """How long it is told again what the parts have said of their health."""
 
 
 class AsOf(NamedTuple):
@@ -80,7 +70,7 @@ class MarketData:
 
     clickhouse: ClickHouse
     projection: ClickHouseProjection
-    answers: SharedAnswers = field(default_factory=SharedAnswers)
+    answers: SharedAnswers[Prepared] = field(default_factory=SharedAnswers)
 
     @property
     def as_of(self) -> AsOf:
@@ -136,8 +126,11 @@ class Edge:
     health_parts: tuple[HealthPart, ...] = field(default=())
     signers: Signers = field(init=False)
     """Who tells which agent has signed a request."""
+    readiness: Readiness = field(init=False)
+    """Who asks the `health_parts`."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "readiness", Readiness(self.health_parts, self.config.health_kept_s))
         object.__setattr__(self, "signers", Signers(self.view, self.config.host, self.clock_ns))
 
     @property

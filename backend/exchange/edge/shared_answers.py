@@ -9,11 +9,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from exchange.edge.caching import Prepared
 from exchange.edge.problems import Problem
 
 MAX_KEPT: Final = 32
@@ -21,25 +20,26 @@ MAX_KEPT: Final = 32
 ITEMS_PER_PIECE: Final = 100
 """Made in one turn of the loop: a fraction of a millisecond."""
 
+Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
-class _Making:
+class _Making(Generic[Answer]):
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    outcome: Prepared | Problem | None = None
+    outcome: Answer | Problem | None = None
     """None: it was given up."""
 
 
-class SharedAnswers:
+class SharedAnswers(Generic[Answer]):
     """The answers made last, and those that are being made."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, Prepared] = OrderedDict()
-        self._making: dict[Hashable, _Making] = {}
+        self._kept: OrderedDict[Hashable, Answer] = OrderedDict()
+        self._making: dict[Hashable, _Making[Answer]] = {}
         self._piecework = asyncio.Lock()
 
-    async def answer(self, question: Hashable, make: Callable[[], Awaitable[Prepared]]) -> Prepared:
+    async def answer(self, question: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer to a question, of which the `seq` must be a part. Raises what `make` raises.
 
         A Problem is everybody's who waited for it.
@@ -66,8 +66,8 @@ class SharedAnswers:
                 await asyncio.sleep(0)
         return b"[%b]" % b",".join(pieces)
 
-    async def _make(self, question: Hashable, make: Callable[[], Awaitable[Prepared]]) -> Prepared:
-        making = self._making[question] = _Making()
+    async def _make(self, question: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
+        making = self._making[question] = _Making[Answer]()
         try:
             made = making.outcome = await make()
         except Problem as problem:

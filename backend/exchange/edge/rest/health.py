@@ -1,21 +1,17 @@
 """Health: whether the process runs, and apart from that whether it can serve."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import asyncpg
-import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from exchange.edge.dependencies import HealthPart, edge_of
+from exchange.edge.dependencies import edge_of
+from exchange.edge.readiness import CHECK_TIMEOUT_S, HealthPart
 from exchange.stores.clickhouse import ClickHouse
 from exchange.stores.errors import ClickHouseError
 
 router = APIRouter(tags=["health"])
-logger = structlog.get_logger(__name__)
-
-CHECK_TIMEOUT_S = 2.0
 
 
 class LiveAnswer(BaseModel):
@@ -51,29 +47,14 @@ async def get_live() -> LiveAnswer:
 async def get_ready(request: Request, response: Response) -> ReadyAnswer:
     """200 when the process can serve, else 503; names every part that is not ready."""
     edge = edge_of(request)
-    parts = await check_parts(edge.health_parts)
+    parts = await edge.readiness.parts()
     ready = all(part.ready for part in parts if part.required)
     response.status_code = 200 if ready else 503
-    return ReadyAnswer(ready=ready, seq=edge.view.seq, parts=parts)
-
-
-async def check_parts(parts: Sequence[HealthPart]) -> list[PartAnswer]:
-    """What each part says now; none takes longer than `CHECK_TIMEOUT_S`."""
-    return list(await asyncio.gather(*(_check(part) for part in parts)))
-
-
-async def _check(part: HealthPart) -> PartAnswer:
-    wrong: str | Exception | None
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            wrong = await part.check()
-    except TimeoutError:
-        wrong = f"no answer within {CHECK_TIMEOUT_S:g} s"
-    except Exception as error:  # a task root of sorts: whatever a part raises, it is not ready
-        logger.warning("health_check_failed", part=part.name, error=repr(error))
-        wrong = error
-    detail = type(wrong).__name__ if isinstance(wrong, Exception) else wrong
-    return PartAnswer(name=part.name, required=part.required, ready=wrong is None, detail=detail)
+    answers = [
+        PartAnswer(name=name, required=required, ready=detail is None, detail=detail)
+        for name, required, detail in parts
+    ]
+    return ReadyAnswer(ready=ready, seq=edge.view.seq, parts=answers)
 
 
 def postgres_part(pool: asyncpg.Pool) -> HealthPart:
