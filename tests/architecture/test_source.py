@@ -26,7 +26,7 @@ CHANGING = {
 TASK_ROOTS = frozenset(
     {
         "chain/backoff.py",
-        "edge/rest/health.py",
+        "edge/readiness.py",
         "edge/ws/connection.py",
         "edge/ws/hub.py",  # an error in the streams is no reason for the engine to stop
         "edge/ws/protocol.py",
