@@ -57,7 +57,7 @@ function appBeside(): Plugin {
 }
 
 /** What nearly every page shares: in many small chunks it is more bytes, and more requests. */
-const SHARED = /[\\/]src[\\/](ui|api|stream)[\\/]/;
+const SHARED = /[\\/]src[\\/](?:(?:ui|api|stream|agent|wallet|vault)[\\/]|(?:session|router|numbers)\.)/;
 
 type Importers = (id: string) => { importers: readonly string[] } | null;
 

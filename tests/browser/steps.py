@@ -148,6 +148,18 @@ def lock(page: Page) -> None:
     expect(page.get_by_role("banner").get_by_role("button", name="Start trading")).to_be_visible()
 
 
+def sign_out(page: Page) -> None:
+    account(page).click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("banner").get_by_role("button", name="Start trading")).to_be_visible()
+
+
+def trading_keys(page: Page) -> Locator:
+    """Those that the settings list."""
+    open_page(page, "Settings")
+    return page.get_by_role("region", name="Trading keys").get_by_role("listitem")
+
+
 def sign(page: Page, password: str | None = PASSWORD, verb: str = "Sign") -> None:
     """Agrees to what the wallet in the page shows; with the passkey when there is no password."""
     if password == EXTENSION:

@@ -216,3 +216,46 @@ def test_signed_out_in_one_tab_is_signed_out_in_the_other(page: Page, watch: Wat
     expect(other.get_by_role("banner").get_by_role("button", name="Start trading")).to_be_visible(
         timeout=30_000
     )
+
+
+def test_signing_out_revokes_the_key_of_this_browser_and_locking_keeps_it(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.enable_trading(page)
+    steps.lock(page)
+    steps.unlock(page)
+    expect(steps.trading_keys(page)).to_contain_text(["Active"])
+    steps.sign_out(page)
+    expect(steps.toast(page, "The key that this browser traded with is revoked.")).to_be_visible()
+    steps.unlock(page)
+    expect(steps.trading_keys(page)).to_contain_text(["Revoked"])
+
+
+def test_a_deleted_wallet_leaves_no_key_that_trades(page: Page, watch: Watch) -> None:
+    """Also when the exchange can not be told: it says so, and tells it when the wallet is here again."""
+    watch.allow_disconnection()
+    page.add_init_script(steps.TOASTS_STAY)
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.enable_trading(page)
+    steps.open_page(page, "Wallet")
+    page.get_by_role("button", name="Show the recovery phrase").click()
+    steps.sign(page, verb="Show")
+    phrase = " ".join(steps.phrase_words(page.get_by_role("dialog")))
+    page.get_by_role("dialog").get_by_role("button", name="Close").first.click()
+    page.route("**/v1/agents/*", lambda route: route.abort())
+    page.get_by_role("button", name="Delete the wallet").click()
+    dialog = page.get_by_role("dialog", name=re.compile("^Delete "))
+    dialog.get_by_role("textbox").fill("delete")
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    expect(steps.toast(page, re.compile("is deleted from this browser"))).to_be_visible()
+    expect(steps.toast(page, re.compile("could not be told.* it is erased here"))).to_be_visible()
+    page.unroute("**/v1/agents/*")
+    dialog = steps.start(page)
+    dialog.get_by_role("button", name="I have a phrase or keystore").click()
+    dialog.get_by_label("Recovery phrase").fill(phrase)
+    dialog.get_by_role("button", name="Continue").click()
+    dialog.get_by_label("Password", exact=True).fill(steps.PASSWORD)
+    dialog.get_by_role("button", name="Keep it here").click()
+    steps.wait_until_signed_in(page)
+    expect(steps.trading_keys(page)).to_contain_text(["Revoked"])

@@ -25,8 +25,11 @@ export interface Session {
   readonly me: Me | null;
   /** Has the wallet sign the server's text. Throws SignatureRefused, ApiProblem, NoAnswer. */
   signIn(signer: Signer): Promise<Me>;
-  /** Throws NoAnswer, ApiProblem: then the session may still be there, and is shown if it is. */
-  signOut(): Promise<void>;
+  /**
+   * `last` is what still needs the session; nobody is shown as signed in by then. Throws NoAnswer, ApiProblem: then
+   * the session may still be there, and is shown if it is.
+   */
+  signOut(last?: () => Promise<void>): Promise<void>;
 }
 
 /** Who is signed in here, for the other tabs. Whoever never was has no session to ask the server for. */
@@ -133,9 +136,10 @@ export function SessionProvider({ children }: { children: ReactNode }): ReactEle
         takeIn(answer);
         return answer;
       },
-      async signOut() {
+      async signOut(last) {
         takeIn(null); // at once: what the stream says of the end is then no news
         try {
+          await last?.();
           await api.post("/v1/auth/logout");
         } catch (error) {
           if (error instanceof ApiProblem && error.status === 401) return;

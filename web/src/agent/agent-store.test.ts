@@ -10,6 +10,7 @@ const kept = vi.hoisted(() => new Map<string, unknown>());
 // Node's CryptoKeys can not be cloned by the imitation of IndexedDB; the nonces are the real ones.
 vi.mock("./key-store", async (original) => ({
   ...(await original<typeof import("./key-store")>()),
+  readKeysOf: () => Promise.resolve([...kept.values()]),
   readKey: (at: string) => Promise.resolve(kept.get(at) ?? null),
   writeKey: (key: { slot: string }) => Promise.resolve(void kept.set(key.slot, key)),
   deleteKey: (at: string) => Promise.resolve(void kept.delete(at)),
@@ -194,5 +195,44 @@ describe("the key of this browser", () => {
     expect(store.snapshot()).toMatchObject({ state: "none", key: null });
     await store.request("POST", "/v1/orders", {});
     expect(asked.at(-1)?.headers["Exchange-Key"]).toBeUndefined();
+  });
+});
+
+describe("the key of who leaves", () => {
+  it("is revoked at the exchange and erased here", async () => {
+    const store = await ready();
+    const { key } = store.snapshot();
+    answers.set(`DELETE /v1/agents/${key ?? ""}`, json(200, { seq: 3 }));
+    expect(await store.end(OWNER)).toEqual({ kind: "revoked" });
+    expect(asked.at(-1)).toMatchObject({ method: "DELETE", path: `/v1/agents/${key ?? ""}` });
+    expect(kept.size).toBe(0);
+    expect(store.snapshot()).toMatchObject({ state: "none", key: null });
+  });
+
+  it("has lost its secret when the exchange does not answer, and is revoked when its owner is here again", async () => {
+    const store = await ready();
+    const { key, expiresMs } = store.snapshot();
+    expect(await store.end(OWNER)).toEqual({ kind: "left", untilMs: expiresMs });
+    expect([...kept.values()]).toMatchObject([{ key, secret: null, state: "left" }]);
+    answers.set(`DELETE /v1/agents/${key ?? ""}`, json(200, { seq: 3 }));
+    store.setOwner(OWNER);
+    await vi.waitFor(() => expect(store.snapshot()).toMatchObject({ state: "none", settled: true }));
+    expect(asked.at(-1)).toMatchObject({ method: "DELETE", path: `/v1/agents/${key ?? ""}` });
+    expect(kept.size).toBe(0);
+  });
+
+  it("is not asked about when it is over anyway, or unknown to the exchange", async () => {
+    const store = await ready();
+    const { key } = store.snapshot();
+    answers.set(`DELETE /v1/agents/${key ?? ""}`, refusal("agent_unknown", 404));
+    expect(await store.end(OWNER)).toEqual({ kind: "revoked" });
+    expect(await store.end(OWNER)).toEqual({ kind: "none" });
+    store.setOwner(OWNER);
+    await store.approve(signer());
+    await store.revoked(store.snapshot().key ?? "");
+    asked.length = 0;
+    expect(await store.end(OWNER)).toEqual({ kind: "none" });
+    expect(asked).toEqual([]);
+    expect(kept.size).toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import { api, ApiProblem, NoAnswer, readAnswer, type Schemas } from "../api/clie
 import { type Deployment, fetchDeployment } from "../api/deployment";
 import type { Signer } from "../wallet/signer";
 import { approvalOf, approvalPurpose, approvalRequest, approvalTypedData, browserName } from "./approval";
-import { type AgentKey, deleteKey, nextNonce, readKey, slot, writeKey } from "./key-store";
+import { type AgentKey, deleteKey, nextNonce, readKey, readKeysOf, slot, writeKey } from "./key-store";
 import { hasEd25519, newKey, signedHeaders } from "./signing";
 
 export type AgentState = "none" | "ready" | "revoked" | "expired";
@@ -22,6 +22,9 @@ export interface AgentSnapshot {
   readonly name: string | null;
   readonly expiresMs: number | null;
 }
+
+/** What became of a key that is not wanted any more. `untilMs`: the exchange was not told, and takes it for good until then. */
+export type KeyEnd = { readonly kind: "none" | "revoked" } | { readonly kind: "left"; readonly untilMs: number };
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -120,6 +123,36 @@ export class AgentStore {
   }
 
   /**
+   * The owner's key is not wanted here any more. Its secret, of which there is no other copy, is erased whatever
+   * happens; the exchange is told as long as the owner's session lasts, else when the owner is here again.
+   */
+  async end(owner: string): Promise<KeyEnd> {
+    let end: KeyEnd = { kind: "none" };
+    for (const key of await readKeysOf(owner).catch(() => [])) {
+      const one = await this.endOne(key);
+      if (one.kind === "left" || end.kind === "none") end = one;
+    }
+    if (owner === this.owner) this.setOwner(null); // who is here again is looked up anew
+    this.otherTabs?.postMessage("changed");
+    return end;
+  }
+
+  private async endOne(key: AgentKey): Promise<KeyEnd> {
+    if (key.state === "revoked" || key.state === "expired" || key.expiresMs <= this.nowMs()) {
+      await deleteKey(key.slot).catch(() => undefined);
+      return { kind: "none" };
+    }
+    await writeKey({ ...key, secret: null, state: "left" }).catch(() => undefined);
+    try {
+      await api.delete<Schemas["AgentAnswer"]>(`/v1/agents/${key.key}`);
+    } catch (error) {
+      if (!(error instanceof ApiProblem && error.status === 404)) return { kind: "left", untilMs: key.expiresMs };
+    }
+    await deleteKey(key.slot).catch(() => undefined);
+    return { kind: "revoked" };
+  }
+
+  /**
    * Sends a request as the key of this browser, or with the session while there is none that may be used.
    * Throws ApiProblem, NoAnswer. What was refused because of the key shows in the state before it throws.
    */
@@ -170,6 +203,7 @@ export class AgentStore {
     path: string,
     body: unknown,
   ): Promise<T> {
+    if (held.secret === null) throw new Error("the key has no secret any more");
     const text = body === undefined ? "" : JSON.stringify(body);
     const headers = await signedHeaders(
       { genesisId: deployment.genesis_id, host: deployment.host },
@@ -236,6 +270,11 @@ export class AgentStore {
       // no IndexedDB, as in a private window of some browsers: as if there were none
     }
     if (owner !== this.owner) return;
+    if (held?.state === "left") {
+      if (ask) await this.endOne(held);
+      held = null;
+    }
+    if (owner !== this.owner) return;
     this.shown = { ...this.shown, supported };
     await this.take(owner, held);
     if (held === null || !ask || this.shown.state !== "ready") return;
@@ -289,6 +328,7 @@ export class AgentStore {
 }
 
 function stateOf(held: AgentKey, nowMs: number): AgentState {
+  if (held.state === "left") return "none";
   if (held.state !== "active") return held.state;
   return held.expiresMs <= nowMs ? "expired" : "ready";
 }

@@ -59,10 +59,11 @@ function ThisBrowser(): ReactElement | null {
 
 function AgentList(): ReactElement {
   const owner = useSession().me?.address ?? null;
-  const mine = useAgent().key;
+  const { key: mine, settled } = useAgent();
   const { data, isError, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery({
     queryKey: ["private", "agents", owner, mine],
     queryFn: ({ pageParam }) => api.get<Schemas["AgentsAnswer"]>("/v1/agents", { limit: 20, cursor: pageParam }),
+    enabled: settled, // one that was left here before is told of by then
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
   });

@@ -2,7 +2,7 @@ import "fake-indexeddb/auto";
 
 import { describe, expect, it } from "vitest";
 
-import { deleteKey, nextNonce, readKey, slot, writeKey } from "./key-store";
+import { deleteKey, nextNonce, readKey, readKeysOf, slot, writeKey } from "./key-store";
 import { newKey } from "./signing";
 
 describe("keys of this browser", () => {
@@ -17,6 +17,9 @@ describe("keys of this browser", () => {
     expect(await readKey(at)).toMatchObject({ key, state: "active" });
     await writeKey({ ...kept, state: "revoked" });
     expect(await readKey(at)).toMatchObject({ state: "revoked" });
+    await writeKey({ ...kept, slot: slot("0x60", "0xabc") });
+    await writeKey({ ...kept, slot: slot("0x5f", "0xabd") });
+    expect((await readKeysOf("0xABC")).map((each) => each.slot)).toEqual([at, "0x60:0xabc"]);
     await deleteKey(at);
     expect(await readKey(at)).toBeNull();
   });

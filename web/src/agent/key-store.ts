@@ -9,13 +9,15 @@ const NONCES = "nonces";
 /** The exchange takes no nonce that is further from its time. */
 const TAKEN_WITHIN_US = 60_000_000;
 
-export type KeyState = "active" | "revoked" | "expired";
+/** "left": its secret is erased here, and the exchange could not be told yet that it is over. */
+export type KeyState = "active" | "revoked" | "expired" | "left";
 
 export interface AgentKey {
   /** `slot(genesisId, owner)`. */
   readonly slot: string;
   readonly key: string;
-  readonly secret: CryptoKey;
+  /** Null once it is left. */
+  readonly secret: CryptoKey | null;
   readonly name: string;
   readonly expiresMs: number;
   readonly state: KeyState;
@@ -62,6 +64,13 @@ function ended<T>(request: IDBRequest<T>): Promise<T> {
 export async function readKey(at: string): Promise<AgentKey | null> {
   const store = (await open()).transaction(KEYS).objectStore(KEYS);
   return (await ended(store.get(at) as IDBRequest<AgentKey | undefined>)) ?? null;
+}
+
+/** All that this browser has of the owner's: one for each exchange that was at this address. */
+export async function readKeysOf(owner: string): Promise<AgentKey[]> {
+  const store = (await open()).transaction(KEYS).objectStore(KEYS);
+  const all = await ended(store.getAll() as IDBRequest<AgentKey[]>);
+  return all.filter((each) => each.slot.endsWith(`:${owner.toLowerCase()}`));
 }
 
 export async function writeKey(key: AgentKey): Promise<void> {

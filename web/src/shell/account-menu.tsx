@@ -10,7 +10,7 @@ import { shortHash } from "../ui/hash";
 import { Icon } from "../ui/icon";
 import { Menu } from "../ui/menu";
 import { toast } from "../ui/toast";
-import { useLock } from "../wallet/lock";
+import { keyEndText, useLeave, useLock } from "../wallet/lock";
 import { useWalletState, walletOf } from "../wallet/wallets";
 import { useCommand } from "./commands";
 
@@ -73,19 +73,19 @@ function StartButton(): ReactElement {
 }
 
 function AccountMenu({ address }: { address: string }): ReactElement {
-  const { signOut } = useSession();
   const lock = useLock();
+  const leave = useLeave();
   const isOfThisBrowser = walletOf(useWalletState().wallets, address) !== null;
 
-  function leave(how: () => Promise<void>, done: string): void {
-    how().then(
-      () => toast("ok", done),
-      () => toast("error", "The exchange could not be told", "As soon as it answers, this page shows that you are still signed in. Sign out then."),
-    );
+  async function signOutNow(): Promise<void> {
+    const { key, error } = await leave();
+    if (error !== null) notTold(keyEndText(key));
+    else toast(key.kind === "left" ? "error" : "ok", "Signed out", keyEndText(key));
   }
-  const signOutNow = (): void => leave(signOut, "Signed out");
-  const lockNow = (): void => leave(lock, "Wallet locked");
-  useCommand({ id: "sign-out", title: "Sign out", group: "Account", keywords: "log out leave", run: signOutNow });
+  function lockNow(): void {
+    lock().then(() => toast("ok", "Wallet locked"), () => notTold());
+  }
+  useCommand({ id: "sign-out", title: "Sign out", group: "Account", keywords: "log out leave", run: () => void signOutNow() });
   useCommand(isOfThisBrowser ? { id: "lock", title: "Lock wallet", group: "Account", run: lockNow } : null);
 
   const button = (
@@ -138,7 +138,7 @@ function AccountMenu({ address }: { address: string }): ReactElement {
             type="button"
             onClick={() => {
               close();
-              signOutNow();
+              void signOutNow();
             }}
           >
             <Icon name="sign-out" />
@@ -147,5 +147,13 @@ function AccountMenu({ address }: { address: string }): ReactElement {
         </>
       )}
     </Menu>
+  );
+}
+
+function notTold(ofKey = ""): void {
+  toast(
+    "error",
+    "The exchange could not be told",
+    `As soon as it answers, this page shows that you are still signed in. Sign out then. ${ofKey}`.trim(),
   );
 }

@@ -9,7 +9,7 @@ import { Field } from "../ui/field";
 import { TextInput } from "../ui/text-input";
 import { toast } from "../ui/toast";
 import type { Wallet } from "../vault/record";
-import { useLock } from "./lock";
+import { keyEndText, useLeave } from "./lock";
 import { reloadWallets, walletStore } from "./wallets";
 import { messageOf } from "./words";
 
@@ -35,7 +35,7 @@ export function DeletePanel({ wallet }: { wallet: Wallet }): ReactElement {
 
 function DeleteDialog({ wallet, onClose }: { wallet: Wallet; onClose(): void }): ReactElement {
   const { me } = useSession();
-  const lock = useLock();
+  const leave = useLeave();
   const [typed, setTyped] = useState("");
   const [tried, setTried] = useState(false);
   const right = typed.trim().toLowerCase() === WORD;
@@ -47,8 +47,11 @@ function DeleteDialog({ wallet, onClose }: { wallet: Wallet; onClose(): void }):
     try {
       await walletStore().remove(wallet.address);
       await reloadWallets();
-      toast("info", `${wallet.name} is deleted from this browser`);
-      if (me?.address === wallet.address) await lock();
+      const isSignedIn = me?.address === wallet.address;
+      const { key, error } = isSignedIn ? await leave() : { key: { kind: "none" } as const, error: null };
+      const ofKey = keyEndText(key);
+      toast(key.kind === "left" ? "error" : "info", `${wallet.name} is deleted from this browser`, ofKey);
+      if (error !== null) toast("error", "Could not sign out at the exchange", messageOf(error));
     } catch (error) {
       toast("error", "Not everything was done", messageOf(error));
     }
