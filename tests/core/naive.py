@@ -35,6 +35,7 @@ ANSWERS: dict[type[c.Command], Any] = {
     c.PlaceOrder: naive_orders.place_order,
     c.AmendOrder: naive_orders.amend_order,
     c.CancelOrder: naive_endings.cancel_order,
+    c.CancelClientOrder: naive_endings.cancel_client_order,
     c.CancelAll: naive_endings.cancel_all,
     c.CancelAllAfter: naive_endings.cancel_all_after,
     c.Tick: naive_endings.tick,

@@ -15,6 +15,7 @@ from exchange.core.commands import (
     ApproveAgent,
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     Command,
     CreditDeposit,
@@ -192,6 +193,16 @@ def amend(pick: Chooser, naive: Naive, sent_ns: int) -> Command:
 def cancel(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
     real = [(order.account, order.id) for order in naive.open]
     return CancelOrder(*pick([*real, (some_account(pick, naive), pick([naive.seq - 3, 0]))]))
+
+
+def cancel_by_client(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
+    """Mostly of an order that is open; or of one that has ended, of nobody's, or of another's id."""
+    named = [(order.account, order.command.client_order_id) for order in naive.open]
+    real = [pair for pair in named if pair[1] is not None]
+    account, name = pick(
+        [*real * 4, *naive.known_orders, (some_account(pick, naive), pick(["a", "b", "z", ""]))]
+    )
+    return CancelClientOrder(account, name, pick([()] * 6 + [(1,), (4, 2), (1, 2, 4), (9,)]))
 
 
 def cancel_all(pick: Chooser, naive: Naive, _sent_ns: int) -> Command:
@@ -372,7 +383,8 @@ def set_rate_class(pick: Chooser, _naive: Naive, _sent_ns: int) -> Command:
 Kind = Callable[[Chooser, Naive, int], Command]
 KINDS: list[Kind] = [
     *[place] * 140,
-    *[cancel] * 10,
+    *[cancel] * 7,
+    *[cancel_by_client] * 3,
     *[amend] * 24,
     *[withdraw, use_nonce] * 8,
     *[again, transfer] * 6,

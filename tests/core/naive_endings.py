@@ -13,7 +13,18 @@ from exchange.core.words import AccountState, EndReason, MarketState, TimeInForc
 def cancel_order(world: World, k: c.CancelOrder) -> Answer:
     if k.account_id not in world.owners:
         return R.UNKNOWN_ACCOUNT
-    mine = [o for o in world.open if (o.id, o.account) == (k.order_id, k.account_id)]
+    return cancel_one(world, [o for o in world.open if (o.id, o.account) == (k.order_id, k.account_id)])
+
+
+def cancel_client_order(world: World, k: c.CancelClientOrder) -> Answer:
+    if k.account_id not in world.owners:
+        return R.UNKNOWN_ACCOUNT
+    wanted = (k.account_id, k.client_order_id)
+    mine = [o for o in world.open if (o.account, o.command.client_order_id) == wanted]
+    return cancel_one(world, [o for o in mine if not k.market_ids or o.market.id in k.market_ids])
+
+
+def cancel_one(world: World, mine: list[NaiveOrder]) -> Answer:
     if not mine:
         return R.UNKNOWN_ORDER
     if mine[0].market.state == MarketState.HALTED:

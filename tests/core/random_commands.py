@@ -113,7 +113,7 @@ class RandomCommands:
         if roll < 70:
             order = self._open_order(account_id)
             if roll < 64:
-                return c.CancelOrder(order.account.account_id, order.order_id) if order else c.Tick()
+                return self._cancel(order) if order else c.Tick()
             size_lots = random.randrange(1, 60)
             price_ticks = order.price_ticks + random.randrange(3) if order else 1
             owner, order_id = (order.account.account_id, order.order_id) if order else (account_id, 3)
@@ -150,6 +150,13 @@ class RandomCommands:
                 return c.OpenAccount(address(person), random.randrange(4))
             case _:
                 return self._order(account_id, market_id, expires_ns)
+
+    def _cancel(self, order: Order) -> c.Command:
+        """By the one id or the other: it ends either way."""
+        account_id = order.account.account_id
+        if order.client_order_id is None or self._beside.random() < 0.5:
+            return c.CancelOrder(account_id, order.order_id)
+        return c.CancelClientOrder(account_id, order.client_order_id, self._beside.choice(((), (1, 2))))
 
     def _operators(self, roll: int, account_id: int, market_id: int, person: str) -> c.Command:
         random = self.random

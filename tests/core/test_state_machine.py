@@ -19,6 +19,7 @@ from exchange.core.commands import (
     AmendOrder,
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     OpenMarket,
     PlaceOrder,
@@ -192,6 +193,14 @@ class Exchange(RuleBasedStateMachine):
         order = self.pick(number)
         if order is not None:
             self.do(CancelOrder(order.account.account_id, order.order_id))
+
+    @rule(
+        account=st.sampled_from([1_000, 1_001, 1_002, 1_003, 1]),
+        name=st.sampled_from(["a", "b", ""]),
+        only=st.sampled_from([(), (), (1,), (2, 9)]),
+    )
+    def cancel_by_client(self, account: int, name: str, only: tuple[int, ...]) -> None:
+        self.do(CancelClientOrder(account, name, only))
 
     @rule(
         account=st.sampled_from([1_000, 1_001, 1_002, 1_003, 1]),

@@ -11,6 +11,7 @@ from exchange.core.commands import (
     ApproveAgent,
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     CreditDeposit,
     ListAsset,
@@ -367,6 +368,11 @@ class Venue(CheckedState):
 
     def cancel(self, name: str, order_id: int, sub_account: int = 0) -> list[Event]:
         return self.do(CancelOrder(self.account_id(name, sub_account), order_id))
+
+    def cancel_by_client(
+        self, name: str, cid: str, only: tuple[int, ...] = (), *, sub_account: int = 0
+    ) -> list[Event]:
+        return self.do(CancelClientOrder(self.account_id(name, sub_account), cid, only))
 
     def cancel_all(self, name: str, market: int | None = None, side: Side | None = None) -> list[Event]:
         return self.do(CancelAll(self.account_id(name), market, side))

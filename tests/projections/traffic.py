@@ -6,6 +6,7 @@ from exchange.core.commands import (
     AmendOrder,
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     Command,
     CreditDeposit,
@@ -133,7 +134,10 @@ class Traffic:
         if dice < 0.82:
             order_id = rng.choice(sorted(self._state.orders) or [1])
             order = self._state.orders.get(order_id)
-            return CancelOrder(account_id if order is None else order.account.account_id, order_id)
+            holder_id = account_id if order is None else order.account.account_id
+            if order is not None and order.client_order_id is not None:
+                return CancelClientOrder(holder_id, order.client_order_id)
+            return CancelOrder(holder_id, order_id)
         if dice < 0.84:
             return CancelAll(account_id, rng.choice([1, None]), rng.choice([None, None, *Side]))
         if dice < 0.86:

@@ -53,7 +53,14 @@ async def empty_line() -> Line:
 
 
 @pytest.mark.parametrize(
-    "going_first", [cancel(BOB), c.CancelAll(BOB, None), c.CancelAllAfter(BOB, 5), c.CancelAllAfter(BOB, 0)]
+    "going_first",
+    [
+        cancel(BOB),
+        c.CancelClientOrder(BOB, "mine"),
+        c.CancelAll(BOB, None),
+        c.CancelAllAfter(BOB, 5),
+        c.CancelAllAfter(BOB, 0),
+    ],
 )
 async def test_cancels_overtake_what_others_wait_for(line: Line, going_first: c.Command) -> None:
     line.put(place(ALICE))
@@ -85,7 +92,7 @@ async def test_nothing_but_cancels_overtakes(line: Line, not_first: c.Command) -
 async def test_a_cancel_does_not_overtake_anything_of_its_own_account(line: Line) -> None:
     line.put(place(ALICE))
     line.put(place(BOB), place(CAROL))
-    line.put(cancel(ALICE))
+    line.put(c.CancelClientOrder(ALICE, "placed-just-now"))
     line.put(cancel(CAROL))
     line.put(c.CancelAll(1_003, None))
     line.put(cancel(1_003), cancel(BOB))

@@ -92,7 +92,9 @@ class Client:
             case "amend" if orders:
                 await self._send([workload.an_amendment(random, account_id, random.choice(orders), now_ns)])
             case "cancel":
-                await self._send([workload.a_cancellation(random, account_id, orders, now_ns)], for_s=5)
+                names = self._names_of(account_id)
+                command = workload.a_cancellation(random, account_id, orders, names, now_ns)
+                await self._send([command], for_s=5)
             case "deposit":
                 token = TOKENS[random.choice(sorted(TOKENS))] if random.random() < 0.95 else "0x" + "dd" * 20
                 self.world.chain.deposit(self.owner, token, random.choice((1, 30, 700, 10**6)))
@@ -133,13 +135,19 @@ class Client:
             del self._old[:-30]
         return order
 
+    def _names_of(self, account_id: int) -> list[str]:
+        """Ids of orders of late, taken or not, answered or not: the client's own."""
+        orders = [order for order in self._old if order.account_id == account_id]
+        return [order.client_order_id for order in orders if order.client_order_id is not None]
+
     async def _batch(self, account_id: int) -> None:
         random, now_ns = self._random, self.world.loop.now_ns()
         orders = self._orders.get(account_id, [])
         commands: list[Command] = [self._new_order(account_id) for _ in range(random.randint(1, 6))]
         if orders:
             commands.append(workload.an_amendment(random, account_id, random.choice(orders), now_ns))
-            commands.append(workload.a_cancellation(random, account_id, orders, now_ns))
+            names = self._names_of(account_id)
+            commands.append(workload.a_cancellation(random, account_id, orders, names, now_ns))
             random.shuffle(commands)
         await self._place(commands)
 

@@ -8,6 +8,7 @@ from exchange.core.commands import (
     AmendOrder,
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     Command,
     PlaceOrder,
@@ -98,11 +99,15 @@ def an_amendment(random: Random, account_id: int, order_id: int, now_ns: int) ->
     )
 
 
-def a_cancellation(random: Random, account_id: int, order_ids: list[int], now_ns: int) -> Command:
-    """Of one order, of all of them, or of all of them later."""
+def a_cancellation(
+    random: Random, account_id: int, order_ids: list[int], names: list[str], now_ns: int
+) -> Command:
+    """Of one order, by the exchange's id or by the client's own, of all of them, or of all of them later."""
     chance = random.random()
-    if chance < 0.75 and order_ids:
+    if chance < 0.45 and order_ids:
         return CancelOrder(account_id, random.choice(order_ids))
+    if chance < 0.75 and names:
+        return CancelClientOrder(account_id, random.choice(names), random.choice(((), (), (1,), (2, 9))))
     if chance < 0.9:
         return CancelAll(account_id, random.choice((None, 1)), random.choice((None, *SIDES)))
     return CancelAllAfter(account_id, random.choice((0, now_ns + random.randint(1, 20) * SECOND)))
@@ -163,6 +168,7 @@ def nonsense(random: Random, account_ids: list[int]) -> Command:
     return random.choice(
         (
             CancelOrder(account_id, random.randint(-1, 50)),
+            CancelClientOrder(account_id, random.choice(("", "nobody's")), (-1,)),
             CancelAll(account_id, 9),
             AmendOrder(account_id, random.randint(1, 50), 0, -1, 0),
             Tick(),

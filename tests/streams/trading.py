@@ -4,7 +4,15 @@ import random
 import time
 from collections.abc import Sequence
 
-from exchange.core.commands import AmendOrder, CancelAll, CancelOrder, Command, PlaceOrder, TransferFunds
+from exchange.core.commands import (
+    AmendOrder,
+    CancelAll,
+    CancelClientOrder,
+    CancelOrder,
+    Command,
+    PlaceOrder,
+    TransferFunds,
+)
 from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce
 from exchange.sequencer.committed import CommittedView
 
@@ -57,6 +65,8 @@ class Trading:
                 size_lots = max(1, order.size_lots + rng.randint(-5, 5) * LOTS_OF_ONE // 10)
                 price_ticks = order.price_ticks + rng.randint(-3, 3)
                 return AmendOrder(account_id, order.order_id, price_ticks, size_lots, _soon_ns())
+            if order.client_order_id is not None:
+                return CancelClientOrder(account_id, order.client_order_id)
             return CancelOrder(account_id, order.order_id)
         return TransferFunds(account_id, 1, 2, rng.randint(1, 1_000), f"t{rng.getrandbits(60)}", _soon_ns())
 

@@ -11,12 +11,20 @@ from typing import Any, Final
 
 from exchange.core.amending import amend_order
 from exchange.core.approving import approve_agent, revoke_agent, use_nonce
-from exchange.core.cancelling import cancel_all, cancel_all_after, cancel_order, set_account_state, tick
+from exchange.core.cancelling import (
+    cancel_all,
+    cancel_all_after,
+    cancel_client_order,
+    cancel_order,
+    set_account_state,
+    tick,
+)
 from exchange.core.commands import (
     AmendOrder,
     ApproveAgent,
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     Command,
     CreditDeposit,
@@ -78,6 +86,7 @@ _HANDLERS: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     PlaceOrder: place_order,
     AmendOrder: amend_order,
     CancelOrder: cancel_order,
+    CancelClientOrder: cancel_client_order,
     CancelAll: cancel_all,
     CancelAllAfter: cancel_all_after,
     Tick: tick,

@@ -3,7 +3,14 @@
 from typing import Final
 
 from exchange.core.accounts import Account
-from exchange.core.commands import CancelAll, CancelAllAfter, CancelOrder, SetAccountState, Tick
+from exchange.core.commands import (
+    CancelAll,
+    CancelAllAfter,
+    CancelClientOrder,
+    CancelOrder,
+    SetAccountState,
+    Tick,
+)
 from exchange.core.events import (
     AccountStateSet,
     AllCancelled,
@@ -36,6 +43,27 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
     order = state.orders.get(command.order_id)
     if order is None or order.account is not account:
         return rejected(RejectReason.UNKNOWN_ORDER)
+    return _cancel(state, order)
+
+
+def cancel_client_order(state: State, command: CancelClientOrder) -> list[Event]:
+    """Ends one open order of the account's own, by the id that its sender gave it.
+
+    At most one open order has it. One that has ended is remembered under it for a while, and is not open.
+    """
+    account = user_account(state, command.account_id)
+    if account is None:
+        return rejected(RejectReason.UNKNOWN_ACCOUNT)
+    order = account.client_orders.get(command.client_order_id)
+    if order is None or order.ended:
+        return rejected(RejectReason.UNKNOWN_ORDER)
+    if command.market_ids and order.market_id not in command.market_ids:
+        return rejected(RejectReason.UNKNOWN_ORDER)
+    return _cancel(state, order)
+
+
+def _cancel(state: State, order: Order) -> list[Event]:
+    """Unless its market is halted."""
     if state.markets[order.market_id].state is _HALTED:
         return rejected(RejectReason.MARKET_HALTED)
     events: list[Event] = []

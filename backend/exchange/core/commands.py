@@ -167,6 +167,17 @@ class CancelOrder(_Command, frozen=True):
     order_id: int
 
 
+class CancelClientOrder(_Command, frozen=True):
+    """Ends the account's open order of this client order id, which its sender need not have seen accepted.
+
+    No markets: in whichever it is; in any but these it is unknown, as for who may only trade in some.
+    """
+
+    account_id: int
+    client_order_id: str
+    market_ids: tuple[int, ...] = ()
+
+
 class CancelAll(_Command, frozen=True):
     """Cancels the account's open orders, of one market or of all (None), of one side or both (None)."""
 
@@ -318,6 +329,7 @@ Command = (
     | PlaceOrder
     | AmendOrder
     | CancelOrder
+    | CancelClientOrder
     | CancelAll
     | CancelAllAfter
     | Tick

@@ -20,6 +20,7 @@ import msgspec
 from exchange.core.commands import (
     CancelAll,
     CancelAllAfter,
+    CancelClientOrder,
     CancelOrder,
     Command,
     CreditDeposit,
@@ -49,13 +50,11 @@ MAX_OVERTAKING: Final = 100
 
 MAX_RETRY_AFTER_S = 30
 
-GO_FIRST: frozenset[type[Command]] = frozenset({CancelOrder, CancelAll, CancelAllAfter})
+GO_FIRST: frozenset[type[Command]] = frozenset({CancelOrder, CancelClientOrder, CancelAll, CancelAllAfter})
 
 HAVE_RESERVED_ROOM: frozenset[type[Command]] = frozenset(
     {
-        CancelOrder,
-        CancelAll,
-        CancelAllAfter,
+        *GO_FIRST,
         Tick,
         CreditDeposit,
         SettleWithdrawal,
