@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from exchange.examine import DEFAULT_FOLDER, folder_url
 from exchange.operator.requests import INTERRUPTED, MAX_AGE_S, OperatorRequests
 from exchange.parts import CannotRun
 from exchange.projections.accounts import read_rate_classes
+from exchange.stores.errors import DatabaseUnreachable
 from exchange.stores.postgres import open_connection, reaching_the_database
 
 ANSWER_WAIT_S = 10.0
@@ -36,6 +37,17 @@ NO_VAULT = "0x" + "00" * 20
 
 class CannotOperate(CannotRun):
     """What was asked for was not done; the message says why."""
+
+
+class OutcomeUnknown(CannotOperate):
+    """The database went away before it said that a change was made."""
+
+    def __init__(self, command: str, cause: DatabaseUnreachable) -> None:
+        self.command = command
+        super().__init__(
+            "the database went away before it said that this was done, so it may have been: look at"
+            f" `exchange {command}` once it answers, before you ask again ({cause.cause!r})"
+        )
 
 
 async def list_halts(database_url: str | None, data_dir: Path | None) -> None:
@@ -52,10 +64,12 @@ async def raise_halt(database_url: str | None, data_dir: Path | None, by: str, n
     """Halts the withdrawals of all chains. Raises CannotOperate without a note."""
     _need_note(note)
     async with _connection(database_url, data_dir) as connection:
-        await Halts(connection, lambda kind, detail: None).raise_(
-            HaltKind.OPERATOR, f"{by}: {note}", 0, NO_VAULT
-        )
-    await list_halts(database_url, data_dir)
+        with _changing("halts"):
+            await Halts(connection, lambda kind, detail: None).raise_(
+                HaltKind.OPERATOR, f"{by}: {note}", 0, NO_VAULT
+            )
+    with _changing("halts"):
+        await list_halts(database_url, data_dir)
 
 
 async def lift_halt(
@@ -64,8 +78,10 @@ async def lift_halt(
     """Ends one halt. Raises HaltNotOpen, CannotOperate without a note."""
     _need_note(note)
     async with _connection(database_url, data_dir) as connection:
-        await Halts(connection).lift(halt_id, by, note)
-    await list_halts(database_url, data_dir)
+        with _changing("halts"):
+            await Halts(connection).lift(halt_id, by, note)
+    with _changing("halts"):
+        await list_halts(database_url, data_dir)
 
 
 async def list_accounts(database_url: str | None, data_dir: Path | None) -> None:
@@ -95,7 +111,8 @@ async def set_account_state(
     _need_note(note)
     async with _connection(database_url, data_dir) as connection:
         requests = OperatorRequests(connection)
-        seq = await _answered(requests, await requests.add(account_id, state, by, note))
+        with _changing("accounts"):
+            seq = await _answered(requests, await requests.add(account_id, state, by, note))
     Console(highlight=False).print(f"account: id={account_id} state={state} seq={seq}")
 
 
@@ -108,8 +125,9 @@ async def set_rate_class(
         raise CannotOperate("an owner is a wallet's address: 0x and 40 hex digits")
     async with _connection(database_url, data_dir) as connection:
         requests = OperatorRequests(connection)
-        request_id = await requests.add_rate_class(owner.lower(), rate_class, by, note)
-        seq = await _answered(requests, request_id)
+        with _changing("accounts"):
+            request_id = await requests.add_rate_class(owner.lower(), rate_class, by, note)
+            seq = await _answered(requests, request_id)
     Console(highlight=False, soft_wrap=True).print(
         f"owner: address={owner.lower()} rate_class={rate_class} seq={seq}"
     )
@@ -159,8 +177,10 @@ async def approve_withdrawal(
 ) -> None:
     """Lets a withdrawal out. Raises NotInReview."""
     async with _connection(database_url, data_dir) as connection:
-        await Reviews(connection).approve(withdrawal_id, by)
-    await list_reviews(database_url, data_dir)
+        with _changing("withdrawals"):
+            await Reviews(connection).approve(withdrawal_id, by)
+    with _changing("withdrawals"):
+        await list_reviews(database_url, data_dir)
 
 
 async def reject_withdrawal(
@@ -172,8 +192,23 @@ async def reject_withdrawal(
     """
     _need_note(note)
     async with _connection(database_url, data_dir) as connection:
-        await Reviews(connection).reject(withdrawal_id, by, note)
-    await list_reviews(database_url, data_dir)
+        with _changing("withdrawals"):
+            await Reviews(connection).reject(withdrawal_id, by, note)
+    with _changing("withdrawals"):
+        await list_reviews(database_url, data_dir)
+
+
+@contextlib.contextmanager
+def _changing(command: str) -> Iterator[None]:
+    """From where something is changed up to the end. Raises OutcomeUnknown when the database goes away.
+
+    `command` shows whether it was done.
+    """
+    try:
+        with reaching_the_database():
+            yield
+    except DatabaseUnreachable as error:
+        raise OutcomeUnknown(command, error) from error
 
 
 def _need_note(note: str) -> None:
