@@ -238,11 +238,7 @@ def test_a_deleted_wallet_leaves_no_key_that_trades(page: Page, watch: Watch) ->
     steps.open_market(page)
     steps.make_wallet_with_password(page)
     steps.enable_trading(page)
-    steps.open_page(page, "Wallet")
-    page.get_by_role("button", name="Show the recovery phrase").click()
-    steps.sign(page, verb="Show")
-    phrase = " ".join(steps.phrase_words(page.get_by_role("dialog")))
-    page.get_by_role("dialog").get_by_role("button", name="Close").first.click()
+    phrase = phrase_of(page)
     page.route("**/v1/agents/*", lambda route: route.abort())
     page.get_by_role("button", name="Delete the wallet").click()
     dialog = page.get_by_role("dialog", name=re.compile("^Delete "))
@@ -253,9 +249,92 @@ def test_a_deleted_wallet_leaves_no_key_that_trades(page: Page, watch: Watch) ->
     page.unroute("**/v1/agents/*")
     dialog = steps.start(page)
     dialog.get_by_role("button", name="I have a phrase or keystore").click()
+    bring_back(page, phrase)
+    expect(steps.trading_keys(page)).to_contain_text(["Revoked"])
+
+
+DAMAGE = """(damage) => new Promise((resolve, reject) => {
+  const opening = indexedDB.open("exchange-vault");
+  opening.onsuccess = () => {
+    const transaction = opening.result.transaction("wallets", "readwrite");
+    const wallets = transaction.objectStore("wallets");
+    wallets.getAll().onsuccess = (event) => {
+      const [wallet] = event.target.result;
+      wallets.put(damage === "record" ? { ...wallet, methods: [] }
+        : damage === "version" ? { ...wallet, version: 99 }
+        : { ...wallet, secret: { ...wallet.secret, data: { hex: "00".repeat(40) } } });
+    };
+    transaction.oncomplete = () => { opening.result.close(); resolve(); };
+    transaction.onabort = () => reject(transaction.error);
+  };
+})"""
+
+
+def test_a_damaged_wallet_is_told_as_damaged_and_comes_back_by_its_phrase(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    phrase = phrase_of(page)
+    page.evaluate(DAMAGE, "record")
+    page.reload()
+    damaged = page.get_by_role("group", name=re.compile("^Damaged wallet: My wallet"))
+    expect(damaged).to_contain_text("is damaged")
+    expect(page.get_by_text("Outside of this page")).to_have_count(0)
+    damaged.get_by_role("button", name="Bring it back").click()
+    bring_back(page, phrase)
+    expect(damaged).to_have_count(0)
+    expect(page.get_by_text("In this browser")).to_be_visible()
+
+
+def test_a_damaged_wallet_can_be_removed(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    steps.lock(page)
+    page.evaluate(DAMAGE, "version")
+    page.reload()
+    dialog = steps.start(page)
+    damaged = dialog.get_by_role("group", name=re.compile("^Damaged wallet: My wallet"))
+    expect(damaged).to_contain_text("was kept by a newer app")
+    damaged.get_by_role("button", name="Remove it").click()
+    question = page.get_by_role("dialog", name="Remove what is kept of it?")
+    question.get_by_role("button", name="Remove it").click()
+    expect(damaged).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Make a wallet")).to_be_visible()
+    page.reload()
+    expect(steps.start(page).get_by_role("group")).to_have_count(0)
+
+
+def test_a_wallet_whose_secret_is_damaged_offers_the_ways_out_when_it_is_unlocked(page: Page) -> None:
+    steps.open_market(page)
+    steps.make_wallet_with_password(page)
+    phrase = phrase_of(page)
+    steps.open_page(page, "Portfolio")
+    steps.lock(page)
+    page.evaluate(DAMAGE, "secret")
+    dialog = steps.start(page)
+    dialog.get_by_label("Password", exact=True).fill(steps.PASSWORD)
+    dialog.get_by_role("button", name="Unlock", exact=True).click()
+    damaged = dialog.get_by_role("group", name=re.compile("^Damaged wallet: My wallet"))
+    expect(damaged).to_be_visible(timeout=30_000)
+    damaged.get_by_role("button", name="Bring it back").click()
+    bring_back(page, phrase)
+
+
+def phrase_of(page: Page) -> str:
+    """The recovery phrase of the wallet in the page, as its page shows it."""
+    steps.open_page(page, "Wallet")
+    page.get_by_role("button", name="Show the recovery phrase").click()
+    steps.sign(page, verb="Show")
+    dialog = page.get_by_role("dialog")
+    phrase = " ".join(steps.phrase_words(dialog))
+    dialog.get_by_role("button", name="Close").first.click()
+    return phrase
+
+
+def bring_back(page: Page, phrase: str) -> None:
+    """By its phrase; the dialog for it is open."""
+    dialog = page.get_by_role("dialog")
     dialog.get_by_label("Recovery phrase").fill(phrase)
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_label("Password", exact=True).fill(steps.PASSWORD)
     dialog.get_by_role("button", name="Keep it here").click()
     steps.wait_until_signed_in(page)
-    expect(steps.trading_keys(page)).to_contain_text(["Revoked"])

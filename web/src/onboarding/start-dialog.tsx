@@ -21,15 +21,18 @@ const TITLES: Record<Step, string> = {
 
 export interface StartDialogProps {
   open: boolean;
+  /** Where to begin; else where most do. */
+  first?: Step | undefined;
   onClose(): void;
   /** Signed in. Without it the dialog only closes then. */
   onDone?(signer: Signer): void;
 }
 
-export function StartDialog({ open, onClose, onDone }: StartDialogProps): ReactElement | null {
+export function StartDialog({ open, first, onClose, onDone }: StartDialogProps): ReactElement | null {
   const { loaded, wallets } = useWalletState();
   if (!open || !loaded) return null; // where to begin depends on what is stored; that is a matter of milliseconds
-  return <OpenStart first={wallets.length > 0 ? "unlock" : "choose"} onClose={onClose} onDone={onDone ?? onClose} />;
+  const begin = first ?? (wallets.length > 0 ? "unlock" : "choose");
+  return <OpenStart first={begin} onClose={onClose} onDone={onDone ?? onClose} />;
 }
 
 interface OpenStartProps {

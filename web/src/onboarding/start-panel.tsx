@@ -6,6 +6,7 @@ import { type ReactElement, useEffect, useRef, useState } from "react";
 
 import { useSession } from "../session";
 import { shortHash } from "../ui/hash";
+import { DamagedWallets } from "../wallet/damaged";
 import { BrowserStep } from "./browser-step";
 import { ChooseStep } from "./choose-step";
 import { ImportStep } from "./import-step";
@@ -25,6 +26,7 @@ export default function StartPanel({ step, ...props }: StepProps & { step: Step 
       {before !== null && (
         <p className="note">You are signed in as {shortHash(before.address)}. Another wallet is another account.</p>
       )}
+      {(step === "choose" || step === "unlock") && <DamagedWallets onBring={() => props.onStep("import")} />}
       {stepOf(step, props)}
     </div>
   );

@@ -6,7 +6,9 @@ import { Field } from "../ui/field";
 import { Hash, shortHash } from "../ui/hash";
 import { Icon } from "../ui/icon";
 import { Select } from "../ui/select";
-import type { Wallet } from "../vault/record";
+import { WalletDamaged } from "../vault/errors";
+import type { DamagedWallet, Wallet } from "../vault/record";
+import { DamagedNote } from "../wallet/damaged";
 import { useUnlock } from "../wallet/unlock";
 import { openVault, useWalletState, walletOf } from "../wallet/wallets";
 import { Back } from "./back";
@@ -44,18 +46,25 @@ export function UnlockStep(props: StepProps): ReactElement {
   );
 }
 
-function UnlockOne({ wallet, onDone }: StepProps & { wallet: Wallet }): ReactElement {
+function UnlockOne({ wallet, onStep, onDone }: StepProps & { wallet: Wallet }): ReactElement {
   const signIn = useSignIn();
+  const [damaged, setDamaged] = useState<DamagedWallet | null>(null);
   const unlock = useUnlock({
     wallet,
     verb: "Unlock",
     block: true,
     async onUnlock(by) {
       const vault = await openVault();
-      const opened = await vault.unlock(wallet.address, by);
+      const opened = await vault.unlock(wallet.address, by).catch((error: unknown) => {
+        if (error instanceof WalletDamaged) {
+          setDamaged({ key: wallet.address, address: wallet.address, name: wallet.name, what: error.what, isNewer: false });
+        }
+        throw error;
+      });
       onDone(await signIn.withOpened(wallet, opened));
     },
   });
+  if (damaged !== null) return <DamagedNote wallet={damaged} onBring={() => onStep("import")} />;
   return (
     <>
       {unlock.fields}

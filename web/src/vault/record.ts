@@ -61,6 +61,30 @@ export function methodAssociated(address: Address, method: Omit<Method, "wrapped
   return `exchange-vault/${VERSION} key ${address} ${method.kind} ${method.id} ${made}`;
 }
 
+/** What is stored as a wallet and can not be used as one. */
+export interface DamagedWallet {
+  /** Under which it is stored. */
+  readonly key: IDBValidKey;
+  /** The same as text: the wallet's address, if that is not what is damaged. */
+  readonly address: string;
+  /** As far as it can be read. */
+  readonly name: string | null;
+  readonly what: string;
+  /** A newer version of the app has written it: nothing is wrong with it. */
+  readonly isNewer: boolean;
+}
+
+export function damagedWallet(key: IDBValidKey, stored: unknown, what: string): DamagedWallet {
+  const { name, version } = ((typeof stored === "object" ? stored : null) ?? {}) as Record<string, unknown>;
+  return {
+    key,
+    address: String(key),
+    name: typeof name === "string" && name.trim() !== "" && name.length <= MAX_LABEL_CHARS ? name : null,
+    what,
+    isNewer: Number.isSafeInteger(version) && (version as number) > VERSION,
+  };
+}
+
 /** Throws WalletDamaged, naming what is wrong. */
 export function parseWallet(stored: unknown): Wallet {
   const wallet = object(stored, "wallet");

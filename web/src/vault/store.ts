@@ -1,7 +1,7 @@
 /** The wallets of this browser, in IndexedDB. Small, so that the app can look who is here before it loads the vault. */
 
 import { VaultUnavailable, WalletDamaged, WalletMissing } from "./errors";
-import { parseWallet, storedForm, type Wallet } from "./record";
+import { type DamagedWallet, damagedWallet, parseWallet, storedForm, type Wallet } from "./record";
 
 const NAME = "exchange-vault";
 const LAYOUT = 1;
@@ -13,6 +13,10 @@ const CHANNEL = "exchange-vault";
 export interface WalletStore {
   /** The active wallet first, then by age. Damaged ones are left out, and stay where they are. */
   list(): Promise<Wallet[]>;
+  /** Those that `list` leaves out. */
+  damaged(): Promise<DamagedWallet[]>;
+  /** Whatever is stored there, as it is. */
+  stored(key: IDBValidKey): Promise<unknown>;
   /** Throws WalletMissing, WalletDamaged. */
   get(address: string): Promise<Wallet>;
   /** Adds or replaces it, and makes it the active one. */
@@ -20,7 +24,7 @@ export interface WalletStore {
   /** Reads, changes and writes in one step, whatever other tabs do. Throws what `change` throws, and as `get`. */
   change(address: string, change: (wallet: Wallet) => Wallet): Promise<Wallet>;
   setActive(address: string): Promise<void>;
-  remove(address: string): Promise<void>;
+  remove(key: IDBValidKey): Promise<void>;
   /** Called when a wallet was changed, here or in another tab. */
   onChange(listener: () => void): () => void;
 }
@@ -67,6 +71,19 @@ export function openStore(factory: IDBFactory | undefined = globalThis.indexedDB
         all.onsuccess = () => done(inOrder(all.result.flatMap(parsedOrNone), active.result as unknown));
       }),
 
+    damaged: () =>
+      within<DamagedWallet[]>("readonly", (wallets, _, done) => {
+        const keys = wallets.getAllKeys();
+        const all = wallets.getAll();
+        all.onsuccess = () => done(keys.result.flatMap((key, i) => damagedOrNone(key, all.result[i])));
+      }),
+
+    stored: (key) =>
+      within<unknown>("readonly", (wallets, _, done) => {
+        const found = wallets.get(key);
+        found.onsuccess = () => done(found.result);
+      }),
+
     get: (address) =>
       within<Wallet>("readonly", (wallets, _, done) => {
         const found = wallets.get(address);
@@ -97,9 +114,9 @@ export function openStore(factory: IDBFactory | undefined = globalThis.indexedDB
         done();
       }),
 
-    remove: (address) =>
+    remove: (key) =>
       within<void>("readwrite", (wallets, _, done) => {
-        wallets.delete(address);
+        wallets.delete(key);
         done();
       }),
 
@@ -138,6 +155,16 @@ function parsedOrNone(stored: unknown): Wallet[] {
     return [parseWallet(stored)];
   } catch (error) {
     if (error instanceof WalletDamaged) return [];
+    throw error;
+  }
+}
+
+function damagedOrNone(key: IDBValidKey, stored: unknown): DamagedWallet[] {
+  try {
+    parseWallet(stored);
+    return [];
+  } catch (error) {
+    if (error instanceof WalletDamaged) return [damagedWallet(key, stored, error.what)];
     throw error;
   }
 }

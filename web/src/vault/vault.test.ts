@@ -55,12 +55,14 @@ class FakePasskeys implements Passkeys {
   }
 }
 
+let factory: IDBFactory;
 let store: WalletStore;
 let passkeys: FakePasskeys;
 let vault: Vault;
 
 beforeEach(() => {
-  store = openStore(new IDBFactory());
+  factory = new IDBFactory();
+  store = openStore(factory);
   passkeys = new FakePasskeys();
   vault = new Vault(store, passkeys, CHEAP, () => 1_700_000_000_000);
 });
@@ -303,4 +305,36 @@ test("what is read back is parsed strictly", async () => {
 
 function withMethod(wallet: Wallet, change: (method: Wallet["methods"][number]) => Wallet["methods"][number]): Wallet {
   return { ...wallet, methods: wallet.methods.map(change) };
+}
+
+test("a record that can not be read is told of, is no wallet, and is there until it is removed or brought in anew", async () => {
+  await addWithPassword();
+  const good = storedForm(await store.get(ADDRESS));
+  await overwrite({ ...good, methods: [] });
+  expect(await store.list()).toEqual([]);
+  expect(await store.damaged()).toMatchObject([{ address: ADDRESS, name: "Main", what: "methods", isNewer: false }]);
+  expect(await store.stored(ADDRESS)).toMatchObject({ methods: [] });
+  await overwrite({ ...good, version: 2, name: 7 });
+  expect(await store.damaged()).toMatchObject([{ address: ADDRESS, name: null, isNewer: true }]);
+  await addWithPassword();
+  expect(await store.damaged()).toEqual([]);
+  await overwrite({ address: ADDRESS });
+  await store.remove((await store.damaged())[0]?.key ?? "");
+  expect(await store.damaged()).toEqual([]);
+});
+
+/** As another script, or another version of the app, may do it. */
+function overwrite(record: object): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const opening = factory.open("exchange-vault");
+    opening.onsuccess = () => {
+      const transaction = opening.result.transaction("wallets", "readwrite");
+      transaction.objectStore("wallets").put(record);
+      transaction.oncomplete = () => {
+        opening.result.close();
+        resolve();
+      };
+      transaction.onabort = () => reject(transaction.error ?? new Error("aborted"));
+    };
+  });
 }

@@ -10,6 +10,7 @@ import { toast } from "../ui/toast";
 import { wipe } from "../vault/bytes";
 import type { Wallet } from "../vault/record";
 import { PhraseWords } from "./phrase-words";
+import { saveJson } from "./save-file";
 import { Progress } from "./unlock";
 import { UnlockDialog } from "./unlock-dialog";
 import { openVault } from "./wallets";
@@ -98,7 +99,7 @@ function DownloadKeystore({ wallet, onClose }: DoingProps): ReactElement {
             wipe(key);
           }
         });
-        save(text, keystoreFileName(wallet.address, new Date()));
+        saveJson(text, keystoreFileName(wallet.address, new Date()));
         toast("ok", "Keystore file downloaded", "Try it: without its password it is worth nothing.");
         onClose();
       }}
@@ -114,13 +115,4 @@ function DownloadKeystore({ wallet, onClose }: DoingProps): ReactElement {
       <p className="muted">And what unlocks the wallet now:</p>
     </UnlockDialog>
   );
-}
-
-function save(text: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -42,6 +42,14 @@ function is<K extends RequestKind>(pending: { request: { kind: RequestKind } }, 
 
 function Missing({ address, pending }: { address: string; pending: Pending }): ReactElement {
   const close = (): void => pending.refuse(new WalletMissing(address));
+  const isDamaged = useWalletState().damaged.some((wallet) => wallet.address === address);
+  if (isDamaged) {
+    return (
+      <Dialog title="The wallet is damaged" open onClose={close} footer={<Button onClick={close}>Close</Button>}>
+        <p className="break">What this browser has kept of {address} can not be opened any more. The page “Wallet” says how it comes back.</p>
+      </Dialog>
+    );
+  }
   return (
     <Dialog title="Wallet not found" open onClose={close} footer={<Button onClick={close}>Close</Button>}>
       <p className="break">The wallet {address} is no longer in this browser. Import its phrase or keystore file, then try again.</p>

@@ -4,6 +4,7 @@ import "./wallet.css";
 
 import { lazy, type ReactElement, Suspense, useState } from "react";
 
+import type { Step } from "../onboarding/steps";
 import { useSession } from "../session";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/empty";
@@ -12,6 +13,7 @@ import { Icon } from "../ui/icon";
 import { Loading } from "../ui/loading";
 import { toast } from "../ui/toast";
 import type { Wallet } from "../vault/record";
+import { DamagedWallets } from "./damaged";
 import { DeletePanel } from "./delete-panel";
 import { ExportPanel } from "./export-panel";
 import { useLock } from "./lock";
@@ -24,10 +26,11 @@ const StartDialog = lazy(() => import("../onboarding/start-dialog").then((module
 
 export default function WalletPage(): ReactElement {
   const { status, me } = useSession();
-  const { loaded, wallets } = useWalletState();
-  const [starting, setStarting] = useState(false);
-  const start = (): void => setStarting(true);
+  const { loaded, wallets, damaged, unreadable } = useWalletState();
+  const [starting, setStarting] = useState<{ first?: Step } | null>(null);
+  const start = (): void => setStarting({});
   const own = walletOf(wallets, me?.address);
+  const isOwnDamaged = damaged.some((wallet) => wallet.address === me?.address);
   const others = wallets.filter((wallet) => wallet !== own);
   return (
     <div className="page narrow">
@@ -39,20 +42,21 @@ export default function WalletPage(): ReactElement {
         <Loading />
       ) : (
         <>
+          <DamagedWallets onBring={() => setStarting({ first: "import" })} />
           {own !== null && <OwnWallet wallet={own} />}
-          {own === null && me !== null && <OutsideWallet address={me.address} />}
-          {me === null && wallets.length === 0 && <NoWallet onStart={start} />}
+          {own === null && me !== null && !isOwnDamaged && unreadable === null && <OutsideWallet address={me.address} />}
+          {me === null && wallets.length === 0 && damaged.length === 0 && <NoWallet onStart={start} />}
           {others.length > 0 && <OtherWallets wallets={others} onUse={start} />}
-          {me !== null || wallets.length > 0 ? (
+          {me !== null || wallets.length > 0 || damaged.length > 0 ? (
             <Button kind="plain" icon="plus" className="back" onClick={start}>
               Make or bring another wallet
             </Button>
           ) : null}
         </>
       )}
-      {starting && (
+      {starting !== null && (
         <Suspense>
-          <StartDialog open onClose={() => setStarting(false)} />
+          <StartDialog open first={starting.first} onClose={() => setStarting(null)} />
         </Suspense>
       )}
     </div>

@@ -2,7 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 
-import type { Wallet } from "../vault/record";
+import type { DamagedWallet, Wallet } from "../vault/record";
 import { openStore, type WalletStore } from "../vault/store";
 import type { Vault } from "../vault/vault";
 import type { Signer } from "./signer";
@@ -12,10 +12,14 @@ export interface WalletState {
   readonly loaded: boolean;
   /** The one used last comes first. */
   readonly wallets: readonly Wallet[];
+  /** Stored here, and of no use: not wallets from elsewhere, and not none. */
+  readonly damaged: readonly DamagedWallet[];
+  /** Why it is not known what is stored here; null when it is. */
+  readonly unreadable: string | null;
   readonly signer: Signer | null;
 }
 
-let state: WalletState = { loaded: false, wallets: [], signer: null };
+let state: WalletState = { loaded: false, wallets: [], damaged: [], unreadable: null, signer: null };
 let store: WalletStore | null = null;
 const listeners = new Set<() => void>();
 
@@ -36,13 +40,13 @@ export function walletStore(): WalletStore {
 
 /** Reads the store again; resolves when `wallets` is up to date. */
 export async function reloadWallets(): Promise<void> {
-  let wallets: readonly Wallet[];
   try {
-    wallets = await walletStore().list();
-  } catch {
-    wallets = []; // no store in this browser: making a wallet says so
+    const [wallets, damaged] = await Promise.all([walletStore().list(), walletStore().damaged()]);
+    change({ loaded: true, wallets, damaged, unreadable: null });
+  } catch (error) {
+    const unreadable = error instanceof Error ? error.message : String(error);
+    change({ loaded: true, wallets: [], damaged: [], unreadable });
   }
-  change({ loaded: true, wallets });
 }
 
 /** The vault, which is loaded when it is needed. */
