@@ -190,10 +190,12 @@ class Drill:
     ) -> list[Finding]:
         findings: list[Finding] = []
         async with open_session(self._venue.url) as http, asyncio.TaskGroup() as clients:
-            traffic = Traffic(http, self._traders, self._market, promises, f"{self._seed}-{number}")
+            accounts = [trader.account_id for trader in self._traders]
+            open_orders = {account_id: self._history.open_orders(account_id) for account_id in accounts}
+            prefix = f"{self._seed}-{number}"
+            traffic = Traffic(http, self._traders, self._market, promises, prefix, open_orders)
             for client in range(plan.clients):
-                account_id = self._traders[client % TRADERS].account_id
-                clients.create_task(traffic.client(account_id, Random(random.random())))
+                clients.create_task(traffic.client(accounts[client % TRADERS], Random(random.random())))
             await asyncio.sleep(plan.load_s)  # the random moment; nothing waits for it
             async with asyncio.timeout(FIRST_ANSWER_TIMEOUT_S):
                 while not promises.acknowledged_orders:  # noqa: ASYNC110 - counts, no event

@@ -8,8 +8,9 @@ after they were answered.
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -34,7 +35,11 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Traffic:
-    """The clients of one cycle. What they learn is written to `promises`."""
+    """The clients of one cycle. What they learn is written to `promises`.
+
+    `open_orders`: the ids of what each account has open from earlier cycles. They are cancelled like those of
+    this one, else an account has more and more, until it may have no more.
+    """
 
     def __init__(
         self,
@@ -43,13 +48,16 @@ class Traffic:
         market: Market,
         promises: Promises,
         prefix: str,
+        open_orders: Mapping[int, Iterable[int]] = MappingProxyType({}),
     ) -> None:
         self._http = http
         self._traders = {trader.account_id: trader for trader in traders}
         self._market = market
         self._promises = promises
         self._names: Iterator[str] = (f"{prefix}-{number}" for number in itertools.count(1))
-        self._open: dict[int, list[int]] = {trader.account_id: [] for trader in traders}
+        self._open: dict[int, list[int]] = {
+            trader.account_id: list(open_orders.get(trader.account_id, ())) for trader in traders
+        }
         self._stopping = False
         self.dead_from_s: float | None = None
         """Since when there has been no database: nothing asked for later may be acknowledged."""

@@ -584,6 +584,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orders/client/{client_order_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest order of an account with this client order id, open or ended
+         * @description The newest order of an account with this client order id, open or ended.
+         *
+         *     An id may be used again once it is forgotten, a minute after its order has ended. Among the ended orders
+         *     the account's newest 20,000 are looked through.
+         */
+        get: operations["get_client_order"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancels the open order of an account that was placed with this client order id
+         * @description Cancels the open order of an account that was placed with this client order id. It may be sent right behind the order, without waiting for the answer to that.
+         */
+        delete: operations["delete_client_order"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orders/{order_id}": {
         parameters: {
             query?: never;
@@ -1621,7 +1648,7 @@ export interface components {
         };
         /**
          * CancelOperation
-         * @description Cancels an order.
+         * @description Cancels an order: by its `order_id`, or by its `client_order_id` in one of your accounts.
          */
         CancelOperation: {
             /**
@@ -1632,9 +1659,24 @@ export interface components {
             op: "cancel";
             /**
              * Order Id
+             * @default null
              * @example 1042
              */
-            order_id: string;
+            order_id: string | null;
+            /**
+             * Client Order Id
+             * @description Instead of `order_id`: of the account's open order, which may be on its way still.
+             * @default null
+             * @example my-order-1
+             */
+            client_order_id: string | null;
+            /**
+             * Sub Account
+             * @description Which of your accounts, with `client_order_id` only; 0 unless given.
+             * @default null
+             * @example 0
+             */
+            sub_account: number | null;
         };
         /**
          * CandleItem
@@ -5658,6 +5700,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BatchAnswer"];
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_client_order: {
+        parameters: {
+            query?: {
+                /** @description Answer with data at least as new as this `seq`, waiting a little; else 503 `not_yet`. */
+                min_seq?: number | null;
+                /** @description Which of your accounts: 0, the main one, to 127. One that does not exist has nothing. */
+                sub_account?: number;
+            };
+            header?: never;
+            path: {
+                client_order_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderAnswer"];
+                };
+            };
+            /** @description A problem; see the list of codes. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_client_order: {
+        parameters: {
+            query?: {
+                /** @description Which of your accounts. */
+                sub_account?: number;
+            };
+            header?: never;
+            path: {
+                client_order_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The order as it ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderAnswer"];
                 };
             };
             /** @description A problem; see the list of codes. */

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from scripts.crash.promises import Batch, Cancellation, Outcome, Placement, Promises
-from scripts.crash.traffic import Traffic
+from scripts.crash.traffic import MANY_OPEN, Traffic
 from tests.crash.fake_api import FakeApi, served, trader
 from tests.crash.story import SELLER, TICKS, history_of, journal, market_of
 
@@ -241,3 +241,22 @@ async def test_clients_place_cancel_and_send_twice_until_told_to_stop() -> None:
     ids = [sent.client_order_id for sent in promises.placements]
     assert len(ids) == len(set(ids))
     assert {sent.side for sent in promises.placements} == {"buy", "sell"}
+
+
+async def test_what_is_open_from_earlier_cycles_is_cancelled_before_it_is_too_much() -> None:
+    fake, promises = FakeApi(), Promises()
+    left = range(1, MANY_OPEN + 2)
+    traffic: Traffic
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        traffic.stop()
+        assert (request.method, request.path) == ("DELETE", "/v1/orders")
+        return web.json_response({"seq": 999, "order_ids": [str(order_id) for order_id in left]})
+
+    fake.respond = respond
+    async with served(fake) as http:
+        market = market_of(history_of(journal()))
+        traffic = Traffic(http, [trader(SELLER)], market, promises, "test", {SELLER: left})
+        await traffic.client(SELLER, Random(1))
+    assert [mass.order_ids for mass in promises.mass_cancellations] == [list(left)]
+    assert promises.oddities == []

@@ -24,6 +24,7 @@ READ = {
     "/v1/orders",
     "/v1/orders.csv",
     "/v1/orders/1",
+    "/v1/orders/client/mine",
     "/v1/proof/balance",
     "/v1/transfers",
     "/v1/transfers.csv",
@@ -38,6 +39,7 @@ TRADE = {
     ("POST", "/v1/orders/batch"): {"operations": [{"op": "place"} | ORDER]},
     ("PATCH", "/v1/orders/1"): {"size": "1"},
     ("DELETE", "/v1/orders/1"): None,
+    ("DELETE", "/v1/orders/client/mine"): None,
     ("DELETE", "/v1/orders"): None,
     ("POST", "/v1/cancel-all-after"): {"seconds": 0},
 }
@@ -131,6 +133,7 @@ def test_the_document_says_of_every_route_whether_agents_may():
 
     def filled(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
         ids = {"{order_id}": "1", "{withdrawal_id}": "0x" + "ab" * 32, "{key}": "0x" + "ab" * 32}
+        ids["{client_order_id}"] = "mine"
         ids["{address}"] = "0x" + "ab" * 20
         found = set()
         for method, path in pairs:

@@ -40,6 +40,7 @@ CONTRACT = {
     "/v1/orders": {"get", "post", "delete"},
     "/v1/orders/batch": {"post"},
     "/v1/orders/{order_id}": {"get", "patch", "delete"},
+    "/v1/orders/client/{client_order_id}": {"get", "delete"},
     "/v1/cancel-all-after": {"post"},
     "/v1/fills.csv": {"get"},
     "/v1/fills": {"get"},

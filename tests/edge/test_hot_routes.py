@@ -23,6 +23,10 @@ HOT = [
     ("DELETE", "/v1/orders/1", None),
     ("DELETE", "/v1/orders/batch", None),
     ("DELETE", "/v1/orders/%31", None),
+    ("DELETE", "/v1/orders/client", None),
+    ("DELETE", "/v1/orders/client/mine?sub_account=0", None),
+    ("DELETE", "/v1/orders/client/mine?sub_account=x", None),
+    ("DELETE", "/v1/orders/client/m%20e", None),
 ]
 NOT_HOT = [
     ("GET", "/v1/orders", None),
@@ -31,6 +35,10 @@ NOT_HOT = [
     ("POST", "/v1/orders/", ORDER),
     ("DELETE", "/v1/orders/", None),
     ("DELETE", "/v1/orders/1/2", None),
+    ("DELETE", "/v1/orders/client/", None),
+    ("DELETE", "/v1/orders/client/mine/2", None),
+    ("GET", "/v1/orders/client/mine", None),
+    ("PATCH", "/v1/orders/client/mine", {"size": "0.5"}),
     ("POST", "/v1//orders", ORDER),
     ("POST", "/v1/orders/1", ORDER),
     ("PATCH", "/v1/orders/batch/1", {"size": "0.5"}),

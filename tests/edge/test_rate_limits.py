@@ -474,12 +474,14 @@ async def test_one_can_cancel_when_everything_else_is_used_up(exchange: Exchange
     }
     one = await trader.request("DELETE", f"/v1/orders/{first}")
     assert (one.status_code, one.json()["order"]["status"]) == (200, "cancelled")
+    named = await trader.request("DELETE", "/v1/orders/client/nobody")
+    problem(named, 404, "unknown_order")
     switch = await trader.request("POST", "/v1/cancel-all-after", json={"seconds": 60})
     assert switch.status_code == 200
     assert switch.json()["cancel_all_at_ms"] is not None
     everything = await trader.request("DELETE", "/v1/orders")
     assert (everything.json()["count"], everything.json()["order_ids"][-1]) == (5, last)
-    assert left(exchange, trader)["account", "cancels"] == 9
+    assert left(exchange, trader)["account", "cancels"] == 8
     problem(await trader.get("/v1/me"), 429, "rate_limited")
 
 
@@ -581,6 +583,7 @@ async def test_every_route_costs_what_is_documented(exchange: Exchange) -> None:
     cancels = {
         ("DELETE", "/v1/orders"),
         ("DELETE", "/v1/orders/{order_id}"),
+        ("DELETE", "/v1/orders/client/{client_order_id}"),
         ("POST", "/v1/cancel-all-after"),
         ("DELETE", "/v1/agents/{key}"),
     }

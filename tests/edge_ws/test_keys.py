@@ -377,3 +377,20 @@ async def test_a_key_does_nothing_over_the_socket_that_moves_money_or_rights(str
         await signed_in(client, bot)
         for op in ("withdraw", "transfer", "approve", "revoke", "logout"):
             await client.refused("field_invalid", "op", op=op)
+
+
+async def test_a_key_of_one_market_cancels_by_client_order_id_there_only(streams):
+    trader = await streams.exchange.trader(**PLENTY)
+    bot = await approved(trader, markets=["ETH-USDC"])
+    await trader.order(client_order_id="theirs", market="WBTC-USDC", price="10", size="0.001")
+    async with streams.client() as client:
+        await signed_in(client, bot)
+        await client.send(op="place", client_order_id="own", **ORDER)
+        await client.send(op="cancel", client_order_id="own")
+        await client.send(op="cancel", client_order_id="theirs")
+        placed, gone, refused = [await client.receive() for _ in range(3)]
+        assert gone["order"]["order_id"] == placed["order"]["order_id"]
+        assert (refused["type"], refused["code"], refused["field"]) == (
+            "error", "market_not_allowed", "client_order_id",
+        )  # fmt: skip
+    assert len(streams.exchange.view.open_orders(trader.account_id)) == 1

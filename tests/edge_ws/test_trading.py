@@ -52,6 +52,47 @@ async def test_an_order_is_placed_amended_and_cancelled_as_over_http(streams):
         assert await open_ids(trader) == []
 
 
+async def test_what_was_just_sent_is_cancelled_by_its_client_order_id_without_waiting(streams):
+    """Placed, cancelled, cancelled again and placed again, all on their way before the first is answered."""
+    trader = await streams.exchange.trader(**PLENTY)
+    async with streams.signed_in(trader) as client:
+        for number in range(20):
+            name = f"n{number}"
+            await client.send(op="place", id="p", client_order_id=name, **ORDER)
+            await client.send(op="cancel", id="c", client_order_id=name)
+            await client.send(op="cancel", id="d", client_order_id=name, sub_account=0)
+            await client.send(op="place", id="q", client_order_id=name, **ORDER)
+        for _ in range(20):
+            placed, gone, again, known = [await client.receive() for _ in range(4)]
+            assert [message["id"] for message in (placed, gone, again, known)] == ["p", "c", "d", "q"]
+            order = placed["order"]
+            assert gone["order"] == order | {"status": "cancelled", "ended_ms": gone["order"]["ended_ms"]}
+            assert (again["type"], again["code"]) == ("error", "unknown_order")
+            assert (known["status"], known["order"]["order_id"]) == (200, order["order_id"])
+            assert known["order"]["status"] == "cancelled"
+        assert await open_ids(trader) == []
+
+
+async def test_while_the_engine_stands_still_a_cancel_keeps_its_place_behind_its_order(streams):
+    trader = await streams.exchange.trader(**PLENTY)
+    async with streams.signed_in(trader) as client:
+        async with engine_standing_still(streams.exchange):
+            await client.send(op="place", client_order_id="before", **ORDER)
+            sequencer = streams.exchange.sequencer
+            await until(
+                lambda: sequencer._stamped_ns is not None and not sequencer.waiting
+            )  # it has that one
+            await client.send(op="cancel", client_order_id="mine")
+            await client.send(op="place", client_order_id="mine", **ORDER)
+            await client.send(op="cancel", client_order_id="mine")
+            await until(lambda: sequencer.waiting == 3)
+        answers = [await client.receive() for _ in range(4)]
+        told = [answer.get("status", answer.get("code")) for answer in answers]
+        assert told == [201, "unknown_order", 201, 200]
+        assert answers[3]["order"]["order_id"] == answers[2]["order"]["order_id"]
+        assert await open_ids(trader) == [answers[0]["order"]["order_id"]]
+
+
 async def test_fills_are_told_with_the_order(streams):
     maker = await streams.exchange.trader(**PLENTY)
     taker = await streams.exchange.trader(**PLENTY)
@@ -133,6 +174,11 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"op": "cancel"}, "field_missing", "order_id"),
     ({"op": "cancel", "order_id": "99"}, "unknown_order", None),
     ({"op": "cancel", "order_id": "99", "market": "ETH-USDC"}, "field_unknown", "market"),
+    ({"op": "cancel", "client_order_id": "nobody"}, "unknown_order", None),
+    ({"op": "cancel", "client_order_id": "no body"}, "field_invalid", "client_order_id"),
+    ({"op": "cancel", "client_order_id": "a", "order_id": "1"}, "invalid_combination", "client_order_id"),
+    ({"op": "cancel", "client_order_id": "a", "sub_account": 5}, "unknown_account", "sub_account"),
+    ({"op": "cancel", "order_id": "1", "sub_account": 0}, "invalid_combination", "sub_account"),
     ({"op": "cancel_all", "market": "DOGE-USDC"}, "unknown_market", "market"),
     ({"op": "cancel_all", "side": "both"}, "field_invalid", "side"),
     ({"op": "cancel_all", "sub_account": "0"}, "field_invalid", "sub_account"),

@@ -5,6 +5,7 @@ import pytest
 from exchange.core.apply import apply
 from exchange.core.commands import (
     AmendOrder,
+    CancelClientOrder,
     CancelOrder,
     Command,
     CreditDeposit,
@@ -97,6 +98,21 @@ def test_each_operation_becomes_its_command(reader):
     assert amended.order is not None
     cancelled = reader.parse({"op": "cancel", "order_id": ALICES_ORDER})
     assert cancelled.command == CancelOrder(MAIN, 10)
+    assert cancelled.order is not None
+
+
+def test_by_a_client_order_id_an_order_is_cancelled_that_nobody_has_seen_yet(reader):
+    parsed = reader.parse({"op": "cancel", "client_order_id": "mine"})
+    assert (parsed.command, parsed.order) == (CancelClientOrder(MAIN, "mine"), None)
+    elsewhere = reader.parse({"op": "cancel", "client_order_id": "mine", "sub_account": 5, "order_id": None})
+    assert elsewhere.command == CancelClientOrder(SECOND, "mine")
+
+
+def test_an_agents_cancel_by_client_order_id_carries_its_markets(view):
+    reader = BatchReader(agent(market_ids=(7, 2)), view, NOW_NS)
+    assert reader.parse({"op": "cancel", "client_order_id": "a"}).command == CancelClientOrder(
+        MAIN, "a", (7, 2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,6 +135,21 @@ def test_each_operation_becomes_its_command(reader):
         ({"op": "cancel", "order_id": "1e3"}, "unknown_order", "order_id"),
         ({"op": "cancel", "order_id": BOBS_ORDER}, "unknown_order", None),
         ({"op": "cancel", "order_id": ALICES_ORDER, "market": "ETH-USDC"}, "field_unknown", "market"),
+        ({"op": "cancel", "order_id": ALICES_ORDER, "sub_account": 0}, "invalid_combination", "sub_account"),
+        (
+            {"op": "cancel", "order_id": ALICES_ORDER, "client_order_id": "a"},
+            "invalid_combination",
+            "client_order_id",
+        ),
+        ({"op": "cancel", "client_order_id": None, "sub_account": 5}, "field_missing", "order_id"),
+        ({"op": "cancel", "client_order_id": 7}, "field_invalid", "client_order_id"),
+        ({"op": "cancel", "client_order_id": ""}, "field_invalid", "client_order_id"),
+        ({"op": "cancel", "client_order_id": "a\n"}, "field_invalid", "client_order_id"),
+        ({"op": "cancel", "client_order_id": "x" * 37}, "field_invalid", "client_order_id"),
+        ({"op": "cancel", "client_order_id": "a", "sub_account": 6}, "unknown_account", "sub_account"),
+        ({"op": "cancel", "client_order_id": "a", "sub_account": "5"}, "field_invalid", "sub_account"),
+        ({"op": "cancel", "client_order_id": "a", "market": "ETH-USDC"}, "field_unknown", "market"),
+        ({"op": "amend", "client_order_id": "a", "price": "2"}, "field_missing", "order_id"),
         ({"op": "amend", "order_id": BOBS_ORDER, "price": "2"}, "unknown_order", None),
         ({"op": "amend", "order_id": ALICES_ORDER}, "field_missing", "price"),
         ({"op": "amend", "order_id": ALICES_ORDER, "sub_account": 0}, "field_unknown", "sub_account"),

@@ -8,14 +8,23 @@ An HTTP request and a frame of a WebSocket differ in how they say who is there, 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from exchange.core.commands import AmendOrder, CancelAll, CancelAllAfter, CancelOrder, Command, PlaceOrder
-from exchange.core.events import CancelAllAfterSet, OrderEnded
+from exchange.core.commands import (
+    AmendOrder,
+    CancelAll,
+    CancelAllAfter,
+    CancelClientOrder,
+    CancelOrder,
+    Command,
+    PlaceOrder,
+)
+from exchange.core.events import CancelAllAfterSet, OrderEnded, Rejected
+from exchange.core.rejects import RejectReason
 from exchange.core.words import Side
 from exchange.edge.dependencies import Edge
 from exchange.edge.problems import Problem
 from exchange.edge.rest.order_answers import Answer, amended, cancelled, first_event, placed
 from exchange.edge.values import time_ms
-from exchange.gateway.accounts import own_account_id, own_open_order
+from exchange.gateway.accounts import open_order_by_client_id, own_account_id, own_open_order
 from exchange.gateway.batches import (
     BatchReader,
     Operation,
@@ -32,13 +41,13 @@ from exchange.gateway.fields import (
     refuse_unknown_fields,
     required,
 )
-from exchange.gateway.refusals import FieldRefused, GatewayCode, GatewayRefusal
-from exchange.gateway.requests import parse_amend_order, parse_place_order
+from exchange.gateway.refusals import AgentRefused, FieldRefused, GatewayCode, GatewayRefusal
+from exchange.gateway.requests import parse_amend_order, parse_cancel_order, parse_place_order
+from exchange.sequencer.open_orders import OpenOrder
 from exchange.sequencer.sequencer import Outcome
 
 MAX_SWITCH_S = 24 * 3600
 """How far off the dead man's switch may be set."""
-_CANCEL_FIELDS = frozenset({"order_id"})
 _CANCEL_ALL_FIELDS = frozenset({"market", "side", "sub_account"})
 _SWITCH_FIELDS = frozenset({"seconds", "sub_account"})
 
@@ -110,16 +119,18 @@ def amend(
 
 
 def cancel(edge: Edge, caller: Caller, budget: Budget, fields: Mapping[str, object]) -> OrderRequest:
-    """The end of one order, `order_id`. Raises GatewayRefusal."""
+    """The end of one order, by its `order_id`, or by its `client_order_id` in a `sub_account`.
+
+    Raises GatewayRefusal.
+    """
     _spend_cancel(budget, caller)
-    refuse_unknown_fields(fields, _CANCEL_FIELDS)
     view = edge.view
-    order = own_open_order(view, caller, _order_id(fields.get("order_id")))
+    command, order = parse_cancel_order(fields, view, caller)
 
     def answer(outcomes: Sequence[Outcome]) -> Answer:
-        return _with_seq(outcomes[0].seq, cancelled(view, order, outcomes[0]))
+        return _with_seq(outcomes[0].seq, _cancelled(edge, caller, command, order, outcomes[0]))
 
-    return OrderRequest((CancelOrder(order.account_id, order.order_id),), answer)
+    return OrderRequest((command,), answer)
 
 
 def cancel_all(edge: Edge, caller: Caller, budget: Budget, fields: Mapping[str, object]) -> OrderRequest:
@@ -203,7 +214,7 @@ def batch(
     def answer(outcomes: Sequence[Outcome]) -> Answer:
         for (index, operation), outcome in zip(taken, outcomes, strict=True):
             try:
-                status, content = _done(edge, operation, outcome)
+                status, content = _done(edge, caller, operation, outcome)
                 results[index] = {"status": status, **content}
             except Problem as problem:
                 results[index] = _problem_result(problem, request_id)
@@ -256,16 +267,41 @@ def _spend_cancel(budget: Budget, caller: Caller) -> None:
         raise budget.cancels_refused(caller.owner)
 
 
-def _done(edge: Edge, operation: ParsedOperation, outcome: Outcome) -> Answer:
+def _done(edge: Edge, caller: Caller, operation: ParsedOperation, outcome: Outcome) -> Answer:
     match operation.command:
         case PlaceOrder() as command:
             return placed(edge.view, command, outcome)
         case AmendOrder():
             assert operation.order is not None
             return amended(edge.view, operation.order, outcome)
-        case CancelOrder():
-            assert operation.order is not None
-            return cancelled(edge.view, operation.order, outcome)
+        case CancelOrder() | CancelClientOrder() as command:
+            return _cancelled(edge, caller, command, operation.order, outcome)
+
+
+def _cancelled(
+    edge: Edge,
+    caller: Caller,
+    command: CancelOrder | CancelClientOrder,
+    order: OpenOrder | None,
+    outcome: Outcome,
+) -> Answer:
+    """As `cancelled`. The engine does not know an order of that id in the markets that an agent may trade in:
+    where there is one in another, the agent is told so, as it is for an order's own id. Raises Problem.
+    """
+    first = outcome.events[0]
+    if (
+        type(command) is CancelClientOrder
+        and command.market_ids
+        and type(first) is Rejected
+        and first.reason is RejectReason.UNKNOWN_ORDER
+    ):
+        named = open_order_by_client_id(edge.view, command.account_id, command.client_order_id)
+        if named is not None:
+            try:
+                caller.require_market(named.market_id, "client_order_id")
+            except AgentRefused as refused:
+                raise Problem.of_refusal(refused) from refused
+    return cancelled(edge.view, order, outcome)
 
 
 def _problem_result(problem: Problem, request_id: str) -> dict[str, Any]:

@@ -56,3 +56,11 @@ def own_open_order(view: CommittedView, caller: Caller, order_id: int) -> OpenOr
         caller.require_sub_account(view.sub_account(order.account_id), "order_id")
         caller.require_market(order.market_id, "order_id")
     return order
+
+
+def open_order_by_client_id(view: CommittedView, account_id: int, client_order_id: str) -> OpenOrder | None:
+    """The account's open order of this id; there is one at most. Looks through all that are open."""
+    for order in view.open_orders(account_id):
+        if order.client_order_id == client_order_id:
+            return order
+    return None

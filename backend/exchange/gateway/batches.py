@@ -5,18 +5,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from exchange.core.commands import AmendOrder, CancelOrder, PlaceOrder
+from exchange.core.commands import AmendOrder, CancelClientOrder, CancelOrder, PlaceOrder
 from exchange.gateway.accounts import own_account_id, own_open_order
 from exchange.gateway.callers import Caller
 from exchange.gateway.fields import parse_order_id, parse_word, refuse_unknown_fields, required
 from exchange.gateway.refusals import FieldRefused, GatewayCode
-from exchange.gateway.requests import parse_amend_order, parse_place_order
+from exchange.gateway.requests import parse_amend_order, parse_cancel_order, parse_place_order
 from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.open_orders import OpenOrder
 
 MAX_OPERATIONS = 100
 _BATCH_FIELDS = frozenset({"operations"})
-_CANCEL_FIELDS = frozenset({"order_id"})
 
 
 class Operation(StrEnum):
@@ -29,9 +28,12 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParsedOperation:
-    """The command of an item; `order` is the order that it amends or cancels, as committed before."""
+    """The command of an item; `order` is the order that it amends or cancels, as committed before.
 
-    command: PlaceOrder | AmendOrder | CancelOrder
+    Of one that is cancelled by its client order id nothing is known before.
+    """
+
+    command: PlaceOrder | AmendOrder | CancelOrder | CancelClientOrder
     order: OpenOrder | None
 
 
@@ -73,10 +75,9 @@ class BatchReader:
             command = parse_place_order(content, account_id, view.market_by_symbol, self.now_ns)
             self.caller.require_market(command.market_id)
             return ParsedOperation(command, None)
-        order = own_open_order(view, self.caller, parse_order_id(required(content, "order_id")))
         if operation is Operation.CANCEL:
-            refuse_unknown_fields(content, _CANCEL_FIELDS)
-            return ParsedOperation(CancelOrder(order.account_id, order.order_id), order)
+            return ParsedOperation(*parse_cancel_order(content, view, self.caller))
+        order = own_open_order(view, self.caller, parse_order_id(required(content, "order_id")))
         del content["order_id"]
         return ParsedOperation(self._amendment(content, order), order)
 

@@ -7,16 +7,19 @@ is refused here too, with words that name the field.
 from collections.abc import Mapping
 from typing import Any
 
-from exchange.core.commands import AmendOrder, PlaceOrder
+from exchange.core.commands import AmendOrder, CancelClientOrder, CancelOrder, PlaceOrder
 from exchange.core.markets import Market
 from exchange.core.rejects import RejectReason
 from exchange.core.units import MAX_TIME_NS
 from exchange.core.words import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerKind
+from exchange.gateway.accounts import own_account_id, own_open_order
+from exchange.gateway.callers import Caller
 from exchange.gateway.fields import (
     parse_amount_atoms,
     parse_client_id,
     parse_expires_ns,
     parse_market,
+    parse_order_id,
     parse_price_ticks,
     parse_size_lots,
     parse_time_ms,
@@ -25,6 +28,7 @@ from exchange.gateway.fields import (
     required,
 )
 from exchange.gateway.refusals import FieldRefused, GatewayCode
+from exchange.sequencer.committed import CommittedView
 from exchange.sequencer.open_orders import OpenOrder
 
 PLACE_FIELDS = frozenset(
@@ -45,6 +49,7 @@ PLACE_FIELDS = frozenset(
     }
 )
 AMEND_FIELDS = frozenset({"price", "size", "expires_at_ms"})
+CANCEL_FIELDS = frozenset({"order_id", "client_order_id", "sub_account"})
 _TRIGGER_FIELDS = frozenset({"type", "price"})
 _MAY_REST = (TimeInForce.GTC, TimeInForce.POST_ONLY, TimeInForce.GTT)
 
@@ -103,6 +108,33 @@ def parse_amend_order(
         size_lots=order.size_lots if size is None else parse_size_lots(size, market),
         expires_ns=parse_expires_ns(body.get("expires_at_ms"), now_ns),
     )
+
+
+def parse_cancel_order(
+    body: Mapping[str, object], view: CommittedView, caller: Caller
+) -> tuple[CancelOrder | CancelClientOrder, OpenOrder | None]:
+    """The command that ends one order, and the order where it is known. Raises FieldRefused, AgentRefused.
+
+    By `order_id` it is an order that is open as committed. By `client_order_id` and `sub_account` it may be
+    one that is still on its way, so only the engine can say which it is, and whether the caller may touch it.
+    """
+    refuse_unknown_fields(body, CANCEL_FIELDS)
+    order_id, client_order_id = body.get("order_id"), body.get("client_order_id")
+    if client_order_id is None:
+        if order_id is None:
+            raise FieldRefused(
+                GatewayCode.FIELD_MISSING, "give an order_id or a client_order_id", field="order_id"
+            )
+        if body.get("sub_account") is not None:
+            raise _does_not_go_together("sub_account", "an order_id says which account it is of")
+        order = own_open_order(view, caller, parse_order_id(order_id))
+        return CancelOrder(order.account_id, order.order_id), order
+    if order_id is not None:
+        raise _does_not_go_together("client_order_id", "give an order_id or a client_order_id, not both")
+    name = parse_client_id(client_order_id, "client_order_id")
+    account_id = own_account_id(view, caller, body.get("sub_account"))
+    market_ids = () if caller.agent is None else caller.agent.market_ids
+    return CancelClientOrder(account_id, name, market_ids), None
 
 
 def _given(body: Mapping[str, object], field: str, usual: object) -> object:

@@ -15,7 +15,7 @@ from exchange.core.events import (
     Trade,
 )
 from exchange.projections.errors import ReadTablesBroken
-from exchange.projections.page import Found, Selection, column_names, read_one
+from exchange.projections.page import Found, Page, Selection, column_names, read_one, read_page
 from exchange.projections.place import Place
 from exchange.stores.postgres import Connection
 
@@ -81,6 +81,17 @@ def orders_of(
         filters=[("market_id = {}", market_id)],
         changing="status = 'open'",
     )
+
+
+async def newest_order_of_client(pool: asyncpg.Pool, account_id: int, client_order_id: str) -> Page[OrderRow]:
+    """The account's newest order of this client order id, which later ones may have again.
+
+    Looked for among the account's newest orders, as a filter is: when it is not on the page, and there is a
+    next one, there are older orders that were not looked at.
+    """
+    filters = [("client_order_id = {}", client_order_id)]
+    selection = Selection(OrderRow, "orders", ("order_id",), "created_ns", account_id, filters=filters)
+    return await read_page(pool, selection, limit=1)
 
 
 @dataclass(slots=True)

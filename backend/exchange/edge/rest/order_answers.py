@@ -70,17 +70,18 @@ def amended(view: CommittedView, before: OpenOrder, outcome: Outcome) -> Answer:
             raise AssertionError(f"an order was amended and {event!r} answered")
 
 
-def cancelled(view: CommittedView, before: OpenOrder, outcome: Outcome) -> Answer:
-    """200 with the order as it ended; `before` is the order as the caller knew it.
+def cancelled(view: CommittedView, before: OpenOrder | None, outcome: Outcome) -> Answer:
+    """200 with the order as it ended; `before` is the order as the caller knew it, if it did.
 
     To be asked for as soon as the outcome is known: it may have been amended since the caller looked, and the
     view has only the newest batch's orders as they ended.
     """
     match first_event(outcome.events):
         case OrderEnded() as ended:
-            market = view.markets[before.market_id]
-            sub_account = view.sub_account(before.account_id)
-            order = view.ended_order(before.order_id) or before
+            order = view.ended_order(ended.order_id) or before
+            assert order is not None
+            market = view.markets[order.market_id]
+            sub_account = view.sub_account(order.account_id)
             return Answer(
                 200, {"order": ended_order_json(market, order, ended, outcome.time_ns, sub_account)}
             )

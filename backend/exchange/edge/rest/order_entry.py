@@ -69,18 +69,27 @@ async def delete_order(request: Request) -> Response:
     return await _answer(request, trader, order_requests.cancel(edge, trader.caller, budget, fields))
 
 
+async def delete_client_order(request: Request) -> Response:
+    """DELETE /v1/orders/client/{client_order_id}: the same by the id that the client gave, which may still be
+    on its way to the engine.
+    """
+    trader = await authenticate_trader(request)
+    no_body(request)
+    edge, budget = edge_of(request), charge_of(request)
+    fields = _parameters(request, "at most one sub_account")
+    for name in fields:
+        if name != "sub_account":
+            raise FieldRefused(GatewayCode.FIELD_UNKNOWN, "no such parameter", field=name)
+    fields["client_order_id"] = request.path_params["client_order_id"]
+    return await _answer(request, trader, order_requests.cancel(edge, trader.caller, budget, fields))
+
+
 async def delete_orders(request: Request) -> Response:
     """DELETE /v1/orders: cancels the account's open orders, of one market or of all, of one side or both."""
     trader = await authenticate_trader(request)
     no_body(request)
     edge, budget = edge_of(request), charge_of(request)
-    fields: dict[str, object] = {}
-    for name, value in request.query_params.multi_items():
-        if name in fields:
-            raise FieldRefused(
-                GatewayCode.FIELD_UNKNOWN, "at most one market, one side and one sub_account", field=name
-            )
-        fields[name] = _number(value) if name == "sub_account" else value
+    fields = _parameters(request, "at most one market, one side and one sub_account")
     return await _answer(request, trader, order_requests.cancel_all(edge, trader.caller, budget, fields))
 
 
@@ -117,6 +126,16 @@ async def done(request: Request, trader: Identified, asked: OrderRequest) -> Ans
     return asked.answer(outcomes)
 
 
+def _parameters(request: Request, once: str) -> dict[str, object]:
+    """The query as fields. `once`: what is said of one that is there twice. Raises FieldRefused."""
+    fields: dict[str, object] = {}
+    for name, value in request.query_params.multi_items():
+        if name in fields:
+            raise FieldRefused(GatewayCode.FIELD_UNKNOWN, once, field=name)
+        fields[name] = _number(value) if name == "sub_account" else value
+    return fields
+
+
 def _number(text: str) -> object:
     """A query parameter as the number that it is, or as it is, to be refused."""
     if text.isascii() and text.isdigit() and len(text) <= _MAX_PARAMETER_CHARS:
@@ -130,4 +149,5 @@ ROUTES = [
     Route("/v1/orders/batch", post_batch, methods=["POST"]),
     Route("/v1/orders/{order_id}", patch_order, methods=["PATCH"]),
     Route("/v1/orders/{order_id}", delete_order, methods=["DELETE"]),
+    Route("/v1/orders/client/{client_order_id}", delete_client_order, methods=["DELETE"]),
 ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from exchange.edge.identity import AGENTS_TOO
+from exchange.edge.rest.order_shapes import CLIENT_ORDER_ID
 from exchange.edge.values import PROBLEM_RESPONSES
 
 
@@ -49,11 +50,23 @@ def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str,
     }
 
 
+_SUB_ACCOUNT = _parameter(
+    "sub_account",
+    {"type": "integer", "minimum": 0, "maximum": 127, "default": 0},
+    "Which of your accounts.",
+)
 _ORDER_ID = {
     "name": "order_id",
     "in": "path",
     "required": True,
     "schema": {"type": "string", "pattern": "^[0-9]+$", "examples": ["1042"]},
+}
+
+_CLIENT_ORDER_ID = {
+    "name": "client_order_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": CLIENT_ORDER_ID, "examples": ["my-order-1"]},
 }
 
 _LIMIT = {"market": "ETH-USDC", "side": "buy", "price": "2990", "size": "0.5"}
@@ -71,7 +84,14 @@ _BATCH: dict[str, dict[str, Any]] = {
             {"op": "amend", "order_id": "1042", "size": "0.4"},
             {"op": "cancel", "order_id": "1043"},
         ]
-    }
+    },
+    "place, and cancel by client order id": {
+        "operations": [
+            {"op": "place", "client_order_id": "my-order-3"} | _LIMIT,
+            {"op": "cancel", "client_order_id": "my-order-1"},
+            {"op": "cancel", "client_order_id": "my-order-2"},
+        ]
+    },
 }
 
 OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -95,11 +115,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
             parameters=[
                 _parameter("market", {"type": "string", "examples": ["ETH-USDC"]}, "All unless given."),
                 _parameter("side", {"type": "string", "enum": ["buy", "sell"]}, "Both unless given."),
-                _parameter(
-                    "sub_account",
-                    {"type": "integer", "minimum": 0, "maximum": 127, "default": 0},
-                    "Which of your accounts.",
-                ),
+                _SUB_ACCOUNT,
             ],
         ),
     },
@@ -128,6 +144,15 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
             "Cancels one open order.",
             {"200": _answer("The order as it ended.", "OrderAnswer")},
             parameters=[_ORDER_ID],
+        ),
+    },
+    "/v1/orders/client/{client_order_id}": {
+        "delete": _operation(
+            "delete_client_order",
+            "Cancels the open order of an account that was placed with this client order id. It may be sent "
+            "right behind the order, without waiting for the answer to that.",
+            {"200": _answer("The order as it ended.", "OrderAnswer")},
+            parameters=[_CLIENT_ORDER_ID, _SUB_ACCOUNT],
         ),
     },
 }

@@ -19,7 +19,8 @@ from exchange.edge.values import (
     TimeMs,
 )
 
-ClientOrderId = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,36}$", examples=["my-order-1"])
+CLIENT_ORDER_ID = r"^[A-Za-z0-9_-]{1,36}$"
+ClientOrderId = Field(default=None, pattern=CLIENT_ORDER_ID, examples=["my-order-1"])
 _EXPIRES_AT = Field(
     default=None,
     description="The engine refuses the request later; at most, and by default, 30 s from now.",
@@ -157,10 +158,23 @@ class AmendOperation(AmendOrderRequest):
 
 
 class CancelOperation(StrictBody):
-    """Cancels an order."""
+    """Cancels an order: by its `order_id`, or by its `client_order_id` in one of your accounts."""
 
     op: Literal["cancel"] = Field(examples=["cancel"])
-    order_id: str = Field(examples=["1042"])
+    order_id: str | None = Field(default=None, examples=["1042"])
+    client_order_id: str | None = Field(
+        default=None,
+        pattern=CLIENT_ORDER_ID,
+        description="Instead of `order_id`: of the account's open order, which may be on its way still.",
+        examples=["my-order-1"],
+    )
+    sub_account: int | None = Field(
+        default=None,
+        ge=0,
+        le=127,
+        description="Which of your accounts, with `client_order_id` only; 0 unless given.",
+        examples=[0],
+    )
 
 
 class BatchRequest(StrictBody):

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -22,16 +22,17 @@ from exchange.edge.history import (
 )
 from exchange.edge.identity import AGENTS_TOO, ReaderOf
 from exchange.edge.problems import Problem
-from exchange.edge.reads import ReadQuery, require_as_new, require_projection, require_view
+from exchange.edge.reads import AccountQuery, ReadQuery, require_as_new, require_projection, require_view
 from exchange.edge.rest.markets import market_of
 from exchange.edge.rest.order_json import OPEN, open_order_json, order_row_json
-from exchange.edge.rest.order_shapes import OrderAnswer, OrderItem
+from exchange.edge.rest.order_shapes import CLIENT_ORDER_ID, OrderAnswer, OrderItem
 from exchange.edge.values import Symbol
-from exchange.gateway.accounts import account_id_to_read
+from exchange.gateway.accounts import account_id_to_read, open_order_by_client_id
 from exchange.gateway.callers import Caller
-from exchange.gateway.fields import parse_order_id
+from exchange.gateway.fields import parse_client_id, parse_order_id
 from exchange.projections.extract import Extract
-from exchange.projections.orders import OrderRow, Status, order_by_id, orders_of
+from exchange.projections.orders import OrderRow, Status, newest_order_of_client, order_by_id, orders_of
+from exchange.projections.page import MAX_LOOKED_AT
 from exchange.sequencer.open_orders import OpenOrder
 
 router = APIRouter(tags=["orders"])
@@ -51,6 +52,9 @@ _TABLE = CsvTable(
 )
 
 
+ClientOrderIdOfPath = Annotated[
+    str, Path(examples=["my-order-1"], json_schema_extra={"pattern": CLIENT_ORDER_ID})
+]
 _STATUSES = "open: in the book or waiting for a trigger; ended: all others; all: the whole history."
 
 
@@ -143,6 +147,42 @@ async def get_order(
         require_as_new(found.seq, wanted_seq)
         raise Problem(RejectReason.UNKNOWN_ORDER)
     return OrderAnswer(seq=found.seq, order=_stored(edge, found.item))
+
+
+@router.get("/v1/orders/client/{client_order_id}", openapi_extra=AGENTS_TOO)
+async def get_client_order(
+    request: Request,
+    caller: ReaderOf,
+    client_order_id: ClientOrderIdOfPath,
+    query: Annotated[AccountQuery, Query()],
+) -> OrderAnswer:
+    """The newest order of an account with this client order id, open or ended.
+
+    An id may be used again once it is forgotten, a minute after its order has ended. Among the ended orders
+    the account's newest 20,000 are looked through.
+    """
+    edge = edge_of(request)
+    name = parse_client_id(client_order_id, "client_order_id")
+    await require_view(edge, query.min_seq)
+    wanted_seq = edge.view.seq
+    account_id = account_id_to_read(edge.view, caller, query.sub_account)
+    order = open_order_by_client_id(edge.view, account_id, name)
+    if order is not None:
+        return OrderAnswer(seq=wanted_seq, order=_open(edge, order))
+    await require_projection(edge, query.min_seq)
+    page = await newest_order_of_client(edge.pool, account_id, name)
+    require_as_new(page.seq, wanted_seq)  # or an older order would be shown for a newer one
+    if not page.items:
+        raise Problem(RejectReason.UNKNOWN_ORDER, _not_found(looked_at_all=page.next_key is None))
+    return OrderAnswer(seq=page.seq, order=_stored(edge, page.items[0]))
+
+
+def _not_found(*, looked_at_all: bool) -> str:
+    if looked_at_all:
+        return "the account never had an order of this client order id"
+    return (
+        f"none of the account's newest {MAX_LOOKED_AT} orders has this client order id; list the older ones"
+    )
 
 
 def _is_to_be_read(edge: Edge, caller: Caller, account_id: int) -> bool:

@@ -21,7 +21,13 @@ from exchange.edge.rest.order_shapes import (
 from exchange.edge.values import ProblemDocument
 from exchange.edge.ws.message_shapes import Reply, Request, Seq
 
-PARTIAL: list[type[BaseModel]] = [PlaceOperation, AmendOperation, BatchResult, ProblemDocument]
+PARTIAL: list[type[BaseModel]] = [
+    PlaceOperation,
+    AmendOperation,
+    CancelOperation,
+    BatchResult,
+    ProblemDocument,
+]
 """Parts of messages of which members may be missing, as of messages themselves."""
 
 
@@ -34,7 +40,7 @@ class Amend(AmendOperation, Request):
 
 
 class Cancel(CancelOperation, Request):
-    """Cancels an order."""
+    """Cancels an order: by its `order_id`, or by its `client_order_id` in one of your accounts."""
 
 
 class CancelAll(Request):
