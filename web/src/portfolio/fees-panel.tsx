@@ -10,10 +10,12 @@ interface Props {
   tier: number;
   /** Null while it is not known. */
   volume: string | null;
+  /** Trades that could not be read. */
+  unread: number;
   quote: string | null;
 }
 
-export function FeesPanel({ markets, tier, volume, quote }: Props): ReactElement {
+export function FeesPanel({ markets, tier, volume, unread, quote }: Props): ReactElement {
   const first = [...markets.values()].find((market) => market.quote === quote) ?? null;
   return (
     <section className="panel" aria-labelledby="portfolio-fees">
@@ -40,6 +42,7 @@ export function FeesPanel({ markets, tier, volume, quote }: Props): ReactElement
         {first !== null && <Tiers market={first} tier={tier} />}
         <p className="muted small">
           Tiers are by the volume of all your accounts today and on the 30 days before, in UTC, in markets that are quoted in {quote}.
+          {unread > 0 && " Trades of markets that are not listed any more are not in the volume shown."}
         </p>
       </div>
     </section>

@@ -9,7 +9,7 @@ import type { Balances } from "../trade/balances";
 import { Empty } from "../ui/empty";
 import { Loading } from "../ui/loading";
 import { Money } from "../ui/money";
-import { priceOf, type Quoted, share, worth } from "./valuation";
+import { leftOutText, priceOf, type Quoted, share, worth } from "./valuation";
 
 interface Props {
   assets: Asset[] | null;
@@ -31,6 +31,7 @@ export function HoldingsPanel({ assets, balances, quote, decimals, quoted }: Pro
   const rows = assets === null || balances === null ? null : rowsOf(assets, balances, quote, places, quoted);
   const sum = rows?.reduce((all, row) => all + (row.value ?? 0n), 0n) ?? null;
   const unpriced = rows?.filter((row) => row.value === null).map((row) => row.symbol) ?? [];
+  const leftOut = leftOutText(unpriced, quote, quoted);
   return (
     <section className="panel" aria-labelledby="portfolio-holdings">
       <header className="panel-head">
@@ -43,6 +44,7 @@ export function HoldingsPanel({ assets, balances, quote, decimals, quoted }: Pro
           <span className="portfolio-big">
             <Money value={sum === null ? null : fromUnits(sum, places)} asset={quote ?? ""} decimals={2} />
           </span>
+          {leftOut !== null && <span className="portfolio-left-out">{leftOut}</span>}
         </div>
         {rows === null ? (
           <div className="portfolio-wait">
@@ -52,9 +54,6 @@ export function HoldingsPanel({ assets, balances, quote, decimals, quoted }: Pro
           <Empty icon="portfolio" title="You hold nothing yet" detail="Deposit first, then what you hold is shown here." action={<Link to="/funds">Go to Funds</Link>} />
         ) : (
           <HoldingsTable rows={rows} sum={sum ?? 0n} quote={quote} places={places} />
-        )}
-        {unpriced.length > 0 && (
-          <p className="muted small portfolio-note">Without a price in {quote ?? "money"}, and not in the sum: {unpriced.join(", ")}.</p>
         )}
       </div>
     </section>

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { balancePoints, frameOf, pointAt, stepLine } from "./balance-history";
 import { type Fill, type LedgerEntry, moneyEvents, volumeOfDays } from "./money-events";
-import { priceOf, quoteAsset, share, worth } from "./valuation";
+import { leftOutText, priceOf, quoteAsset, share, worth } from "./valuation";
 
 const PAIRS = new Map([
   ["ETH-USDC", { base: "ETH", quote: "USDC" }],
@@ -73,7 +73,12 @@ describe("events out of histories", () => {
   });
 
   it("count what they can not read", () => {
-    expect(moneyEvents([fill({ market: "DOGE-USDC" })], [], PAIRS, DECIMALS)).toEqual({ events: [], unread: 1 });
+    const gone = entry({ kind: "deposit", asset: "DOGE", available_change: "10" });
+    expect(moneyEvents([fill({ market: "DOGE-USDC" })], [gone], PAIRS, DECIMALS)).toEqual({
+      events: [],
+      unread: 1,
+      unlisted: ["DOGE"],
+    });
   });
 
   it("add up the volume of whole days in UTC, in the quote asset only", () => {
@@ -149,4 +154,12 @@ describe("what it is worth", () => {
     expect(quoteAsset([{ quote: "USDC" }, { quote: "ETH" }, { quote: "USDC" }])).toBe("USDC");
     expect(quoteAsset([])).toBeNull();
   });
+});
+
+it("says which assets a sum leaves out, and why", () => {
+  const dead = { base: "WBTC", quote: "USDC", last: null, bid: null, ask: null };
+  expect(leftOutText([], "USDC", [dead])).toBeNull();
+  expect(leftOutText(["WBTC", "LINK"], "USDC", [dead])).toBe(
+    "Not in this sum: WBTC (no price in WBTC-USDC yet), LINK (no market has a price of it in USDC).",
+  );
 });

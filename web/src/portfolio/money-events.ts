@@ -13,14 +13,18 @@ export type Pairs = ReadonlyMap<string, { base: string; quote: string }>;
 /** What crosses the border of the account. A settlement moves nothing of it: the request had taken it already. */
 const FLOWS = new Set(["deposit", "transfer", "withdrawal", "withdrawal_refunded"]);
 
-/** Trades of a market that is not listed any more can not be read: they are counted, not guessed. */
+/**
+ * Trades of a market that is not listed any more can not be read: they are counted, not guessed. What comes and goes
+ * of an asset that is not listed can not be either: it is named.
+ */
 export function moneyEvents(
   fills: readonly Fill[],
   ledger: readonly LedgerEntry[],
   pairs: Pairs,
   decimals: Decimals,
-): { events: MoneyEvent[]; unread: number } {
+): { events: MoneyEvent[]; unread: number; unlisted: string[] } {
   const events: MoneyEvent[] = [];
+  const unlisted = new Set<string>();
   let unread = 0;
   for (const fill of fills) {
     const event = tradeOf(fill, pairs, decimals);
@@ -30,8 +34,9 @@ export function moneyEvents(
   for (const entry of ledger) {
     const event = flowOf(entry, decimals);
     if (event !== null) events.push(event);
+    else if (FLOWS.has(entry.kind) && !decimals.has(entry.asset)) unlisted.add(entry.asset);
   }
-  return { events, unread };
+  return { events, unread, unlisted: [...unlisted].sort() };
 }
 
 function tradeOf(fill: Fill, pairs: Pairs, decimals: Decimals): TradeEvent | null {

@@ -50,8 +50,8 @@ function Portfolio(): ReactElement {
   const quoted = useMemo(() => quotedOf(markets, tickers), [markets, tickers]);
   const holdings = useMemo(() => {
     if (fills === undefined || ledger === undefined || quote === null || decimals.size === 0) return null;
-    const { events, unread } = moneyEvents(fills.items, ledger.items, markets, decimals);
-    return { of: averageCost(events, quote), unread, isCut: fills.isCut || ledger.isCut };
+    const { events, unread, unlisted } = moneyEvents(fills.items, ledger.items, markets, decimals);
+    return { of: averageCost(events, quote), unread, unlisted, isCut: fills.isCut || ledger.isCut };
   }, [fills, ledger, markets, decimals, quote]);
   const volume = useMemo(
     () =>
@@ -71,7 +71,7 @@ function Portfolio(): ReactElement {
       <HoldingsPanel assets={assets ?? null} balances={balances} quote={quote} decimals={decimals} quoted={quoted} />
       <BalanceChart assets={assets ?? null} balances={balances} ledger={ledger?.items ?? null} isCut={ledger?.isCut === true} />
       <ProfitPanel holdings={holdings} quote={quote} decimals={decimals} quoted={quoted} />
-      <FeesPanel markets={markets} tier={me?.fee_tier ?? 0} volume={fills?.isCut === true ? null : volume} quote={quote} />
+      <FeesPanel markets={markets} tier={me?.fee_tier ?? 0} volume={fills?.isCut === true ? null : volume} unread={holdings?.unread ?? 0} quote={quote} />
       <DownloadsPanel />
     </>
   );

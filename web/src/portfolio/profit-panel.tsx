@@ -2,15 +2,15 @@
 
 import type { ReactElement } from "react";
 
-import { fromUnits } from "../numbers";
+import { type Decimal, fromUnits } from "../numbers";
 import { Empty } from "../ui/empty";
 import { Loading } from "../ui/loading";
 import { Money } from "../ui/money";
 import { averagePrice, type Holding } from "./average-cost";
-import { priceOf, type Quoted, worth } from "./valuation";
+import { leftOutText, priceOf, type Quoted, worth } from "./valuation";
 
 interface Props {
-  holdings: { of: Map<string, Holding>; unread: number; isCut: boolean } | null;
+  holdings: { of: Map<string, Holding>; unread: number; unlisted: readonly string[]; isCut: boolean } | null;
   quote: string | null;
   decimals: ReadonlyMap<string, number>;
   quoted: Quoted[];
@@ -31,6 +31,8 @@ export function ProfitPanel({ holdings, quote, decimals, quoted }: Props): React
   const rows = holdings === null || quote === null ? null : rowsOf(holdings.of, quote, places, decimals, quoted);
   const realised = rows?.reduce((sum, row) => sum + row.realised, 0n) ?? null;
   const open = rows?.reduce((sum, row) => sum + (row.unrealised ?? 0n), 0n) ?? null;
+  const unpriced = rows?.filter((row) => row.unrealised === null).map((row) => row.symbol) ?? [];
+  const leftOut = leftOutText(unpriced, quote, quoted);
   const text = (atoms: bigint | null) => (atoms === null ? null : fromUnits(atoms, places));
   return (
     <section className="panel" aria-labelledby="portfolio-profit">
@@ -47,6 +49,7 @@ export function ProfitPanel({ holdings, quote, decimals, quoted }: Props): React
           <div className="stat">
             <span>Not realised</span>
             <span><Money signed value={text(open)} asset={quote ?? ""} decimals={2} /></span>
+            {leftOut !== null && <span className="portfolio-left-out">{leftOut}</span>}
           </div>
         </div>
         {rows === null ? (
@@ -64,7 +67,10 @@ export function ProfitPanel({ holdings, quote, decimals, quoted }: Props): React
             cost: it never counts as profit or loss, is sold after what you bought, and withdrawn before it. One coin
             traded for another takes its cost along.
           </p>
-          {holdings !== null && holdings.unread > 0 && <p>{holdings.unread} trades of markets that are not listed any more are not counted.</p>}
+          {holdings !== null && holdings.unread > 0 && <p>{holdings.unread === 1 ? "One trade" : `${holdings.unread} trades`} of markets that are not listed any more: not counted.</p>}
+          {holdings !== null && holdings.unlisted.length > 0 && (
+            <p>What came and went of {holdings.unlisted.join(", ")} is not counted: the exchange does not list it any more.</p>
+          )}
           {holdings?.isCut === true && <p>Your history is long: only its beginning is counted. The CSV file has all of it.</p>}
         </div>
       </div>
@@ -85,12 +91,18 @@ function rowsOf(holdings: Map<string, Holding>, quote: string, places: number, d
         bought: fromUnits(holding.knownAtoms, own),
         average: average === null ? null : fromUnits(average, places),
         realised: holding.realisedAtoms,
-        unrealised: price === null ? null : worth(holding.knownAtoms, own, price, places) - holding.costAtoms,
+        unrealised: unrealisedOf(holding, own, price, places),
         fees: fromUnits(holding.feesAtoms, places),
         unknown: fromUnits(holding.unknownAtoms, own),
       },
     ];
   });
+}
+
+/** What nothing is held of needs no price. */
+function unrealisedOf({ knownAtoms, costAtoms }: Holding, decimals: number, price: Decimal | null, places: number): bigint | null {
+  if (knownAtoms === 0n) return -costAtoms;
+  return price === null ? null : worth(knownAtoms, decimals, price, places) - costAtoms;
 }
 
 function ProfitTable({ rows, text }: { rows: Row[]; text(atoms: bigint | null): string | null }): ReactElement {

@@ -32,6 +32,16 @@ export function priceOf(asset: string, quote: string, tickers: Iterable<Quoted>)
   return null;
 }
 
+/** Which assets without a price a sum leaves out, and why, in words; null when it leaves none out. */
+export function leftOutText(assets: readonly string[], quote: string | null, tickers: readonly Quoted[]): string | null {
+  if (assets.length === 0 || quote === null) return null;
+  const each = assets.map((asset) => {
+    const market = tickers.find((ticker) => ticker.base === asset && ticker.quote === quote);
+    return `${asset} (${market === undefined ? `no market has a price of it in ${quote}` : `no price in ${asset}-${quote} yet`})`;
+  });
+  return `Not in this sum: ${each.join(", ")}.`;
+}
+
 function middle(one: string, other: string): Decimal | null {
   const [low, high] = [parseDecimal(one), parseDecimal(other)];
   if (low === null || high === null) return null;
