@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Playwright, Response, sync_playwright
+from scripts.measure_web.feed import MARKET
 from tests.browser.chromium import find_chromium
 
 from exchange.testing_devnet.process import DevnetProcess
@@ -240,7 +241,7 @@ def _frames(playwright: Playwright, url: str, seconds: float) -> Frames:
         page = browser.new_page(viewport=DESKTOP)
         page.add_init_script(_NO_TOUR)
         page.add_init_script(_COUNT_MESSAGES)
-        page.goto(url)
+        page.goto(f"{url.rstrip('/')}/trade/{MARKET}")
         page.get_by_role("main").wait_for()
         page.wait_for_timeout(5_000)
         before = page.evaluate("window.messages")

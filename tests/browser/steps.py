@@ -25,6 +25,15 @@ def open_market(page: Page, market: str = "ETH-USDC") -> None:
     wait_for_market(page)
 
 
+def choose_market(page: Page, market: str) -> None:
+    """From the list of all. The one that is open is that which was traded most, or looked at last."""
+    page.get_by_role("main").get_by_role("button", name="Change market").click()
+    dialog = page.get_by_role("dialog", name="Markets")
+    dialog.get_by_label("Search markets").fill(market)
+    dialog.get_by_role("option", name=market).click()
+    expect(page).to_have_url(re.compile(f"/trade/{market}$"))
+
+
 def skip_tour(page: Page) -> None:
     """The tour of a first visit, which comes after a moment, and to the trade page only."""
     skip = page.get_by_role("button", name="Skip tour")

@@ -1,12 +1,13 @@
 """Money comes in, orders are placed, changed and taken back, and money goes out again."""
 
+import json
 import re
 import time
 from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 from tests.browser import steps
 from tests.browser.injected_wallet import InjectedWallet
 from tests.browser.passkeys import Passkeys
@@ -59,6 +60,7 @@ def test_a_newcomer_trades_within_three_minutes(page: Page, tell: Callable[[str]
     steps.get_test_funds(page)
     steps.deposit(page, "USDC", "1000")
     steps.open_page(page, "Trade")
+    steps.choose_market(page, "ETH-USDC")
     steps.enable_trading(page)
     steps.place(page, "Buy", price=None, size="0.1")
     expect(steps.toast(page, re.compile("Bought 0.1 ETH"))).to_be_visible()
@@ -366,7 +368,43 @@ def test_a_phone_trades(phone: Page) -> None:
     steps.get_test_funds(phone)
     steps.deposit(phone, "USDC", "1000")
     steps.open_page(phone, "Trade")
+    steps.choose_market(phone, "ETH-USDC")
     phone.get_by_role("tab", name="Order", exact=True).click()
     steps.enable_trading(phone)
     steps.place(phone, "Buy", price=None, size="0.05")
     expect(steps.toast(phone, "Bought 0.05 ETH")).to_be_visible()
+
+
+def test_sums_of_the_portfolio_say_which_assets_they_leave_out(trader: Page) -> None:
+    """Here the exchange has no price for ETH any more, of which some was bought."""
+    steps.place(trader, "Buy", price=None, size="0.1")
+    expect(steps.toast(trader, "Bought 0.1 ETH")).to_be_visible()
+    _take_price_away(trader, "ETH-USDC")
+    trader.goto("/portfolio")
+    for panel in ("Holdings", "Profit and loss"):
+        region = trader.get_by_role("region", name=panel, exact=True)
+        expect(region).to_contain_text("Not in this sum: ETH (no price in ETH-USDC yet).")
+
+
+def _take_price_away(page: Page, market: str) -> None:
+    """For a page that is opened from now on."""
+
+    def answer(route: Route) -> None:
+        got = route.fetch()
+        items = [
+            item | {"last_price": None} if item["symbol"] == market else item for item in got.json()["items"]
+        ]
+        route.fulfill(response=got, json=got.json() | {"items": items})
+
+    def connect(socket: WebSocketRoute) -> None:
+        exchange = socket.connect_to_server()
+
+        def pass_on(frame: str | bytes) -> None:
+            asked = json.loads(frame)
+            if (asked.get("channel"), asked.get("market")) != ("ticker", market):
+                exchange.send(frame)
+
+        socket.on_message(pass_on)
+
+    page.route("**/v1/markets", answer)
+    page.route_web_socket("**/v1/ws", connect)

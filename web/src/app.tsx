@@ -3,9 +3,9 @@
 import { lazy, type ReactElement, Suspense } from "react";
 
 import { usePath } from "./router";
-import { FIRST_MARKET } from "./shell/pages";
+import { marketOf } from "./shell/pages";
 import { Shell } from "./shell/shell";
-import { TradePage } from "./trade/trade-page";
+import { HomePage, TradePage } from "./trade/trade-page";
 import { ErrorBoundary } from "./ui/error-boundary";
 import { Loading } from "./ui/loading";
 import { WalletHost } from "./wallet/wallet-host";
@@ -32,11 +32,12 @@ export function App(): ReactElement {
 }
 
 function pageOf(path: string): ReactElement {
-  const [, page = "", market] = path.split("/");
+  const [, page = ""] = path.split("/");
+  const market = marketOf(path);
   switch (page) {
     case "":
     case "trade":
-      return <TradePage market={market === undefined || market === "" ? FIRST_MARKET : market} />;
+      return market === null ? <HomePage /> : <TradePage market={market} />;
     case "portfolio":
       return <PortfolioPage />;
     case "proof":

@@ -16,21 +16,26 @@ import "./market/market.css";
 
 import "./shell/theme";
 
-import { FIRST_MARKET, marketOf, pageOf } from "./shell/pages";
+import { findHomeMarket, homeMarket } from "./market/home-market";
+import { marketOf, pageOf } from "./shell/pages";
 
 /** A tab that goes into the background meanwhile paints nothing. */
 const AT_LATEST_MS = 500;
+const FOUND_WITHIN_MS = 2_000;
 
 const root = document.getElementById("root");
 const frame = document.querySelector<HTMLTemplateElement>("#frame");
 if (root === null || frame === null) throw new Error("not the index of the app");
 
 root.append(filledIn(frame.content.cloneNode(true) as DocumentFragment, location.pathname));
-if (pageOf(location.pathname)?.path === "/trade") {
+const isTrade = pageOf(location.pathname)?.path === "/trade";
+if (isTrade) {
   askEarly("/v1/markets");
   askEarly("/v1/assets");
 }
-afterPaint(() => {
+const market = isTrade && marketOf(location.pathname) === null && homeMarket() === null ? findFirst(root) : null;
+afterPaint(async () => {
+  await market;
   import("./main").catch((error: unknown) => {
     say("The app could not be loaded. Load the page anew.");
     throw error;
@@ -44,13 +49,23 @@ function filledIn(frame: DocumentFragment, path: string): DocumentFragment {
     if (link.getAttribute("href") === page) link.setAttribute("aria-current", "page");
   }
   if (page !== "/trade") frame.querySelector("main")?.replaceChildren();
-  const market = marketOf(path) ?? FIRST_MARKET;
-  const [base = "", quote = ""] = market.split("-");
-  const words: Readonly<Record<string, string>> = { market, base, quote };
+  nameMarket(frame, marketOf(path) ?? homeMarket());
+  return frame;
+}
+
+function nameMarket(frame: ParentNode, market: string | null): void {
+  const [base = "…", quote = "…"] = market?.split("-") ?? [];
+  const words: Readonly<Record<string, string>> = { market: market ?? "…", base, quote };
   for (const place of frame.querySelectorAll<HTMLElement>("[data-word]")) {
     place.textContent = words[place.dataset["word"] ?? ""] ?? "";
   }
-  return frame;
+}
+
+/** Who has never been here, and names no market: which it is is known before the app needs it, mostly. */
+async function findFirst(root: HTMLElement): Promise<void> {
+  const found = findHomeMarket().catch(() => undefined); // the app asks again
+  await Promise.race([found, new Promise((resolve) => setTimeout(resolve, FOUND_WITHIN_MS))]);
+  nameMarket(root, homeMarket());
 }
 
 /** What is asked for first is on its way while the app still is: its first request for it gets this answer. */
@@ -64,10 +79,10 @@ function askEarly(path: string): void {
 }
 
 /** Once the frame is on the screen: until then the app would only take the processor from it. */
-function afterPaint(work: () => void): void {
+function afterPaint(work: () => Promise<void>): void {
   let isDone = false;
   const once = (): void => {
-    if (!isDone) work();
+    if (!isDone) void work();
     isDone = true;
   };
   new PerformanceObserver((list) => {

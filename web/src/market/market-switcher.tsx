@@ -10,13 +10,13 @@ import { Icon } from "../ui/icon";
 import { type Market, useMarketsQuery } from "./markets";
 import { changeText, type Ticker, useTickers } from "./tickers";
 
-export function MarketSwitcher({ market }: { market: string }): ReactElement {
+export function MarketSwitcher({ market }: { market: string | null }): ReactElement {
   const [isOpen, setOpen] = useState(false);
   useCommand({ id: "market-search", title: "Go to a market", group: "Markets", keys: "/", run: () => setOpen(true) });
   return (
     <>
       <button type="button" className="market-button" aria-haspopup="dialog" onClick={() => setOpen(true)}>
-        <span>{market}</span>
+        <span>{market ?? "Markets"}</span>
         <Icon name="chevron-down" size={16} />
         <span className="visually-hidden">Change market</span>
       </button>
@@ -33,7 +33,7 @@ export function found(markets: readonly Market[], search: string): Market[] {
   return markets.filter((market) => words.every((word) => market.symbol.toUpperCase().includes(word)));
 }
 
-function MarketList({ current, onClose }: { current: string; onClose(): void }): ReactElement {
+function MarketList({ current, onClose }: { current: string | null; onClose(): void }): ReactElement {
   const { data, isError } = useMarketsQuery();
   const tickers = useTickers();
   const [search, setSearch] = useState("");

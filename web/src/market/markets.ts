@@ -1,9 +1,11 @@
 /** Which markets there are, and the steps and fees of each. */
 
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { useEffect, useSyncExternalStore } from "react";
 
 import { api, type Schemas } from "../api/client";
 import { decimalsOf } from "../numbers";
+import { findHomeMarket, homeMarket, onHomeMarket } from "./home-market";
 
 export interface Market {
   readonly symbol: string;
@@ -32,6 +34,7 @@ export type Markets = ReadonlyMap<string, Market>;
 
 const NONE: Markets = new Map();
 const ASK_AGAIN_MS = 60_000;
+const FIND_AGAIN_MS = 5_000;
 
 async function fetchMarkets(): Promise<Markets> {
   const [markets, assets] = await Promise.all([
@@ -94,4 +97,19 @@ export function useMarkets(): Markets {
 
 export function useMarket(symbol: string): Market | undefined {
   return useMarkets().get(symbol);
+}
+
+/** The market to show where none is named; null until it is known, and where there are no markets. */
+export function useHomeMarket(): string | null {
+  const home = useSyncExternalStore(onHomeMarket, homeMarket);
+  const markets = useMarkets();
+  const isWanted = home === null || (markets.size > 0 && !markets.has(home));
+  useEffect(() => {
+    if (!isWanted) return;
+    const find = (): void => void findHomeMarket().catch(() => undefined);
+    find();
+    const timer = setInterval(find, FIND_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [isWanted]);
+  return isWanted ? null : home;
 }

@@ -2,8 +2,8 @@
 
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
 
+import { useHomeMarket } from "../market/markets";
 import { stream, type StreamStatus } from "../stream/stream";
-import { FIRST_MARKET } from "./pages";
 
 type State = StreamStatus["state"];
 
@@ -20,13 +20,14 @@ const MEANING: Record<State, string> = {
 const TELL_AFTER_MS = 1_500;
 
 export function useConnection(): StreamStatus {
-  useEffect(followAnything, []);
+  const home = useHomeMarket();
+  useEffect(() => followAnything(home), [home]);
   return useSyncExternalStore(stream.status.subscribe, stream.status.get);
 }
 
 /** The stream opens when something is followed; on a page that follows nothing this is it. */
-function followAnything(): () => void {
-  return stream.subscribe({ channel: "ticker", market: FIRST_MARKET }, () => undefined);
+function followAnything(market: string | null): (() => void) | undefined {
+  return market === null ? undefined : stream.subscribe({ channel: "ticker", market }, () => undefined);
 }
 
 export function Connection(): ReactElement {

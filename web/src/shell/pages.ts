@@ -2,9 +2,6 @@
 
 import type { IconName } from "../ui/icon";
 
-/** The market that is shown when the path names none. */
-export const FIRST_MARKET = "ETH-USDC";
-
 export interface Page {
   readonly path: string;
   readonly title: string;

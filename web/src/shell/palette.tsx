@@ -2,13 +2,13 @@
 
 import { type KeyboardEvent, type ReactElement, type ReactNode, useEffect, useId, useRef, useState } from "react";
 
-import { useMarkets } from "../market/markets";
+import { useHomeMarket, useMarkets } from "../market/markets";
 import { navigate, usePath } from "../router";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { findCommands, type Found } from "./command-search";
 import { type Command, useCommands } from "./commands";
-import { FIRST_MARKET, marketOf } from "./pages";
+import { marketOf } from "./pages";
 import { Keys } from "./shortcut-list";
 
 const GROUPS = ["Trade", "Pages", "Markets", "Account", "Settings", "Help"];
@@ -120,7 +120,8 @@ function marked({ command, at }: Found): ReactNode {
 }
 
 function useMarketCommands(): Command[] {
-  const shown = marketOf(usePath()) ?? FIRST_MARKET;
+  const home = useHomeMarket();
+  const shown = marketOf(usePath()) ?? home;
   return [...useMarkets().values()]
     .filter((market) => market.symbol !== shown)
     .map((market) => ({

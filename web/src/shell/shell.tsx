@@ -5,6 +5,7 @@ import "./shell.css";
 import { type CSSProperties, type ReactElement, type ReactNode, type RefObject, useEffect, useRef, useState } from "react";
 
 import { MarketSwitcher } from "../market/market-switcher";
+import { useHomeMarket } from "../market/markets";
 import { Link, navigate, usePath } from "../router";
 import { OrderNotices } from "../trade/order-notices";
 import { Button, IconButton } from "../ui/button";
@@ -16,7 +17,7 @@ import { Account } from "./account-menu";
 import { BackupStrip, useNeedsBackup } from "./backup-strip";
 import { registerCommand } from "./commands";
 import { Connection, ConnectionBanner } from "./connection";
-import { FIRST_MARKET, marketOf, pageOf, PAGES } from "./pages";
+import { marketOf, pageOf, PAGES } from "./pages";
 import { Palette } from "./palette";
 import { Keys, ShortcutDialog } from "./shortcut-list";
 import { listenForShortcuts } from "./shortcuts";
@@ -30,7 +31,7 @@ export function Shell({ children }: { children: ReactNode }): ReactElement {
   const path = usePath();
   const [shown, setShown] = useState<Shown>(null);
   const needsBackup = useNeedsBackup();
-  const main = useFocusOnNewPage(`${pageOf(path)?.path ?? ""} ${marketOf(path) ?? FIRST_MARKET}`);
+  const main = useFocusOnNewPage(`${pageOf(path)?.path ?? ""} ${marketOf(path) ?? ""}`);
   useOwnCommands(setShown);
   const close = (): void => setShown(null);
   return (
@@ -62,6 +63,7 @@ export function Shell({ children }: { children: ReactNode }): ReactElement {
 const WITH_STRIP = { "--strip": "44px", "--header": "96px" } as CSSProperties;
 
 function Header({ path, onSearch }: { path: string; onSearch(): void }): ReactElement {
+  const home = useHomeMarket();
   return (
     <header className="header">
       <Link to="/trade" className="logo" aria-label="Exchange, to the market">
@@ -71,7 +73,7 @@ function Header({ path, onSearch }: { path: string; onSearch(): void }): ReactEl
       {/* The trade page has it beside the price. */}
       {pageOf(path)?.path !== "/trade" && (
         <div className="header-market">
-          <MarketSwitcher market={FIRST_MARKET} />
+          <MarketSwitcher market={home} />
         </div>
       )}
       <nav className="header-pages" aria-label="Pages">

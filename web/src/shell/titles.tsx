@@ -2,10 +2,10 @@
 
 import { type ReactElement, useEffect, useRef } from "react";
 
-import { useMarket } from "../market/markets";
+import { useHomeMarket, useMarket } from "../market/markets";
 import { useTicker } from "../market/tickers";
 import { grouped, withDecimals } from "../numbers";
-import { FIRST_MARKET, marketOf, pageOf } from "./pages";
+import { marketOf, pageOf } from "./pages";
 
 const NAME = "Exchange";
 const AT_MOST_EVERY_MS = 1_000;
@@ -14,11 +14,13 @@ const AT_MOST_EVERY_MS = 1_000;
 export function Title({ path }: { path: string }): ReactElement | null {
   const page = pageOf(path);
   const isTrade = page?.path === "/trade";
+  const home = useHomeMarket();
+  const market = isTrade ? (marketOf(path) ?? home) : null;
   const title = page?.title ?? "Page not found";
   useEffect(() => {
-    if (!isTrade) document.title = `${title} · ${NAME}`;
-  }, [isTrade, title]);
-  return isTrade ? <MarketTitle market={marketOf(path) ?? FIRST_MARKET} /> : null;
+    if (market === null) document.title = `${title} · ${NAME}`;
+  }, [market, title]);
+  return market === null ? null : <MarketTitle market={market} />;
 }
 
 function MarketTitle({ market }: { market: string }): ReactElement | null {

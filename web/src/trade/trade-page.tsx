@@ -2,16 +2,18 @@
 
 import "./trade.css";
 
-import { type ReactElement, useCallback, useMemo, useState } from "react";
+import { type ReactElement, useCallback, useEffect, useMemo, useState } from "react";
 
 import { Book } from "../market/book";
 import { Chart, type ChartOrder } from "../market/chart";
-import { useMarketsQuery } from "../market/markets";
+import { rememberMarket } from "../market/home-market";
+import { type Markets, useHomeMarket, useMarketsQuery } from "../market/markets";
 import { Tape } from "../market/tape";
 import { TickerBar } from "../market/ticker-bar";
 import { Link } from "../router";
 import { useCommand } from "../shell/commands";
 import { Empty } from "../ui/empty";
+import { Loading } from "../ui/loading";
 import { Tabs } from "../ui/tabs";
 import { AmendDialog } from "./amend-dialog";
 import { lineOf, standing } from "./marks";
@@ -20,26 +22,54 @@ import { OrderForm } from "./order-form";
 import { Positions } from "./positions";
 import { useNarrow } from "./use-narrow";
 
+const MOST_NAMED = 12;
+
 type Pane = "chart" | "book" | "tape" | "form" | "positions";
+
+/** Where the address names no market. */
+export function HomePage(): ReactElement {
+  const home = useHomeMarket();
+  const { data, isError } = useMarketsQuery();
+  if (home !== null) return <TradePage market={home} />;
+  if (isError && data === undefined) return <Empty title="The markets could not be loaded" detail="Trying again." />;
+  if (data?.size === 0) return <Empty title="No market is open yet" detail="It appears here once there is one." />;
+  return <Loading />;
+}
 
 export function TradePage({ market }: { market: string }): ReactElement {
   const markets = useMarketsQuery().data;
-  if (markets !== undefined && !markets.has(market)) {
-    const first = markets.keys().next().value;
-    return (
+  const isListed = markets?.has(market);
+  useEffect(() => {
+    if (isListed === true) rememberMarket(market);
+  }, [isListed, market]);
+  if (markets !== undefined && isListed !== true) return <NoSuchMarket market={market} markets={markets} />;
+  return <Panes key={market} market={market} />;
+}
+
+function NoSuchMarket({ market, markets }: { market: string; markets: Markets }): ReactElement {
+  const symbols = [...markets.keys()];
+  const meant = symbols.filter((symbol) => symbol.toUpperCase() === market.toUpperCase());
+  return (
+    <div className="page narrow">
+      <h1 className="visually-hidden">Market not found</h1>
       <Empty
+        icon="search"
         title={`There is no market called ${market}`}
+        detail={meant.length > 0 ? "Names are in capital letters:" : "It is not listed here, or not any more. These are:"}
         action={
-          first !== undefined && (
-            <Link to={`/trade/${first}`} className="button primary m">
-              Go to {first}
-            </Link>
-          )
+          <ul className="row wrap">
+            {(meant.length > 0 ? meant : symbols.slice(0, MOST_NAMED)).map((symbol) => (
+              <li key={symbol}>
+                <Link to={`/trade/${symbol}`} className="button quiet m">
+                  {symbol}
+                </Link>
+              </li>
+            ))}
+          </ul>
         }
       />
-    );
-  }
-  return <Panes key={market} market={market} />;
+    </div>
+  );
 }
 
 function Panes({ market }: { market: string }): ReactElement {
