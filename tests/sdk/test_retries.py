@@ -139,6 +139,23 @@ async def test_a_cancellation_whose_answer_was_lost_ends_with_the_cancelled_orde
     assert (ended.order_id, ended.status) == (placed.order_id, "cancelled")
 
 
+async def test_so_does_one_by_client_order_id_of_an_order_whose_placing_was_not_answered(
+    client: Exchange, way: FaultyWay
+) -> None:
+    way.faults.extend(ALWAYS)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.place("ETH-USDC", "buy", size=1, price=2900)
+    name = caught.value.client_order_id
+    assert name is not None
+    way.faults.clear()
+    way.faults.append(Fault.ANSWER_LOST)
+    ended = await client.cancel(client_order_id=name)
+    assert (ended.client_order_id, ended.status) == (name, "cancelled")
+    assert await client.open_orders() == []
+    with pytest.raises(UnknownOrder):
+        await client.cancel(client_order_id=name)
+
+
 async def test_a_cancellation_that_a_key_may_not_look_up_stays_unknown(
     market: Market, way: FaultyWay, sleeps: Sleeps
 ) -> None:

@@ -1,6 +1,7 @@
 """Orders, by a wallet and by a key, against a real exchange."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.edge.harness import read_tables_standing_still
@@ -59,6 +60,60 @@ async def test_an_order_can_be_amended_and_cancelled(market: Market) -> None:
         with pytest.raises(UnknownOrder):
             await exchange.cancel(placed.order_id)
         assert (await exchange.balances())["USDC"].held == 0
+
+
+async def test_an_order_is_cancelled_and_found_by_its_client_order_id(market: Market) -> None:
+    async with market.agent() as exchange:
+        await exchange.place("ETH-USDC", "buy", size=1, price=2900, client_order_id="mine")
+        standing = await exchange.find_order("mine")
+        assert standing is not None
+        assert standing.is_open
+        ended = await exchange.cancel(client_order_id="mine")
+        assert (ended.order_id, ended.status) == (standing.order_id, "cancelled")
+        assert await exchange.find_order("mine") == ended
+        assert ended.created_ms is not None
+        assert await exchange.find_order("mine", since=ended.created_ms) == ended
+        assert await exchange.find_order("mine", since=ended.created_ms + 1) is None
+        assert await exchange.find_order("never") is None
+        assert await exchange.find_order("mine", sub_account=5) is None
+        with pytest.raises(UnknownOrder):
+            await exchange.cancel(client_order_id="mine")
+        results = await exchange.batch(
+            [
+                Place(market="ETH-USDC", side="buy", size=1, price=2900, client_order_id="brief"),
+                Cancel(client_order_id="brief"),
+                Cancel(client_order_id="never", sub_account=0),
+            ]
+        )
+        assert [result.status for result in results] == [201, 200, 404]
+
+
+async def test_an_order_of_another_account_is_cancelled_by_its_client_order_id_there(market: Market) -> None:
+    async with market.owner() as owner:
+        await owner.transfer("USDC", 5_000, to=1)
+        await owner.place("ETH-USDC", "buy", size=1, price=2900, client_order_id="mine", sub_account=1)
+        with pytest.raises(UnknownOrder):
+            await owner.cancel(client_order_id="mine")
+        ended = await owner.cancel(client_order_id="mine", sub_account=1)
+        assert (ended.sub_account, ended.status) == (1, "cancelled")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"order": "1", "client_order_id": "a"},
+        {"order": "1", "sub_account": 1},
+        {"client_order_id": ""},
+        {"client_order_id": "a/../b"},
+        {"client_order_id": "x" * 37},
+        {"client_order_id": "a\n"},
+        {"order": "one"},
+    ],
+)
+def test_a_cancel_that_can_not_be_one_is_found_where_it_is_made(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"order"):
+        Cancel(**given)
 
 
 async def test_each_operation_of_a_batch_is_done_or_refused_by_itself(market: Market) -> None:

@@ -66,6 +66,19 @@ async def test_an_order_is_placed_changed_and_ended(stream: Stream):
     assert stream.trading.in_flight == 0
 
 
+async def test_what_was_just_sent_is_ended_by_its_client_order_id_without_waiting_for_its_answer(
+    stream: Stream,
+):
+    order = Place(market=MARKET, side="buy", size=1, price=2900)
+    placed, ended = await asyncio.gather(
+        stream.trading.submit(order), stream.trading.cancel(client_order_id=order.client_order_id)
+    )
+    assert (placed.order.status, ended.status) == ("open", "cancelled")
+    assert ended.order_id == placed.order_id
+    with pytest.raises(UnknownOrder):
+        await stream.trading.cancel(client_order_id=order.client_order_id, sub_account=0)
+
+
 async def test_what_an_order_fills_at_once_is_in_its_answer(stream: Stream):
     placed = await stream.trading.place(MARKET, "buy", size=6, price=3010, time_in_force="ioc")
     assert [(int(fill.price), int(fill.size)) for fill in placed.fills] == [(3000, 5), (3010, 1)]

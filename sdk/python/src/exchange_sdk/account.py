@@ -3,6 +3,7 @@
 from typing import TypeVar
 from urllib.parse import quote
 
+from exchange_sdk.errors import NotFound
 from exchange_sdk.history import History, Page
 from exchange_sdk.market_data import time_param
 from exchange_sdk.models import (
@@ -23,7 +24,7 @@ from exchange_sdk.models import (
     WithdrawalQuote,
 )
 from exchange_sdk.numbers import Number, plain
-from exchange_sdk.orders import OrderRef, Time, order_id_of
+from exchange_sdk.orders import OrderRef, Time, client_order_id_of, order_id_of, time_ms_of
 from exchange_sdk.transport import Transport
 
 T = TypeVar("T")
@@ -83,10 +84,15 @@ class Account:
     async def find_order(
         self, client_order_id: str, *, since: Time | None = None, sub_account: int = 0
     ) -> Order | None:
-        """The newest order with this client_order_id, or None. Orders before `since` are not looked at."""
-        for order in await self.open_orders(sub_account=sub_account):
-            if order.client_order_id == client_order_id:
-                return order
+        """The newest order with this client_order_id, or None. Ended ones older than `since` are none."""
+        path = f"/v1/orders/client/{client_order_id_of(client_order_id)}"
+        try:
+            found = (await self._http.get(path, _Order, {"sub_account": sub_account}, who="trader")).order
+        except NotFound:
+            pass  # or there are too many newer ones to look through for who is to answer at once
+        else:
+            is_too_old = since is not None and (found.created_ms or 0) < time_ms_of(since, "since")
+            return None if is_too_old and found.status != "open" else found
         async for order in self.orders(status="all", since=since, sub_account=sub_account):
             if order.client_order_id == client_order_id:
                 return order

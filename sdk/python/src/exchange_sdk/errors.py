@@ -290,8 +290,10 @@ class ServerError(Refused):
 class OutcomeUnknown(ExchangeError):
     """It was sent, and no answer came. It may have been done or not: never take this for a failure.
 
-    `await exchange.outcome(unknown)` tells what became of an order. From `settled_at_ms` on what is not
-    there will not come any more: the exchange does not take the request after that.
+    `await exchange.outcome(unknown)` tells what became of an order, and
+    `await exchange.cancel(client_order_id=unknown.client_order_id)` ends it if it is open. From
+    `settled_at_ms` on what is not there will not come any more: the exchange does not take the request after
+    that.
     """
 
     code = "outcome_unknown"

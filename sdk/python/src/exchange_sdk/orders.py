@@ -5,6 +5,7 @@ written. A `Place` always has a `client_order_id`: of two that are the same with
 does the first only, so an order can be sent again when no answer came.
 """
 
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from exchange_sdk.models import (
 )
 from exchange_sdk.numbers import Number, plain
 
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+
 OrderRef = Order | Placed | str
 """An order, by itself or by its id."""
 
@@ -38,6 +41,15 @@ def order_id_of(order: OrderRef) -> str:
     if not (order_id.isascii() and order_id.isdigit()):
         raise ValueError(f"an order_id is digits, not {order_id!r}")
     return order_id
+
+
+def client_order_id_of(client_order_id: str) -> str:
+    """An id of your own for an order. Raises TypeError, ValueError."""
+    if not isinstance(client_order_id, str):
+        raise TypeError(f"a client_order_id is a str, not {type(client_order_id).__name__}")
+    if _CLIENT_ID.fullmatch(client_order_id) is None:
+        raise ValueError(f"a client_order_id is 1 to 36 of A-Z a-z 0-9 - _, not {client_order_id!r}")
+    return client_order_id
 
 
 def time_ms_of(time: Time, name: str = "time") -> int:
@@ -151,20 +163,39 @@ class Amend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of an open order."""
+    """The end of an open order: by the exchange's id, or by your own in one of your accounts.
 
-    order: OrderRef
+    With your own it may be sent right behind the order. Raises TypeError, ValueError for what can not be one.
+    """
+
+    order: OrderRef | None = None
+    client_order_id: str | None = None
+    sub_account: int = 0
+    """With `client_order_id`: an order's own id says which account it is of."""
 
     def __post_init__(self) -> None:
-        order_id_of(self.order)
+        if (self.order is None) == (self.client_order_id is None):
+            raise ValueError("give the order, or else its client_order_id")
+        if self.order is not None and self.sub_account:
+            raise ValueError("sub_account goes with client_order_id: an order says which account it is of")
+        self.fields()
 
     @property
-    def order_id(self) -> str:
-        return order_id_of(self.order)
+    def order_id(self) -> str | None:
+        return None if self.order is None else order_id_of(self.order)
 
     def fields(self) -> dict[str, Any]:
-        """None but the order's id."""
-        return {}
+        """The members of the request's JSON."""
+        if self.client_order_id is None:
+            assert self.order is not None
+            return {"order_id": order_id_of(self.order)}
+        members: dict[str, Any] = {"client_order_id": client_order_id_of(self.client_order_id)}
+        if self.sub_account:
+            members["sub_account"] = self.sub_account
+        return members
+
+    def __str__(self) -> str:
+        return f"cancel {self.client_order_id if self.order is None else order_id_of(self.order)}"
 
 
 Operation = Place | Amend | Cancel
@@ -198,5 +229,5 @@ def operation_json(operation: Operation) -> dict[str, Any]:
         case Amend():
             return {"op": "amend", "order_id": operation.order_id, **operation.fields()}
         case Cancel():
-            return {"op": "cancel", "order_id": operation.order_id}
+            return {"op": "cancel", **operation.fields()}
     raise TypeError(f"an operation is Place, Amend or Cancel, not {type(operation).__name__}")

@@ -26,6 +26,7 @@ from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
     BatchOutcomeUnknown,
+    Cancel,
     Operation,
     OrderRef,
     Place,
@@ -139,17 +140,24 @@ class Trading(Account):
         )
         return await self._http.send(call, Placed)
 
-    async def cancel(self, order: OrderRef) -> Order:
-        """Ends an open order; the order as it ended. Raises UnknownOrder where it is not open any more."""
-        order_id = order_id_of(order)
+    async def cancel(
+        self, order: OrderRef | None = None, *, client_order_id: str | None = None, sub_account: int = 0
+    ) -> Order:
+        """Ends an open order; the order as it ended. Raises UnknownOrder where it is not open any more.
+
+        Instead of the order, its `client_order_id` and `sub_account`: for one whose answer you do not have.
+        UnknownOrder then does not say that it can not come any more; see `outcome`.
+        """
+        wanted = Cancel(order=order, client_order_id=client_order_id, sub_account=sub_account)
+        path, params = _place_of(wanted)
         try:
-            answer = await self._http.delete(f"/v1/orders/{order_id}", _Cancelled, who="trader")
+            answer = await self._http.delete(path, _Cancelled, params, who="trader")
         except OutcomeUnknown as unknown:
             # Sent again, it was not there any more: most likely for what the first request did.
             if not isinstance(unknown.refusal, UnknownOrder):
                 raise
             try:
-                ended = await self.order(order_id)
+                ended = (await self._http.get(path, _Cancelled, params, who="trader")).order
             except ExchangeError:  # the key may not read, or nobody answers now either
                 raise unknown from unknown.__cause__
             if ended.status != "cancelled":
@@ -227,6 +235,15 @@ class Trading(Account):
         return await self._http.post(
             "/v1/cancel-all-after", body, DeadMansSwitch, who="trader", repeatable=True
         )
+
+
+def _place_of(wanted: Cancel) -> tuple[str, dict[str, int]]:
+    """Path and parameters of the order that is to be ended."""
+    if wanted.client_order_id is not None:
+        account = {"sub_account": wanted.sub_account} if wanted.sub_account else {}
+        return f"/v1/orders/client/{wanted.client_order_id}", account
+    assert wanted.order is not None
+    return f"/v1/orders/{order_id_of(wanted.order)}", {}
 
 
 def _decided_ms(now: ServerTime) -> int:

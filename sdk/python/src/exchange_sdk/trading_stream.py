@@ -30,6 +30,7 @@ from exchange_sdk.order_models import codes_of
 from exchange_sdk.orders import (
     Amend,
     BatchOutcomeUnknown,
+    Cancel,
     Operation,
     OrderRef,
     Place,
@@ -37,7 +38,6 @@ from exchange_sdk.orders import (
     dated,
     new_client_id,
     operation_json,
-    order_id_of,
 )
 
 if TYPE_CHECKING:
@@ -138,11 +138,15 @@ class TradingStream:
         unknown = OutcomeUnknown(f"amend {change.order_id}", None, expires_at_ms)
         return await self._ask(operation_json(change), Placed, unknown)
 
-    async def cancel(self, order: OrderRef) -> Order:
-        """Ends an open order; the order as it ended. Raises UnknownOrder where it is not open any more."""
-        order_id = order_id_of(order)
-        body = {"op": "cancel", "order_id": order_id}
-        return (await self._ask(body, _Cancelled, OutcomeUnknown(f"cancel {order_id}"))).order
+    async def cancel(
+        self, order: OrderRef | None = None, *, client_order_id: str | None = None, sub_account: int = 0
+    ) -> Order:
+        """Ends an open order; the order as it ended. Raises UnknownOrder where it is not open any more.
+
+        By its `client_order_id` and `sub_account` an order can be ended whose placing is not answered yet.
+        """
+        wanted = Cancel(order=order, client_order_id=client_order_id, sub_account=sub_account)
+        return (await self._ask(operation_json(wanted), _Cancelled, OutcomeUnknown(str(wanted)))).order
 
     async def cancel_all(
         self, market: str | None = None, *, side: Side | None = None, sub_account: int = 0
