@@ -10,6 +10,7 @@ from tests.projections.conftest import JournaledExchange
 from tests.projections.following import expected_candles, running
 from tests.projections.following import follower as projection_of
 
+from exchange.feeds import feeds as feeds_module
 from exchange.feeds import history as history_module
 from exchange.feeds.errors import FeedUnavailable
 from exchange.feeds.feeds import Feeds
@@ -26,6 +27,17 @@ from exchange.stores.clickhouse import MAX_WAITING, READERS, ClickHouse
 
 CANDLES = [TopicKey(Channel.CANDLES, 1, interval) for interval in INTERVALS_S]
 TICKER, TRADES = TopicKey(Channel.TICKER, 1), TopicKey(Channel.TRADES, 1)
+
+
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream may begin late here: users have to be told soon, tests need not be."""
+    monkeypatch.setattr(history_module, "FOLLOW_TIMEOUT_S", PATIENCE_S)
+    for name in ("PAST_TIMEOUT_S", "RELEASE_TIMEOUT_S", "BEGIN_TIMEOUT_S"):
+        monkeypatch.setattr(feeds_module, name, PATIENCE_S)
 
 
 class FedJournal:
