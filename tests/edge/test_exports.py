@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import logging
 import os
 import random
 import socket
@@ -16,6 +17,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from tests.edge.agents import approved
 from tests.edge.harness import Exchange, Trader, impatient, problem, served
 from tests.edge.test_history import HISTORIES, a_life, path_of, whole
@@ -521,3 +523,47 @@ async def test_only_so_many_exports_run_at_once(exchange: Exchange) -> None:
             await until(lambda: exports.running == 1)
             assert (await asked(trader)).status_code == 200
         await until(lambda: nothing_is_held(exchange, exports))
+
+
+class Gone:
+    """The pool, until the database has died."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self.is_gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    async def fetch(self, *arguments: Any, **options: Any) -> list[asyncpg.Record]:
+        if self.is_gone:
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+        return await self._pool.fetch(*arguments, **options)
+
+
+@pytest.mark.parametrize("what", ["the database dies", "the session ends"])
+async def test_an_export_that_is_cut_short_is_one_line_of_the_log_and_no_traceback(
+    exchange: Exchange, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trader = await exchange.trader()
+    await fill_the_ledger(exchange, trader, 50_000)
+    pool = Gone(exchange.edge.pool)
+    exchange.edge = replace(exchange.edge, pool=pool)
+    headers = {"Authorization": f"Bearer {trader.token}"}
+    async with serving(exchange) as (url, exports), httpx.AsyncClient(base_url=url, timeout=60) as client:
+        logging.getLogger("uvicorn.error").addHandler(caplog.handler)
+        with capture_logs() as ours:
+            async with client.stream("GET", "/v1/ledger.csv", headers=headers) as response:
+                chunks = response.aiter_raw()
+                await anext(chunks)
+                if what == "the database dies":
+                    pool.is_gone = True
+                else:
+                    assert (await trader.request("POST", "/v1/auth/logout")).status_code == 204
+                with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+                    [chunk async for chunk in chunks]
+            await until(lambda: nothing_is_held(exchange, exports))
+            await until(lambda: bool(ours))
+        logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+    assert [entry["event"] for entry in ours] == ["export_cut_short"]
+    assert not [record for record in caplog.records if record.exc_info]

@@ -26,10 +26,15 @@ from exchange.edge.csv_table import MEDIA_TYPE, CsvTable
 from exchange.edge.errors import unavailable
 from exchange.edge.identity import require_still
 from exchange.edge.problems import EdgeCode, Problem
+from exchange.edge.sampled_warnings import SampledWarnings
 from exchange.gateway.callers import Caller
+from exchange.gateway.refusals import GatewayRefusal
+from exchange.stores.errors import OUTAGES
 
 RETRY_AFTER_S = 10
 Row = TypeVar("Row")
+_CUT_SHORT = (GatewayRefusal, *OUTAGES)
+"""What ends an export that has begun: its session or key, its time limit, the database. All else is a bug."""
 
 CSV_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -57,6 +62,7 @@ class Exports:
         self, *, per_owner: int = 2, in_all: int = 64, reading: int = 2, timeout_s: float = 3_600
     ) -> None:
         self.timeout_s = timeout_s
+        self.warnings = SampledWarnings()
         self.reading = asyncio.Semaphore(reading)
         """Held while a page is read: exports leave most of the database's connections to others."""
         self._per_owner = per_owner
@@ -111,15 +117,24 @@ class CsvExport(Response, Generic[Row]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exports: Exports = scope["app"].state.exports
         with exports.one_of(self._caller.owner):
-            async with asyncio.timeout(exports.timeout_s):
-                async with exports.reading:
-                    opened = await self._open_rows()
-                    rows = await anext(opened.pages, None)
-                await send(self._start(opened.seq))
-                async with aclosing(opened.pages), asyncio.TaskGroup() as tasks:
+            until_s = asyncio.get_running_loop().time() + exports.timeout_s
+            async with asyncio.timeout_at(until_s), exports.reading:
+                opened = await self._open_rows()
+                rows = await anext(opened.pages, None)
+            await send(self._start(opened.seq))
+            try:
+                async with (
+                    asyncio.timeout_at(until_s),
+                    aclosing(opened.pages),
+                    asyncio.TaskGroup() as tasks,
+                ):
                     gone = tasks.create_task(_disconnect(receive))
                     await self._send_rows(Request(scope), opened, rows, gone, send)
                     gone.cancel()
+            except* _CUT_SHORT as cut:
+                # No answer can say so any more. Returned from, the connection is closed, for it is not whole.
+                causes = [repr(cause) for cause in cut.exceptions]
+                exports.warnings.warn("export_cut_short", self._name, error=", ".join(causes))
 
     async def _send_rows(
         self,
