@@ -1,19 +1,23 @@
 """Which market is shown: the one in the address, the one looked at last, the one that is traded most."""
 
+import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from tests.browser import steps
 from tests.browser.watch import Watch
 
 
-def test_the_market_that_was_looked_at_last_is_the_first_next_time(page: Page) -> None:
-    steps.open_market(page, "WBTC-USDC")
+@pytest.mark.parametrize("symbol", ["ETH-USDC", "WBTC-ETH"])
+def test_the_market_that_was_looked_at_last_is_the_first_next_time(page: Page, symbol: str) -> None:
+    page.goto(f"/trade/{symbol}")
+    expect(market(page, symbol)).to_be_visible()
+    steps.wait_until_live(page)
+    steps.open_page(page, "Funds")
+    expect(page.get_by_role("banner").get_by_role("button", name=symbol)).to_be_visible()
+    steps.open_page(page, "Trade")
+    expect(market(page, symbol)).to_be_visible()
     for address in ("/", "/trade"):
         page.goto(address)
-        expect(market(page, "WBTC-USDC")).to_be_visible()
-    steps.open_page(page, "Funds")
-    expect(page.get_by_role("banner").get_by_role("button", name="WBTC-USDC")).to_be_visible()
-    steps.open_page(page, "Trade")
-    expect(market(page, "WBTC-USDC")).to_be_visible()
+        expect(market(page, symbol)).to_be_visible()
 
 
 def test_who_was_never_here_sees_the_market_that_is_traded_most(page: Page) -> None:

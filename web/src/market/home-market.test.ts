@@ -56,3 +56,12 @@ it("is found without the tickers, too, and none where no answer comes", async ()
   expect(homeMarket()).toBe("SOL-USDC");
   expect(storage.size).toBe(0);
 });
+
+it("stays the one that is looked at while it is being found", async () => {
+  const { findHomeMarket, homeMarket, rememberMarket } = await fresh();
+  answers.set("/v1/markets", MARKETS);
+  const found = findHomeMarket();
+  rememberMarket("ETH-USDC");
+  await found;
+  expect(homeMarket()).toBe("ETH-USDC");
+});

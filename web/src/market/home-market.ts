@@ -45,11 +45,12 @@ export function findHomeMarket(): Promise<void> {
 }
 
 async function find(): Promise<void> {
+  const before = home;
   const [markets, traded] = await Promise.all([
     itemsOf<Listed>("/v1/markets"),
     itemsOf<Traded>("/v1/tickers").catch(() => []), // the exchange trades without them, too
   ]);
-  take(busiest(markets, traded));
+  if (home === before) take(busiest(markets, traded)); // else one is looked at meanwhile
 }
 
 /** By value, which is compared in the asset that most markets are quoted in; the first one where nothing is traded. */
