@@ -375,6 +375,26 @@ def test_a_phone_trades(phone: Page) -> None:
     expect(steps.toast(phone, "Bought 0.05 ETH")).to_be_visible()
 
 
+def test_an_order_that_did_not_arrive_is_told_of_in_the_form_until_it_is_sent_again(
+    trader: Page, watch: Watch
+) -> None:
+    watch.allow_disconnection()
+    trader.route(
+        "**/v1/orders", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
+    steps.place(trader, "Buy", price=FAR_BELOW, size="0.1")
+    form = steps.order_form(trader)
+    expect(form.get_by_text("it is not known yet whether the order was placed")).to_be_visible()
+    lost = form.get_by_text("The order did not arrive: nothing was placed.")
+    expect(lost).to_be_visible(timeout=steps.CHAIN_MS)
+    trader.unroute("**/v1/orders")
+    trader.wait_for_timeout(7_000)  # longer than what goes well is shown
+    expect(lost).to_be_visible()
+    steps.send_order(trader, "Buy")
+    expect(steps.toast(trader, re.compile("stands at 2,000"))).to_be_visible()
+    expect(lost).to_have_count(0)
+
+
 def test_sums_of_the_portfolio_say_which_assets_they_leave_out(trader: Page) -> None:
     """Here the exchange has no price for ETH any more, of which some was bought."""
     steps.place(trader, "Buy", price=None, size="0.1")

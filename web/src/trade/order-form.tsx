@@ -103,6 +103,7 @@ export function OrderForm({ market: symbol, picked = null, onWanted }: OrderForm
     }
     if (checked.request === null) return;
     sentSize.current = draft.size;
+    setRefusal(null);
     void send(checked.request, checked.estimate, around.rules);
   }
 

@@ -19,6 +19,13 @@ import { dateTimeText, sideText, statusText, TIME_IN_FORCE_WORDS } from "./words
 
 export type SubmitState = "idle" | "sending" | "unknown";
 
+const LOST: Refusal = {
+  field: "order",
+  code: "lost",
+  text: "The order did not arrive: nothing was placed. You can send it again.",
+  nearest: [],
+};
+
 export interface Submitting {
   onPlaced(): void;
   onRefused(refusal: Refusal): void;
@@ -50,7 +57,9 @@ export function useSubmit({ onPlaced, onRefused }: Submitting) {
           else toast("info", "No answer yet", "It is not known whether the order was placed. It is being looked up");
         });
         if (outcome.kind === "lost") {
-          toast("info", "The order did not arrive", "Nothing was placed. You can send it again");
+          // In the form it stays: who waited for the exchange to come back looks elsewhere meanwhile.
+          if (alive.current) onRefused(LOST);
+          else toast("error", "The order did not arrive", "Nothing was placed. You can send it again");
         } else if (outcome.kind === "unseen") {
           toast("info", "No answer came before you left the account", "Whether the order was placed stands in its history");
         } else {
