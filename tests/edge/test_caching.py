@@ -137,7 +137,11 @@ async def test_nothing_else_may_be_read_from_elsewhere_or_kept(exchange):
     paths = json.loads(document_text())["paths"]
     closed = [
         path.format(
-            order_id="1", withdrawal_id="0x" + "1" * 64, address=trader.key.address, market="ETH-USDC"
+            order_id="1",
+            client_order_id="mine",
+            withdrawal_id="0x" + "1" * 64,
+            address=trader.key.address,
+            market="ETH-USDC",
         )
         for path, operations in paths.items()
         if "get" in operations
