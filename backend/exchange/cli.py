@@ -1,11 +1,11 @@
-"""The command line: `exchange devnet`, `serve`, `policy-signer`, and what an operator asks and decides."""
+"""The command line: `exchange devnet`, `serve`, `policy-signer`, and what an operator asks and decides.
 
-# ruff: noqa: E402 - the collector rests while everything is imported
-import gc
-
-gc.disable()  # what is imported stays; to look for garbage in it again and again takes a fifth of the time
+What only one command needs of the exchange is imported by it: all of it takes a second and a half, and an
+operator who looks at the halts waits for a third of that.
+"""
 
 import asyncio
+import gc
 import getpass
 import os
 import signal
@@ -18,14 +18,10 @@ import typer
 from rich.console import Console
 
 from exchange.chain.errors import ChainError
-from exchange.config import WEB_APP, clickhouse_cluster, settings_from_environment
 from exchange.core.words import AccountState, RateClass
-from exchange.devnet import DevnetError, DevnetOptions, run_devnet
-from exchange.edge.server import CannotListen
-from exchange.environment import SettingsInvalid
 from exchange.examine import BooksDiffer, CannotExamine, run_audit, run_replay
 from exchange.journal.errors import JournalError
-from exchange.main import configure_logging, serve
+from exchange.logs import configure_logging
 from exchange.operating import (
     approve_withdrawal,
     lift_halt,
@@ -38,15 +34,10 @@ from exchange.operating import (
     set_rate_class,
 )
 from exchange.parts import CannotRun
-from exchange.policy_config import policy_settings_from_environment
-from exchange.policy_signer.process import run_policy_signer
 from exchange.policy_signer.refusals import PolicySignerError
-from exchange.rebuilding import rebuild_candles
 from exchange.sequencer.clock import ClockStepped
 from exchange.sequencer.sequencer import EngineStopped
 from exchange.stores.errors import StoreError
-
-gc.enable()
 
 app = typer.Typer(
     add_completion=False,
@@ -61,13 +52,10 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 EXPECTED_ERRORS = (
-    DevnetError,
-    SettingsInvalid,
     StoreError,
     ChainError,
     JournalError,
     ClockStepped,
-    CannotListen,
     CannotRun,
     CannotExamine,
     BooksDiffer,
@@ -102,14 +90,18 @@ def devnet(
         bool, typer.Option("--bots/--no-bots", help="Whether a maker and a taker trade on the markets.")
     ] = True,
     web_app: Annotated[
-        Path, typer.Option(envvar="EXCHANGE_WEB_APP", show_default=False, help="Folder of the built web app.")
-    ] = WEB_APP,
+        Path | None,
+        typer.Option(envvar="EXCHANGE_WEB_APP", show_default=False, help="Folder of the built web app."),
+    ] = None,
     review_above: Annotated[
         list[str] | None,
         typer.Option(metavar="ASSET=AMOUNT", help="Withdrawals of more wait for a person; none do without."),
     ] = None,
 ) -> None:
     """Everything on this machine, a local chain included, with markets open and two bots that trade."""
+    from exchange.config import WEB_APP  # noqa: PLC0415 - see the module
+    from exchange.devnet import DevnetOptions, run_devnet  # noqa: PLC0415 - see the module
+
     options = DevnetOptions(
         port,
         rpc_port,
@@ -118,7 +110,7 @@ def devnet(
         block_time,
         metrics_port,
         has_bots=bots,
-        web_app=web_app,
+        web_app=web_app or WEB_APP,
         review_above=tuple(review_above or ()),
     )
     _run(run_devnet(options))
@@ -127,9 +119,12 @@ def devnet(
 @app.command(name="serve")
 def serve_command() -> None:
     """On servers of your own, by EXCHANGE_* variables (docs/runbook.md)."""
+    from exchange.config import settings_from_environment  # noqa: PLC0415 - see the module
+    from exchange.main import serve  # noqa: PLC0415 - see the module
+
     try:
         settings = settings_from_environment(os.environ)
-    except SettingsInvalid as error:
+    except CannotRun as error:
         _fail(str(error))
     _run(serve(settings))
 
@@ -140,9 +135,12 @@ def policy_signer_command() -> None:
 
     Best on a machine of its own: signs what an owner signed and the journal owes, within its own limits.
     """
+    from exchange.policy_config import policy_settings_from_environment  # noqa: PLC0415 - see the module
+    from exchange.policy_signer.process import run_policy_signer  # noqa: PLC0415 - see the module
+
     try:
         settings = policy_settings_from_environment(os.environ)
-    except SettingsInvalid as error:
+    except CannotRun as error:
         _fail(str(error))
     _run(run_policy_signer(settings))
 
@@ -199,10 +197,13 @@ def rebuild_candles_command(data_dir: DataDir = None) -> None:
     A running exchange does it, and trading goes on; without one it is done here, with EXCHANGE_CLICKHOUSE as
     for `serve`. Interrupted at any point, the same command goes on.
     """
+    from exchange.config import clickhouse_cluster  # noqa: PLC0415 - see the module
+    from exchange.rebuilding import rebuild_candles  # noqa: PLC0415 - see the module
+
     url, clickhouse = os.environ.get("EXCHANGE_DATABASE_URL"), os.environ.get("EXCHANGE_CLICKHOUSE")
     try:
         cluster = clickhouse_cluster(os.environ)
-    except SettingsInvalid as error:
+    except CannotRun as error:
         _fail(str(error))
     _run(rebuild_candles(url, clickhouse, data_dir, cluster), is_endless=False)
 
@@ -313,6 +314,8 @@ def _run(work: Coroutine[Any, Any, None], *, is_endless: bool = True) -> None:
     A signal is the usual end of what is endless; anything else has then not been done.
     """
 
+    gc.enable()
+
     async def until_signalled() -> None:
         task = asyncio.ensure_future(work)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -361,6 +364,7 @@ def _fail(message: str) -> None:
 
 def main() -> None:
     """Entry point of the `exchange` script."""
+    gc.disable()  # what is imported stays: looking for garbage in it takes a fifth of the time
     app()
 
 

@@ -42,7 +42,7 @@ from exchange.devnet_bots import BotProcesses, devnet_bots
 from exchange.edge.server import listen
 from exchange.gateway.rate_policy import Rate, uniform_policy
 from exchange.main import Started, serve
-from exchange.parts import running
+from exchange.parts import CannotRun, running
 from exchange.stores.postgres import EmbeddedPostgres
 
 HOST = "localhost"
@@ -58,7 +58,7 @@ MARKETS = (
 )
 
 
-class DevnetError(Exception):
+class DevnetError(CannotRun):
     """The devnet can not start; the message says what to do."""
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from exchange.chain.errors import DevKeyRefused, KeystoreInvalid
 from exchange.chain.keystores import open_keystore
 from exchange.gateway.rate_policy import PolicyInvalid, RateLimitPolicy, read_policy
+from exchange.parts import CannotRun
 
 Environment = Mapping[str, str]
 
@@ -20,7 +21,7 @@ _PUBLIC_URL = re.compile(
 _MAX_DIGITS = 19
 
 
-class SettingsInvalid(Exception):
+class SettingsInvalid(CannotRun):
     """A setting is missing or makes no sense. Every function here raises it."""
 
     def __init__(self, name: str, problem: str) -> None:

@@ -33,7 +33,7 @@ from scripts.crash.public_api import ApiFailed
 from scripts.crash.venue import Venue, VenueFailed
 
 from exchange.chain.errors import ChainError
-from exchange.main import configure_logging
+from exchange.logs import configure_logging
 from exchange.stores.errors import StoreError
 
 MAX_SEED = 2**31

@@ -22,5 +22,27 @@ def test_what_is_slow_to_import_is_not_imported_at_the_start(entry: str) -> None
     assert found.split() == []
 
 
+OF_SERVERS = ("fastapi", "uvicorn", "exchange.main", "exchange.devnet", "exchange.policy_signer.process")
+
+
+def test_what_only_servers_need_is_not_imported_for_a_look_at_the_books() -> None:
+    found = run(f"import sys, exchange.cli; print(*sorted({set(OF_SERVERS)!r} & sys.modules.keys()))")
+    assert found.split() == []
+
+
 def test_garbage_is_collected_again_after_the_imports() -> None:
-    assert run("import exchange.cli, gc; print(gc.isenabled())").strip() == "True"
+    script = """
+import gc, sys
+import exchange.cli
+async def run_replay(*_, **__):
+    print("runs", gc.isenabled())
+exchange.cli.run_replay = run_replay
+configure = exchange.cli.configure_logging
+def configure_logging(**options):
+    print("imports", gc.isenabled())
+    configure(**options)
+exchange.cli.configure_logging = configure_logging
+sys.argv = ["exchange", "replay"]
+exchange.cli.main()
+"""
+    assert run(script).split() == ["imports", "False", "runs", "True"]

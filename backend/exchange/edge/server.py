@@ -13,13 +13,14 @@ from starlette.types import ASGIApp
 from exchange.edge.http_protocol import BoundedProtocol
 from exchange.edge.ws.protocol import WebSocketProtocol
 from exchange.gateway.open_connections import OpenConnections
+from exchange.parts import CannotRun
 
 BACKLOG = 2_048
 MAX_CONNECTIONS = 1_000
 SHUTDOWN_S = 5
 
 
-class CannotListen(Exception):
+class CannotListen(CannotRun):
     """The address can not be used."""
 
 
