@@ -63,3 +63,13 @@ def change(route: Route, without: str = "", quote_volume: dict[str, str] | None 
         if quote_volume and item.get("market") in quote_volume:
             item["quote_volume"] = quote_volume[item["market"]]
     route.fulfill(response=got, json=answer | {"items": items})
+
+
+def test_a_page_that_shows_no_market_asks_for_no_figures(page: Page) -> None:
+    """They may not be there: an exchange trades without them."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/funds")
+    steps.wait_until_live(page)
+    expect(page.get_by_role("banner").get_by_role("button", name="ETH-USDC")).to_be_visible()
+    assert [url for url in asked if url.endswith("/v1/tickers")] == []

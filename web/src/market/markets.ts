@@ -99,8 +99,16 @@ export function useMarket(symbol: string): Market | undefined {
   return useMarkets().get(symbol);
 }
 
-/** The market to show where none is named; null until it is known, and where there are no markets. */
+/** The market that is meant where none is named: the one known for that, else the first; null while there is none. */
 export function useHomeMarket(): string | null {
+  const home = useSyncExternalStore(onHomeMarket, homeMarket);
+  const markets = useMarkets();
+  const isListed = home !== null && (markets.size === 0 || markets.has(home));
+  return isListed ? home : (markets.keys().next().value ?? null);
+}
+
+/** The same for the page that shows it, which has it found by what is traded; null until it is known. */
+export function useFoundHomeMarket(): string | null {
   const home = useSyncExternalStore(onHomeMarket, homeMarket);
   const markets = useMarkets();
   const isWanted = home === null || (markets.size > 0 && !markets.has(home));

@@ -7,7 +7,7 @@ import { type ReactElement, useCallback, useEffect, useMemo, useState } from "re
 import { Book } from "../market/book";
 import { Chart, type ChartOrder } from "../market/chart";
 import { rememberMarket } from "../market/home-market";
-import { type Markets, useHomeMarket, useMarketsQuery } from "../market/markets";
+import { type Markets, useFoundHomeMarket, useMarketsQuery } from "../market/markets";
 import { Tape } from "../market/tape";
 import { TickerBar } from "../market/ticker-bar";
 import { Link } from "../router";
@@ -28,7 +28,7 @@ type Pane = "chart" | "book" | "tape" | "form" | "positions";
 
 /** Where the address names no market. */
 export function HomePage(): ReactElement {
-  const home = useHomeMarket();
+  const home = useFoundHomeMarket();
   const { data, isError } = useMarketsQuery();
   if (home !== null) return <TradePage market={home} />;
   if (isError && data === undefined) return <Empty title="The markets could not be loaded" detail="Trying again." />;
