@@ -85,8 +85,18 @@ class Venue:
         assert in_candles <= self.trades
         return in_candles == self.trades and found[UP] == 1
 
+    async def is_healthy(self) -> bool:
+        return await self.health() is None
+
+    async def is_unhealthy(self) -> bool:
+        return not await self.is_healthy()
+
+    async def is_not_answered(self) -> bool:
+        """Whether health says what the driver says of a server that is not there."""
+        return await self.health() == "ClickHouseError"
+
     async def health(self) -> str | None:
-        """What the part says; nothing else is unready because of it."""
+        """What the part has said of late; nothing else is unready because of it."""
         answer = await self.buyer.get("/v1/health/ready")
         assert answer.status_code == httpx.codes.OK, answer.text
         [part] = [part for part in answer.json()["parts"] if part["name"] == "clickhouse"]
@@ -138,7 +148,7 @@ async def test_trading_goes_on_beside_a_clickhouse_that_is_not_there_and_candles
     ):
         await exchange.trade(3)
         assert await exchange.is_refused()
-        assert await exchange.health() == "ClickHouseError"
+        await until(exchange.is_not_answered)
         before = await exchange.metrics()
         assert before[UP] == 0
         assert before[LAG_S] > 0
@@ -149,7 +159,7 @@ async def test_trading_goes_on_beside_a_clickhouse_that_is_not_there_and_candles
 
         await clickhouse.start()
         await until(exchange.has_caught_up)
-        assert await exchange.health() is None
+        await until(exchange.is_healthy)
         await clickhouse.kill()
         await exchange.trade(3)
         assert await exchange.is_refused()
@@ -176,7 +186,7 @@ async def test_trading_goes_on_beside_a_clickhouse_that_never_answers_and_candle
         async with venue(environment, clickhouse, rpc, deployment, tmp_path / "output.txt") as exchange:
             await exchange.trade(3)
             assert await exchange.is_refused()
-            assert (await exchange.health()) is not None
+            await until(exchange.is_unhealthy)
             clickhouse.go_on()
             await until(exchange.has_caught_up)
 
